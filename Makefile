@@ -1,0 +1,64 @@
+# `make help` lists the targets. Settings can be given on the command line: make install PREFIX=/usr/local
+
+PREFIX      ?= /usr
+DESTDIR     ?=
+FUZZTIME    ?= 10s
+GO          ?= go
+VERSION     ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null | sed 's/^v//'),unknown)
+COMMIT      ?= $(or $(shell git rev-parse --short HEAD 2>/dev/null),unknown)
+STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@2026.2.2
+# Without this tag the option parser brings a Markdown renderer, and a millisecond more at every start.
+TAGS        := urfave_cli_no_docs
+TEST_TAGS   := e2e,bench
+LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+LINKS       := massive-passive-client massive-passive-server massive-passive-send
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test race lint fuzz e2e bench bench-sched install clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## ./massive-passive, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) -ldflags "$(LDFLAGS)" -o massive-passive .
+
+demo: ## server, client and sample checks on this machine for 30 seconds; needs only Go
+	@$(GO) run ./packaging/demo
+
+test: ## the tests that need only Go
+	CGO_ENABLED=0 $(GO) test ./...
+
+race: ## the same with the race detector; needs a C compiler
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+lint: ## formatting, go vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { echo "not formatted (gofmt -w them):"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags $(TEST_TAGS) ./...
+	$(STATICCHECK) ./...
+	$(STATICCHECK) -tags $(TEST_TAGS) ./...
+
+fuzz: ## each fuzz target for FUZZTIME (default 10s)
+	@grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+			echo "$$target in $${file%/*}"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$${file%/*}" </dev/null || exit 1; \
+		done; \
+	done
+
+e2e: ## through the real main, against real Nagios and Icinga; needs root and .ci/setup
+	CGO_ENABLED=1 $(GO) test -race -tags e2e -run E2E -count 1 -timeout 20m .
+
+bench: ## benchmarks against what else there is; needs .ci/setup
+	$(GO) test -tags bench -run '^$$' -bench . -benchtime 1x -timeout 30m .
+
+bench-sched: ## benchmarks of the scheduler alone
+	$(GO) test -run '^$$' -bench . -benchmem ./sched/...
+
+install: build ## into $(DESTDIR)$(PREFIX)/sbin, with a link for each command
+	install -d "$(DESTDIR)$(PREFIX)/sbin"
+	install -m 755 massive-passive "$(DESTDIR)$(PREFIX)/sbin/massive-passive"
+	for link in $(LINKS); do ln -sf massive-passive "$(DESTDIR)$(PREFIX)/sbin/$$link" || exit 1; done
+
+clean: ## remove what was built
+	rm -rf massive-passive dist

@@ -1,0 +1,67 @@
+// Package wire speaks the massive-passive protocol, version 1, on an
+// established connection: frames, messages, and the session of either side.
+// It is not about who may connect (package certs and the server's access),
+// nor about what becomes of a result (the server's journal and sinks).
+//
+// # Specification
+//
+// The protocol runs over TLS 1.2 or later with a certificate on both sides and
+// the ALPN name "massive-passive/1". Both sides then exchange frames:
+//
+//	length  4 bytes, big-endian: of the body alone
+//	type    1 byte
+//	body    a Protocol Buffers message, see massive.proto
+//
+// A body is in the canonical form: known fields in ascending order, each once
+// (repeated ones in a row), varints in their shortest form, fields that hold
+// their default value left out, fields of a later version after the known
+// ones. Official implementations write this form. Anything else is an error.
+//
+//	0x01 HELLO    client  instance, version, host name, seconds to remember
+//	0x02 BATCH    client  instance, entries of a sequence and a Result
+//	0x03 PING     client  token
+//	0x04 BYE      both    reason, text
+//	0x05 WELCOME  server  version, longest body, window
+//	0x06 ACK      server  sequence, rejections
+//	0x07 WAIT     server  text
+//	0x08 PONG     server  token
+//	0x80…0xff     both    may be skipped by who does not know it
+//
+// A type that is unknown and may not be skipped, a body over its limit, and a
+// message that does not belong here end the connection with a BYE that says
+// "protocol violation". A BATCH may be as long as the WELCOME allows, an ACK
+// 4 MiB, every other body 4 KiB. Texts are for people and have at most 512
+// bytes; who prints them quotes them.
+//
+// # Flow
+//
+// The client says HELLO first. It may send one BATCH of at most 64 KiB behind
+// it, without waiting, and everything else after the WELCOME. A server that
+// does not want the client says BYE in place of the WELCOME: it has judged the
+// certificate before it reads a byte, so what stood behind the HELLO was not
+// read either.
+//
+// An instance is one run of a client: 16 random bytes. Results that an earlier
+// run left behind keep their instance and their sequence; they travel in
+// batches of their own, before the newer ones. On one connection sequences
+// rise, over all instances, and may have gaps.
+//
+// An ACK says that all results up to its sequence are safe in the server's
+// journal, except the rejections it lists, which will never be taken. ACKs
+// come in order; one may cover several batches. Several batches may be in
+// flight, together within the server's window. A batch whose ACK did not
+// arrive is sent again on the next connection, and the server knows it by
+// client name, instance and sequence.
+//
+// While an ACK takes long the server sends WAIT every 15 s, with the reason. A
+// client gives a connection up that owes it an ACK and has been silent for
+// 45 s. A client with nothing in flight sends PING after 40 s of silence and
+// waits 15 s for the PONG. A server ends a connection that was silent for
+// 60 s and is owed no ACK. A body has 30 s from its header to its last byte, a
+// HELLO 10 s from the handshake.
+//
+// A newer connection with the same instance ends the older one. Who closes
+// sends BYE, half-closes, reads on for at most 2 s and then closes: a socket
+// that is closed with unread bytes resets the connection, and the last message
+// with it.
+package wire

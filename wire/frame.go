@@ -1,0 +1,219 @@
+package wire
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// Budget bounds the memory of all frames in hand, over all connections of a
+// server. The first bytes of a long frame and the rest of it come from two
+// purses: who holds the second waits for nobody but its own peer, which has
+// BodyTimeout, so that slow peers cannot lock each other in.
+type Budget struct {
+	first, rest *semaphore.Weighted
+}
+
+// firstPart is how much of a body is read before the rest is paid for.
+const firstPart = 64 << 10
+
+// NewBudget shares out about total bytes, at least those of one longest frame.
+func NewBudget(total int64) *Budget {
+	total = max(total, 2*MaxFrame)
+	return &Budget{semaphore.NewWeighted(total / 4), semaphore.NewWeighted(total - total/4)}
+}
+
+// frame is one frame in hand. Its body is valid until release.
+type frame struct {
+	kind    Type
+	body    []byte
+	release func()
+}
+
+// frames reads the frames of one connection. It keeps no buffer of its own
+// between them: an idle connection costs what its TLS state costs.
+type frames struct {
+	conn   net.Conn
+	limit  uint32
+	budget *Budget // nil: only limit counts
+	// waiting is called every WaitInterval while memory is short; nil: not.
+	waiting func()
+
+	head [HeaderSize]byte
+	have int // bytes of head that a read before a deadline left
+}
+
+var pool = sync.Pool{New: func() any { b := make([]byte, 0, firstPart); return &b }}
+
+// next reads one frame. The caller has set the read deadline for its header;
+// after a timeout there next may be called again. Who ends ctx sets a read
+// deadline in the past.
+func (f *frames) next(ctx context.Context) (frame, error) {
+	for {
+		if err := f.header(); err != nil {
+			return frame{}, err
+		}
+		size, kind := binary.BigEndian.Uint32(f.head[:]), Type(f.head[4])
+		limit := f.limit
+		if kind != TypeBatch && kind != TypeAck {
+			limit = MaxControl
+		}
+		if size > limit {
+			return frame{}, broken("%s of %d bytes is over the limit of %d", kind, size, limit)
+		}
+		if err := f.bodyDeadline(ctx); err != nil {
+			return frame{}, err
+		}
+		fr, err := f.read(ctx, kind, int(size))
+		if err != nil {
+			return frame{}, fmt.Errorf("read the body of a %s: %w", kind, err)
+		}
+		if kind&skippable == 0 {
+			return fr, nil
+		}
+		fr.release()
+	}
+}
+
+func (f *frames) header() error {
+	n, err := io.ReadFull(f.conn, f.head[f.have:])
+	f.have += n
+	if err != nil {
+		if f.have > 0 {
+			err = unexpected(err)
+		}
+		return err
+	}
+	f.have = 0
+	return nil
+}
+
+// bodyDeadline sets it, unless ctx has ended and with it all reading.
+func (f *frames) bodyDeadline(ctx context.Context) error {
+	f.conn.SetReadDeadline(time.Now().Add(BodyTimeout))
+	return context.Cause(ctx)
+}
+
+func (f *frames) read(ctx context.Context, kind Type, size int) (frame, error) {
+	if size <= MaxControl {
+		body := make([]byte, size)
+		_, err := io.ReadFull(f.conn, body)
+		return frame{kind, body, func() {}}, unexpected(err)
+	}
+	first := min(size, firstPart)
+	if err := f.pay(ctx, func(b *Budget) *semaphore.Weighted { return b.first }, first); err != nil {
+		return frame{}, err
+	}
+	loan := pool.Get().(*[]byte)
+	release := func() {
+		pool.Put(loan)
+		f.repay(func(b *Budget) *semaphore.Weighted { return b.first }, first)
+	}
+	body := (*loan)[:first]
+	if _, err := io.ReadFull(f.conn, body); err != nil {
+		release()
+		return frame{}, unexpected(err)
+	}
+	if size == first {
+		return frame{kind, body, release}, nil
+	}
+	defer release()
+	return f.readRest(ctx, kind, body, size)
+}
+
+// readRest reads on after the first part of a long body.
+func (f *frames) readRest(ctx context.Context, kind Type, part []byte, size int) (frame, error) {
+	purse := func(b *Budget) *semaphore.Weighted { return b.rest }
+	if err := f.pay(ctx, purse, size); err != nil {
+		return frame{}, err
+	}
+	body := make([]byte, size)
+	n := copy(body, part)
+	err := f.bodyDeadline(ctx)
+	if err == nil {
+		_, err = io.ReadFull(f.conn, body[n:])
+	}
+	if err != nil {
+		f.repay(purse, size)
+		return frame{}, unexpected(err)
+	}
+	return frame{kind, body, func() { f.repay(purse, size) }}, nil
+}
+
+// pay takes size bytes from a purse and waits for them if need be.
+func (f *frames) pay(ctx context.Context, purse func(*Budget) *semaphore.Weighted, size int) error {
+	if f.budget == nil {
+		return nil
+	}
+	for {
+		short, cancel := context.WithTimeout(ctx, WaitInterval)
+		err := purse(f.budget).Acquire(short, int64(size))
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if f.waiting != nil {
+			f.waiting()
+		}
+	}
+}
+
+func (f *frames) repay(purse func(*Budget) *semaphore.Weighted, size int) {
+	if f.budget != nil {
+		purse(f.budget).Release(int64(size))
+	}
+}
+
+// unexpected makes an end of the stream inside a frame what it is.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// message is what a frame's body is made from.
+type message interface{ Append(b []byte) []byte }
+
+// appendFrame appends the whole frame of m.
+func appendFrame(b []byte, kind Type, m message) []byte {
+	at := len(b)
+	b = append(b, 0, 0, 0, 0, byte(kind))
+	b = m.Append(b)
+	binary.BigEndian.PutUint32(b[at:], uint32(len(b)-at-HeaderSize))
+	return b
+}
+
+// writer writes whole frames; several goroutines may use it.
+type writer struct {
+	mu   sync.Mutex
+	conn net.Conn
+	buf  []byte
+}
+
+// keepBuffer is the most that a connection keeps for its next write.
+const keepBuffer = 4 << 10
+
+func (w *writer) write(kind Type, m message) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.buf = appendFrame(w.buf[:0], kind, m)
+	return w.flush()
+}
+
+// flush writes what is in buf; the caller holds the lock.
+func (w *writer) flush() error {
+	w.conn.SetWriteDeadline(time.Now().Add(WriteTimeout))
+	_, err := w.conn.Write(w.buf)
+	if cap(w.buf) > keepBuffer {
+		w.buf = nil
+	}
+	return err
+}

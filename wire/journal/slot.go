@@ -1,0 +1,118 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// slot is the value of a two-slot file.
+type slot struct {
+	generation uint64
+	seq        uint64
+	ordinal    uint64
+}
+
+var errBadSlots = errors.New("both copies are damaged or of another version")
+
+func encodeSlot(s slot) []byte {
+	b := make([]byte, slotSize)
+	copy(b, slotMagic)
+	le := binary.LittleEndian
+	le.PutUint32(b[4:], formatVersion)
+	le.PutUint64(b[8:], s.generation)
+	le.PutUint64(b[16:], s.seq)
+	le.PutUint64(b[24:], s.ordinal)
+	le.PutUint32(b[36:], crc32.Checksum(b[:36], castagnoli))
+	return b
+}
+
+func decodeSlot(b []byte) (slot, bool) {
+	le := binary.LittleEndian
+	if len(b) < slotSize || string(b[:4]) != slotMagic || le.Uint32(b[4:]) != formatVersion ||
+		le.Uint32(b[36:]) != crc32.Checksum(b[:36], castagnoli) {
+		return slot{}, false
+	}
+	return slot{le.Uint64(b[8:]), le.Uint64(b[16:]), le.Uint64(b[24:])}, true
+}
+
+// readSlots returns the newest good slot; fs.ErrNotExist if there is no file,
+// errBadSlots if it holds no good one.
+func readSlots(path string) (slot, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return slot{}, err
+	}
+	defer f.Close()
+	b := make([]byte, slotSecond+slotSize)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return slot{}, fmt.Errorf("read: %w", err)
+	}
+	b = b[:n]
+	best, ok := decodeSlot(b)
+	if len(b) > slotSecond {
+		if s, good := decodeSlot(b[slotSecond:]); good && (!ok || s.generation > best.generation) {
+			best, ok = s, true
+		}
+	}
+	if !ok {
+		return slot{}, errBadSlots
+	}
+	return best, nil
+}
+
+// writeSlot stores s under the next generation, over the older of the two slots,
+// and returns it as stored. A file that is not there is made with both.
+func writeSlot(path string, s slot, sync bool) (slot, error) {
+	s.generation++
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	fresh := errors.Is(err, fs.ErrNotExist)
+	if fresh {
+		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	}
+	if err != nil {
+		return s, &DiskError{"open", path, err}
+	}
+	defer f.Close()
+	b := encodeSlot(s)
+	places := []int64{int64(s.generation%2) * slotSecond}
+	if fresh {
+		places = []int64{0, slotSecond}
+	}
+	for _, at := range places {
+		if _, err := f.WriteAt(b, at); err != nil {
+			return s, &DiskError{"write", path, err}
+		}
+	}
+	if !sync {
+		return s, nil
+	}
+	if err := unix.Fdatasync(int(f.Fd())); err != nil {
+		return s, &DiskError{"flush", path, err}
+	}
+	if fresh {
+		return s, syncDir(filepath.Dir(path))
+	}
+	return s, nil
+}
+
+// syncDir makes new and removed names of dir durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return &DiskError{"open directory", dir, err}
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return &DiskError{"flush directory", dir, err}
+	}
+	return nil
+}

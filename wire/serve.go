@@ -1,0 +1,316 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"massive-passive/wire/check"
+)
+
+// Handler is what a server does with what a client sends. All but Submit and
+// Waiting are called by the goroutine that called Serve.
+type Handler interface {
+	// Hello is told who is there. An error that is a *ByeError ends the
+	// connection with its reason.
+	Hello(Hello) error
+	// Submit returns when the entries are safe, with those that never will
+	// be. Its entries are valid until it returns. An error ends the
+	// connection without an ACK. It is called for one batch after the other.
+	Submit(ctx context.Context, b Batch) ([]Rejection, error)
+	// Waiting says why Submit takes long, for people.
+	Waiting() string
+}
+
+// ByeError is the reason for which a connection was ended, by either side.
+type ByeError struct {
+	Reason ByeReason
+	Text   string
+}
+
+func (e *ByeError) Error() string {
+	if e.Text == "" {
+		return e.Reason.String()
+	}
+	return e.Reason.String() + ": " + e.Text
+}
+
+// ServerConfig is what Serve announces and keeps to. Zero values mean the
+// defaults of the protocol.
+type ServerConfig struct {
+	Version     string
+	MaxFrame    uint32
+	Budget      *Budget
+	IdleTimeout time.Duration
+}
+
+// Serve speaks the server's side on an established connection, until the
+// client ends it (nil), it breaks, or ctx ends; a *ByeError as the cause of
+// ctx is what the client is told. It does not close conn.
+func Serve(ctx context.Context, conn net.Conn, c ServerConfig, h Handler) error {
+	if c.MaxFrame == 0 {
+		c.MaxFrame = MaxFrame
+	}
+	if c.IdleTimeout == 0 {
+		c.IdleTimeout = IdleTimeout
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s := &serving{config: c, handler: h, cancel: cancel, out: writer{conn: conn}}
+	s.in = frames{conn: conn, limit: c.MaxFrame, budget: c.Budget, waiting: func() {
+		s.out.write(TypeWait, &Wait{Text: "the server is short of memory"})
+	}}
+	stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	err := s.run(ctx)
+	cancel(err) // a client that left without its ACK sends again
+	s.committer.Wait()
+	return s.farewell(ctx, err)
+}
+
+// serving is one connection. The goroutine of Serve reads; a second one
+// exists only while batches wait for their ACK, so that an idle client costs
+// one goroutine.
+type serving struct {
+	config  ServerConfig
+	handler Handler
+	cancel  context.CancelCauseFunc
+	in      frames
+	out     writer
+
+	last      uint64 // the last sequence read, which the next must exceed
+	committer sync.WaitGroup
+
+	mu       sync.Mutex
+	queue    []pending // batches read, not yet submitted
+	inFlight int       // bytes of all batches without their ACK
+	idle     bool      // no committer runs
+	room     sync.Cond // inFlight fell
+}
+
+type pending struct {
+	batch Batch
+	frame frame
+}
+
+func (s *serving) run(ctx context.Context) error {
+	s.idle, s.room.L = true, &s.mu
+	first, err := s.next(ctx, HelloTimeout)
+	if err != nil {
+		return err
+	}
+	defer first.release()
+	if first.kind != TypeHello {
+		return broken("%s before HELLO", first.kind)
+	}
+	hello, err := DecodeHello(first.body)
+	if err != nil {
+		return err
+	}
+	if err := s.handler.Hello(hello); err != nil {
+		return err
+	}
+	welcome := Welcome{Version: s.config.Version, MaxFrame: s.config.MaxFrame, Window: Window}
+	if err := s.out.write(TypeWelcome, &welcome); err != nil {
+		return err
+	}
+	for {
+		fr, err := s.next(ctx, s.config.IdleTimeout)
+		if err != nil {
+			return err
+		}
+		if done, err := s.handle(ctx, fr); done || err != nil {
+			return err
+		}
+	}
+}
+
+func (s *serving) handle(ctx context.Context, fr frame) (done bool, err error) {
+	switch fr.kind {
+	case TypeBatch:
+		batch, err := DecodeBatch(fr.body)
+		if err == nil && batch.Entries[0].Sequence <= s.last {
+			err = broken("sequence %d after %d", batch.Entries[0].Sequence, s.last)
+		}
+		if err != nil {
+			fr.release()
+			return true, err
+		}
+		s.last = batch.Entries[len(batch.Entries)-1].Sequence
+		s.push(ctx, pending{batch, fr})
+		return false, nil
+	case TypePing:
+		ping, err := DecodePing(fr.body)
+		if err != nil {
+			return true, err
+		}
+		return false, s.out.write(TypePong, &ping)
+	case TypeBye:
+		_, err := DecodeBye(fr.body)
+		return true, err
+	}
+	return true, broken("unexpected %s", fr.kind)
+}
+
+// next reads the next frame. A client may be silent for limit, and for as long
+// as it waits for an ACK.
+func (s *serving) next(ctx context.Context, limit time.Duration) (frame, error) {
+	for {
+		s.in.conn.SetReadDeadline(time.Now().Add(limit))
+		if ctx.Err() != nil {
+			return frame{}, context.Cause(ctx)
+		}
+		fr, err := s.in.next(ctx)
+		var timeout net.Error
+		if err == nil || !errors.As(err, &timeout) || !timeout.Timeout() {
+			return fr, err
+		}
+		if ctx.Err() != nil {
+			return frame{}, context.Cause(ctx)
+		}
+		if !s.owesAck() {
+			return frame{}, &ByeError{Idle, fmt.Sprintf("nothing heard for %v", limit)}
+		}
+	}
+}
+
+func (s *serving) owesAck() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.idle
+}
+
+// push queues a batch, starts the committer if none runs, and waits while the
+// client has more in flight than it may.
+func (s *serving) push(ctx context.Context, p pending) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = append(s.queue, p)
+	s.inFlight += len(p.frame.body)
+	if s.idle {
+		s.idle = false
+		s.committer.Go(func() { s.commit(ctx) })
+	}
+	for s.inFlight > Window && !s.idle {
+		s.room.Wait()
+	}
+}
+
+// commit submits what is queued, batch by batch, and acknowledges; it ends
+// when nothing is left.
+func (s *serving) commit(ctx context.Context) {
+	for {
+		s.mu.Lock()
+		if len(s.queue) == 0 {
+			s.idle = true
+			s.room.Signal()
+			s.mu.Unlock()
+			return
+		}
+		work := s.queue
+		s.queue = nil
+		s.mu.Unlock()
+		for len(work) > 0 && ctx.Err() == nil {
+			work = s.submit(ctx, work)
+		}
+		s.done(work)
+	}
+}
+
+// submit hands over the first batches of work that are of one instance, so
+// that what came while the last flush went on shares the next one. It returns
+// the rest.
+func (s *serving) submit(ctx context.Context, work []pending) (rest []pending) {
+	batch, n := work[0].batch, 1
+	for ; n < len(work) && work[n].batch.Instance == batch.Instance; n++ {
+		batch.Entries = append(batch.Entries, work[n].batch.Entries...)
+	}
+	stop := s.keepWaiting()
+	rejections, err := s.handler.Submit(ctx, batch)
+	stop()
+	if err == nil {
+		ack := Ack{Sequence: batch.Entries[len(batch.Entries)-1].Sequence, Rejections: rejections}
+		err = s.out.write(TypeAck, &ack)
+	}
+	if err != nil {
+		s.cancel(err)
+	}
+	s.done(work[:n])
+	return work[n:]
+}
+
+// done gives back what the batches took.
+func (s *serving) done(work []pending) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range work {
+		p.frame.release()
+		s.inFlight -= len(p.frame.body)
+	}
+	s.room.Signal()
+}
+
+// keepWaiting sends a WAIT every WaitInterval until stop is called.
+func (s *serving) keepWaiting() (stop func()) {
+	var mu sync.Mutex
+	var timer *time.Timer
+	stopped := false
+	timer = time.AfterFunc(WaitInterval, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if stopped {
+			return
+		}
+		s.out.write(TypeWait, &Wait{Text: s.handler.Waiting()})
+		timer.Reset(WaitInterval)
+	})
+	return func() {
+		timer.Stop()
+		mu.Lock()
+		stopped = true
+		mu.Unlock()
+	}
+}
+
+// farewell says BYE where the client may want to know why.
+func (s *serving) farewell(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	var bye *ByeError
+	var violation *ProtocolError
+	var format *check.FormatError
+	switch {
+	case err == nil, errors.Is(err, io.EOF):
+		return nil
+	case errors.As(err, &bye):
+		s.out.write(TypeBye, &Bye{Reason: bye.Reason, Text: bye.Text})
+	case errors.As(err, &violation):
+		s.out.write(TypeBye, &Bye{Reason: Violation, Text: violation.Reason})
+	case errors.As(err, &format):
+		s.out.write(TypeBye, &Bye{Reason: Violation, Text: format.Reason})
+	}
+	return err
+}
+
+// Refuse tells a client that just connected why it may not stay.
+func Refuse(conn net.Conn, reason ByeReason, text string) {
+	w := writer{conn: conn}
+	w.write(TypeBye, &Bye{Reason: reason, Text: text})
+	Close(conn)
+}
+
+// Close ends a connection so that the last bytes arrive: it half-closes, reads
+// on to the peer's end for at most DrainTimeout, then closes. A socket that
+// is closed with unread bytes would reset the connection.
+func Close(conn net.Conn) error {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		conn.SetReadDeadline(time.Now().Add(DrainTimeout))
+		io.Copy(io.Discard, conn)
+	}
+	return conn.Close()
+}

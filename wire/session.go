@@ -1,0 +1,242 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// Session is the client's side of an established connection. One goroutine
+// sends (Send, Ping), one receives (Receive).
+type Session struct {
+	// Welcome is what the server announced.
+	Welcome Welcome
+
+	conn    net.Conn
+	in      frames
+	out     writer
+	waiting func(text string)
+
+	mu       sync.Mutex
+	room     sync.Cond // fewer bytes are in flight, or the session ended
+	sent     []sent    // batches without their ACK, oldest first
+	inFlight int       // their bytes
+	last     uint64    // the last sequence sent
+	acked    uint64
+	pinged   bool
+	ended    bool
+}
+
+type sent struct {
+	last uint64
+	size int
+}
+
+// Connect says HELLO on conn, with first behind it in the same flight unless
+// it is nil (its body may have FirstFlight bytes), and waits for the WELCOME
+// until ctx ends or AnswerTimeout is over. waiting is told why an ACK takes
+// long. Where the server refuses, the error is a *ByeError.
+func Connect(ctx context.Context, conn net.Conn, hello Hello, first *Batch, waiting func(string)) (*Session, error) {
+	s := &Session{conn: conn, in: frames{conn: conn, limit: MaxFrame}, out: writer{conn: conn}, waiting: waiting}
+	s.room.L = &s.mu
+	stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	s.out.buf = appendFrame(nil, TypeHello, &hello)
+	if first != nil {
+		before := len(s.out.buf)
+		s.out.buf = appendFrame(s.out.buf, TypeBatch, first)
+		s.note(first, len(s.out.buf)-before)
+	}
+	// A server that refuses may have closed already: what it said counts more
+	// than the failed write.
+	writeErr := s.out.flush()
+	conn.SetReadDeadline(time.Now().Add(AnswerTimeout))
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	fr, err := s.in.next(ctx)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("wait for the server's WELCOME: %w", err), writeErr)
+	}
+	switch fr.kind {
+	case TypeWelcome:
+		if s.Welcome, err = DecodeWelcome(fr.body); err != nil || writeErr != nil {
+			return nil, errors.Join(err, writeErr)
+		}
+		s.arm()
+		return s, nil
+	case TypeBye:
+		return nil, byeError(fr.body)
+	}
+	return nil, broken("%s in place of a WELCOME", fr.kind)
+}
+
+func byeError(body []byte) error {
+	bye, err := DecodeBye(body)
+	if err != nil {
+		return err
+	}
+	return &ByeError{bye.Reason, bye.Text}
+}
+
+// Send sends a batch, whose sequences are beyond all before, and does not wait
+// for its ACK; it waits while the server's window is full.
+func (s *Session) Send(b Batch) error {
+	frame := appendFrame(nil, TypeBatch, &b)
+	if len(frame)-HeaderSize > int(s.Welcome.MaxFrame) {
+		return fmt.Errorf("a batch of %d bytes is over the server's limit of %d", len(frame)-HeaderSize, s.Welcome.MaxFrame)
+	}
+	s.mu.Lock()
+	for !s.ended && s.inFlight > 0 && s.inFlight+len(frame) > int(s.Welcome.Window) {
+		s.room.Wait()
+	}
+	ended := s.ended
+	s.mu.Unlock()
+	if ended {
+		return net.ErrClosed
+	}
+	s.note(&b, len(frame))
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	s.out.buf = frame
+	return s.out.flush()
+}
+
+// note counts a batch as in flight before it is written: its ACK may be there
+// before the write returns.
+func (s *Session) note(b *Batch, size int) {
+	s.mu.Lock()
+	s.last = b.Entries[len(b.Entries)-1].Sequence
+	s.sent = append(s.sent, sent{s.last, size})
+	s.inFlight += size
+	s.mu.Unlock()
+	s.arm()
+}
+
+// Ping asks for a sign of life; while batches are in flight it does nothing.
+func (s *Session) Ping() error {
+	s.mu.Lock()
+	busy := len(s.sent) > 0 || s.pinged
+	s.pinged = true
+	s.mu.Unlock()
+	if busy {
+		return nil
+	}
+	s.arm()
+	return s.out.write(TypePing, &Ping{Token: s.last})
+}
+
+// InFlight returns how many batches wait for their ACK.
+func (s *Session) InFlight() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sent)
+}
+
+// arm sets the deadline for the server's next frame by what it owes.
+func (s *Session) arm() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var deadline time.Time
+	switch {
+	case s.ended:
+		return
+	case len(s.sent) > 0:
+		deadline = time.Now().Add(AckTimeout)
+	case s.pinged:
+		deadline = time.Now().Add(AnswerTimeout)
+	}
+	s.conn.SetReadDeadline(deadline)
+}
+
+// Receive returns the next ACK. An error ends the session; a *ByeError is the
+// server's word.
+func (s *Session) Receive(ctx context.Context) (Ack, error) {
+	stop := context.AfterFunc(ctx, s.end)
+	defer stop()
+	for {
+		ack, done, err := s.receive(ctx)
+		if err != nil {
+			s.end()
+			if ctx.Err() != nil {
+				err = context.Cause(ctx)
+			}
+			return Ack{}, err
+		}
+		s.arm()
+		if done {
+			return ack, nil
+		}
+	}
+}
+
+// end wakes whoever waits for the server.
+func (s *Session) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	s.conn.SetReadDeadline(time.Unix(1, 0))
+	s.room.Broadcast()
+}
+
+func (s *Session) receive(ctx context.Context) (ack Ack, done bool, err error) {
+	fr, err := s.in.next(ctx)
+	if err != nil {
+		return Ack{}, false, err
+	}
+	defer fr.release()
+	switch fr.kind {
+	case TypeAck:
+		ack, err = DecodeAck(fr.body)
+		if err == nil {
+			err = s.settle(ack)
+		}
+		return ack, true, err
+	case TypePong:
+		_, err = DecodePing(fr.body)
+		s.mu.Lock()
+		s.pinged = false
+		s.mu.Unlock()
+	case TypeWait:
+		var wait Wait
+		if wait, err = DecodeWait(fr.body); err == nil && s.waiting != nil {
+			s.waiting(wait.Text)
+		}
+	case TypeBye:
+		err = byeError(fr.body)
+	default:
+		err = broken("unexpected %s", fr.kind)
+	}
+	return Ack{}, false, err
+}
+
+// settle takes what an ACK covers out of flight.
+func (s *Session) settle(ack Ack) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ack.Sequence <= s.acked || ack.Sequence > s.last {
+		return broken("ACK of %d, with %d sent and %d acknowledged", ack.Sequence, s.last, s.acked)
+	}
+	for _, r := range ack.Rejections {
+		if r.Sequence <= s.acked || r.Sequence > ack.Sequence {
+			return broken("ACK of %d rejects %d", ack.Sequence, r.Sequence)
+		}
+	}
+	s.acked = ack.Sequence
+	n := 0
+	for ; n < len(s.sent) && s.sent[n].last <= ack.Sequence; n++ {
+		s.inFlight -= s.sent[n].size
+	}
+	s.sent = append(s.sent[:0], s.sent[n:]...)
+	s.room.Signal()
+	return nil
+}
+
+// Close says BYE and ends the connection in order.
+func (s *Session) Close() error {
+	s.out.write(TypeBye, &Bye{Reason: Done})
+	return Close(s.conn)
+}

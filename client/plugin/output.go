@@ -1,0 +1,137 @@
+package plugin
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+	"unicode/utf8"
+)
+
+// readSize is how much is read from a pipe at once: what a pipe holds.
+const readSize = 64 << 10
+
+// readBuffers lends the memory that a read goes into. It is taken when a pipe
+// has something and given back at once, so that a thousand plugins that are
+// waited for hold none of it.
+type readBuffers struct{ pool sync.Pool }
+
+func newReadBuffers() *readBuffers {
+	return &readBuffers{pool: sync.Pool{New: func() any { return new([readSize]byte) }}}
+}
+
+// capture reads one pipe to its end, keeps the first bytes and drops the rest,
+// so that the plugin can always go on writing.
+type capture struct {
+	pipe    *os.File
+	buffers *readBuffers
+	limit   int
+
+	// Owned by the goroutine in read until it returns.
+	kept  []byte
+	total int64
+}
+
+// read returns at the end of the pipe, or when its deadline has passed and
+// nothing is in it any more. Whoever goes on writing after that deadline is not
+// waited for.
+func (c *capture) read() {
+	raw, err := c.pipe.SyscallConn()
+	if err != nil {
+		return
+	}
+	for err == nil {
+		ended := false
+		err = raw.Read(func(fd uintptr) bool {
+			n, again := c.readOnce(int(fd))
+			ended = n == 0
+			return !again
+		})
+		if ended {
+			return
+		}
+	}
+	// A deadline is judged before the read. What the plugin wrote in time may
+	// still lie there if this goroutine had to wait for its turn.
+	_ = raw.Control(func(fd uintptr) {
+		for left := readSize; left > 0; {
+			n, again := c.readOnce(int(fd))
+			if n == 0 || again {
+				return
+			}
+			left -= n
+		}
+	})
+}
+
+// readOnce reads what is there. n is 0 at the end of the pipe; again is true
+// where there is nothing yet.
+func (c *capture) readOnce(fd int) (n int, again bool) {
+	buf := c.buffers.pool.Get().(*[readSize]byte)
+	defer c.buffers.pool.Put(buf)
+	for {
+		n, err := syscall.Read(fd, buf[:])
+		switch err {
+		case nil:
+			c.total += int64(n)
+			room := min(n, c.limit-len(c.kept))
+			c.kept = append(c.kept, buf[:room]...)
+			return n, false
+		case syscall.EINTR:
+			continue
+		case syscall.EAGAIN:
+			return -1, true
+		default:
+			return 0, false
+		}
+	}
+}
+
+// expire ends read at that time, if the pipe's end does not come before.
+func (c *capture) expire(at time.Time) {
+	// The only error is that of a pipe that cannot be polled; all can.
+	_ = c.pipe.SetReadDeadline(at)
+}
+
+func (c *capture) truncated() bool { return c.total > int64(len(c.kept)) }
+
+// compose puts an explanation, if there is one, on a line before what the
+// plugin printed, and keeps the whole within the limit. cut is true where the
+// output is already shortened or is now, and then a note at the end says so.
+func compose(explanation string, output []byte, limit int, cut bool) ([]byte, bool) {
+	if !cut {
+		output = bytes.TrimRight(output, "\n")
+	}
+	if explanation != "" {
+		head := make([]byte, 0, len(explanation)+1+len(output))
+		head = append(head, explanation...)
+		if len(output) > 0 {
+			head = append(append(head, '\n'), output...)
+		}
+		output = head
+	}
+	if !cut && len(output) <= limit {
+		return output, false
+	}
+	note := fmt.Sprintf("... [output cut at %d bytes]", limit)
+	if len(note) > limit {
+		note = note[:limit]
+	}
+	return append(wholeRunes(output[:min(len(output), limit-len(note))]), note...), true
+}
+
+// wholeRunes drops a character that a cut went through. Bytes that are no UTF-8
+// stay as they are.
+func wholeRunes(b []byte) []byte {
+	for i := 1; i < utf8.UTFMax && i <= len(b); i++ {
+		if tail := b[len(b)-i:]; utf8.RuneStart(tail[0]) {
+			if !utf8.FullRune(tail) {
+				return b[:len(b)-i]
+			}
+			return b
+		}
+	}
+	return b
+}

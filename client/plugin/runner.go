@@ -1,0 +1,171 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	// DefaultGrace is the time between SIGTERM and SIGKILL.
+	DefaultGrace = 2 * time.Second
+	// DefaultMaxOutput is how much of a plugin's output is kept: 1 MiB.
+	DefaultMaxOutput = 1 << 20
+
+	// linger is how long a run waits for the end of the output when the plugin
+	// has ended and something that it started holds the pipe open. All that the
+	// plugin itself wrote is in the pipe by then.
+	linger = 200 * time.Millisecond
+	// killWait is how long a plugin may take to vanish after SIGKILL.
+	killWait = time.Second
+)
+
+// Spec is one run of a plugin.
+type Spec struct {
+	Command Command
+	// Dir is where the plugin runs; empty means /.
+	Dir string
+	// Timeout is how long the plugin may take; 0 means without limit.
+	Timeout time.Duration
+	// MaxOutput is how many bytes of output are kept, the note about what was
+	// cut included; 0 means DefaultMaxOutput.
+	MaxOutput int
+}
+
+// Outcome is what became of a run.
+type Outcome struct {
+	// Code is the state: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+	Code int
+	// Output is what the plugin printed on standard output, or, where that is
+	// empty, on standard error, without the newlines at its end and otherwise
+	// byte for byte. Where Trouble is not None a line before it says what went
+	// wrong.
+	Output        []byte
+	Start, Finish time.Time
+	// Truncated says that some output is not in Output.
+	Truncated bool
+	Trouble   Trouble
+}
+
+// TimedOut says that the plugin was ended because its time was over.
+func (o Outcome) TimedOut() bool { return o.Trouble == Timeout }
+
+// Runner runs plugins, any number at once. It holds what they share.
+type Runner struct {
+	grace   time.Duration
+	null    *os.File
+	buffers *readBuffers
+
+	// Plugins that SIGKILL did not end are waited for here.
+	mu      sync.Mutex
+	stuck   map[*process]struct{}
+	waiters sync.WaitGroup
+}
+
+// New makes a Runner. grace is the time that a plugin has between SIGTERM and
+// SIGKILL; 0 means DefaultGrace. It fails where /dev/null cannot be opened.
+func New(grace time.Duration) (*Runner, error) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, fmt.Errorf("open standard input for plugins: %w", err)
+	}
+	if grace == 0 {
+		grace = DefaultGrace
+	}
+	return &Runner{grace: grace, null: null, buffers: newReadBuffers(), stuck: map[*process]struct{}{}}, nil
+}
+
+// Close ends the waiting for plugins that could not be killed and gives back
+// what the Runner holds. No Run may be under way or follow.
+func (r *Runner) Close() error {
+	r.mu.Lock()
+	for p := range r.stuck {
+		p.watch.expire(time.Unix(1, 0))
+	}
+	r.mu.Unlock()
+	r.waiters.Wait()
+	return r.null.Close()
+}
+
+// Stuck returns how many plugins outlived SIGKILL and are still there, each of
+// them held in the kernel by a disk, a network file system or a driver.
+func (r *Runner) Stuck() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.stuck)
+}
+
+// Run runs a plugin and waits for it. It does not fail: whatever happens is an
+// Outcome, with a text for whoever looks at the state of the check. When ctx
+// ends first the plugin is ended as by a time-out, and Trouble is Stopped.
+func (r *Runner) Run(ctx context.Context, s Spec) Outcome {
+	if s.Dir == "" {
+		s.Dir = "/"
+	}
+	if s.MaxOutput <= 0 {
+		s.MaxOutput = DefaultMaxOutput
+	}
+	o := Outcome{Start: time.Now()}
+	p, v := r.start(ctx, s)
+	var output *capture
+	if v.trouble == None {
+		v = r.supervise(ctx, p, s, o.Start)
+		output = p.output()
+	} else {
+		output = &capture{}
+	}
+	o.Finish = time.Now()
+	o.Code, o.Trouble = v.code, v.trouble
+	o.Output, o.Truncated = compose(v.text, output.kept, s.MaxOutput, output.truncated())
+	return o
+}
+
+// supervise waits for the end of a plugin, or brings it about.
+func (r *Runner) supervise(ctx context.Context, p *process, s Spec, start time.Time) verdict {
+	if s.Timeout > 0 {
+		p.watch.expire(start.Add(s.Timeout))
+	}
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(interrupted)
+		p.watch.expire(time.Unix(1, 0))
+	})
+	gone := p.watch.await()
+	if !stop() {
+		// It must not cut short the waits that follow.
+		<-interrupted
+	}
+	if gone {
+		p.finishOutput(time.Now().Add(linger))
+		status, err := p.reap()
+		return judge(s.Command, status, err)
+	}
+	v := overrun(ctx, s, time.Since(start))
+	if p.terminate(r.grace) {
+		_, _ = p.reap() // how it died is our doing
+		return v
+	}
+	r.keepStuck(p)
+	v.text += fmt.Sprintf(", and cannot be killed: process %d hangs in the kernel", p.pid)
+	return v
+}
+
+// keepStuck waits in the background for a plugin that could not be killed.
+func (r *Runner) keepStuck(p *process) {
+	r.mu.Lock()
+	r.stuck[p] = struct{}{}
+	r.mu.Unlock()
+	p.watch.expire(time.Time{})
+	r.waiters.Go(func() {
+		if p.watch.await() {
+			_, _ = p.reap()
+		} else {
+			p.watch.close()
+		}
+		r.mu.Lock()
+		delete(r.stuck, p)
+		r.mu.Unlock()
+	})
+}

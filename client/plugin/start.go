@@ -1,0 +1,173 @@
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// start starts a plugin. Where that fails it returns no process and a verdict
+// that says why.
+func (r *Runner) start(ctx context.Context, s Spec) (*process, verdict) {
+	if ctx.Err() != nil {
+		return nil, fault(Stopped, "the check was stopped before it was started")
+	}
+	if len(s.Command.words) == 0 {
+		return nil, fault(StartFailure, "the check has no command")
+	}
+	program, v := find(s)
+	if v.trouble != None {
+		return nil, v
+	}
+	words, env := s.Command.words, s.Command.env
+	p, err := r.launch(program, words, env, s.Dir, s.MaxOutput)
+	if errors.Is(err, syscall.ENOEXEC) {
+		if v := scriptFault(s, program); v.trouble != None {
+			return nil, v
+		}
+		// A script without a #! line: every shell runs such a one itself.
+		p, err = r.launch(shell, append([]string{shell, program}, words[1:]...), env, s.Dir, s.MaxOutput)
+	}
+	if err != nil {
+		return nil, startFault(s, program, err)
+	}
+	return p, verdict{}
+}
+
+// find returns the program's path, as it is to be seen from the directory that
+// the plugin runs in.
+func find(s Spec) (string, verdict) {
+	name := s.Command.words[0]
+	if strings.Contains(name, "/") {
+		return name, verdict{}
+	}
+	closed := ""
+	for _, dir := range filepath.SplitList(s.Command.path) {
+		if dir == "" {
+			dir = "." // an empty entry is the working directory, by POSIX
+		}
+		candidate := dir + "/" + name
+		info, err := os.Stat(inDir(s.Dir, candidate))
+		switch {
+		case err != nil || !info.Mode().IsRegular():
+		case info.Mode()&0o111 != 0:
+			return candidate, verdict{}
+		case closed == "":
+			closed = candidate
+		}
+	}
+	if v := dirFault(s.Dir); v.trouble != None {
+		return "", v
+	}
+	if closed != "" {
+		return "", fault(NotExecutable, "plugin %q is not executable: its mode lacks the x bits", closed)
+	}
+	return "", fault(NotFound, "plugin %q was not found in PATH %q", name, s.Command.path)
+}
+
+func inDir(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return dir + "/" + path
+}
+
+func dirFault(dir string) verdict {
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return fault(BadDirectory, "the working directory %q cannot be used: %v", dir, bare(err))
+	case !info.IsDir():
+		return fault(BadDirectory, "the working directory %q is not a directory", dir)
+	case unix.Access(dir, unix.X_OK) != nil:
+		return fault(BadDirectory, "the working directory %q cannot be entered by this user: permission denied", dir)
+	}
+	return verdict{}
+}
+
+// startFault says why a program could not be executed. The kernel's error alone
+// does not tell the program from its directory or its interpreter.
+func startFault(s Spec, program string, err error) verdict {
+	if v := dirFault(s.Dir); v.trouble != None {
+		return v
+	}
+	path := inDir(s.Dir, program)
+	info, statErr := os.Stat(path)
+	switch {
+	case errors.Is(err, syscall.ENOENT) && statErr != nil:
+		return fault(NotFound, "plugin %q was not found", path)
+	case errors.Is(err, syscall.ENOENT):
+		return fault(NotFound, "plugin %q is there, but %s is not", path, interpreter(path))
+	case errors.Is(err, syscall.ENOTDIR):
+		return fault(NotFound, "plugin %q was not found: a part of its path is not a directory", path)
+	case errors.Is(err, syscall.EACCES) && statErr == nil && info.IsDir():
+		return fault(NotExecutable, "plugin %q is a directory", path)
+	case errors.Is(err, syscall.EACCES) && statErr == nil && info.Mode()&0o111 == 0:
+		return fault(NotExecutable, "plugin %q is not executable: its mode lacks the x bits", path)
+	case errors.Is(err, syscall.EACCES):
+		return fault(NotExecutable, "plugin %q cannot be executed by this user: permission denied "+
+			"(mode, a directory above it, or a file system mounted noexec)", path)
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return fault(StartFailure, "plugin %q could not be started: %v (a limit on processes or open files is reached)", path, err)
+	}
+	return fault(StartFailure, "plugin %q could not be started: %v", path, err)
+}
+
+// interpreter names what a program needs to be executed.
+func interpreter(path string) string {
+	if rest, ok := bytes.CutPrefix(head(path), []byte("#!")); ok {
+		line, _, _ := bytes.Cut(rest, []byte("\n"))
+		if bytes.HasSuffix(line, []byte("\r")) {
+			return "the interpreter of its first line, because that line ends in a carriage return (Windows line ends)"
+		}
+		if fields := bytes.Fields(line); len(fields) > 0 {
+			return "the interpreter " + strings.TrimSpace(cut(string(fields[0]), 100)) + " of its first line"
+		}
+	}
+	return "the loader that it needs (a program for another system or C library)"
+}
+
+// scriptFault judges a program that the kernel does not know how to execute,
+// before it is given to the shell.
+func scriptFault(s Spec, program string) verdict {
+	path := inDir(s.Dir, program)
+	first := head(path)
+	switch {
+	case len(first) == 0:
+		// A shell would run it and end with 0: a plugin lost in a full disk or
+		// a broken download would be OK for ever.
+		return fault(NotExecutable, "plugin %q is an empty file", path)
+	case bytes.IndexByte(first, 0) >= 0:
+		return fault(NotExecutable, "plugin %q is a program for another machine, or damaged", path)
+	}
+	return verdict{}
+}
+
+// head returns the beginning of a file, nothing where it cannot be read.
+func head(path string) []byte {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	buf := make([]byte, 256)
+	n, _ := io.ReadFull(f, buf)
+	return buf[:n]
+}
+
+// bare takes the operation and the path from an error whose message has both
+// already.
+func bare(err error) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}

@@ -259,6 +259,8 @@ func (s *serving) keepWaiting() (stop func()) {
 	var mu sync.Mutex
 	var timer *time.Timer
 	stopped := false
+	mu.Lock()
+	defer mu.Unlock()
 	timer = time.AfterFunc(WaitInterval, func() {
 		mu.Lock()
 		defer mu.Unlock()

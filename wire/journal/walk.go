@@ -52,6 +52,8 @@ type walker struct {
 	payload []byte // of the last evRecord, valid until the window moves
 	gap     gap
 	tornAt  int64 // -1, or where the file's good bytes end
+	// tornLost is how many records the batch cut there has lost, -1 if unknown.
+	tornLost int64
 
 	pinned bool // payloads already handed out lie in the window
 	window []byte
@@ -155,7 +157,7 @@ func (w *walker) lostMark() (event, bool) {
 	}
 	pos, m, found := w.search(w.off + 1)
 	if !found {
-		w.tornAt, w.off = w.off, w.end
+		w.tornAt, w.tornLost, w.off = w.off, -1, w.end
 		return evEnd, false
 	}
 	w.gap = gap{w.off, w.next, m.first, "damaged batch, skipped to the next mark"}
@@ -247,7 +249,8 @@ func (w *walker) badRecord() (event, bool) {
 		return evEnd, true
 	}
 	if w.batchEnd > w.end {
-		w.tornAt, w.off, w.left = w.off, w.end, 0
+		w.tornAt, w.tornLost = w.off, int64(w.mark.after()-w.next)
+		w.off, w.left = w.end, 0
 		return evEnd, false
 	}
 	w.gap = gap{w.off, w.next, w.mark.after(), "damaged record, skipped to the next batch"}

@@ -1,0 +1,205 @@
+// Package certs keeps the certificates, keys and CA pools that both ends of a
+// connection use, and makes their tls.Config. Files are read again when they
+// change, without losing a connection. It proves who a peer is; whether that
+// peer may send anything is the business of the server's access package.
+package certs
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+)
+
+// recheck is how old the last look at a file may be before a handshake looks
+// again. A look is a stat: it sees a rename and a swapped symbolic link too.
+const recheck = time.Second
+
+// Reloaded is told that files were read anew: err says why the old content
+// stays in use.
+type Reloaded func(files []string, err error)
+
+// reloading holds a value made from files, and makes it anew when one changed.
+type reloading[T any] struct {
+	files  []string
+	load   func() (T, error)
+	report Reloaded
+
+	mu      sync.Mutex
+	value   T
+	seen    []fs.FileInfo
+	looked  time.Time
+	problem string // the last one reported, so that it is told once
+}
+
+func newReloading[T any](files []string, report Reloaded, load func() (T, error)) (*reloading[T], error) {
+	r := &reloading[T]{files: files, load: load, report: report}
+	r.seen, r.looked = r.stat(), time.Now()
+	var err error
+	r.value, err = load()
+	return r, err
+}
+
+func (r *reloading[T]) stat() []fs.FileInfo {
+	infos := make([]fs.FileInfo, len(r.files))
+	for i, file := range r.files {
+		infos[i], _ = os.Stat(file) // a file that is gone is reported by load
+	}
+	return infos
+}
+
+// current returns the value, made anew if a file changed since the last look.
+func (r *reloading[T]) current() T {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.looked) < recheck {
+		return r.value
+	}
+	r.looked = time.Now()
+	infos := r.stat()
+	if !changed(r.seen, infos) && r.problem == "" {
+		return r.value
+	}
+	value, err := r.load()
+	switch {
+	case err == nil:
+		r.value, r.seen, r.problem = value, infos, ""
+	case err.Error() == r.problem:
+		return r.value
+	default:
+		r.problem = err.Error()
+	}
+	if r.report != nil {
+		r.report(r.files, err)
+	}
+	return r.value
+}
+
+func changed(before, now []fs.FileInfo) bool {
+	for i := range now {
+		a, b := before[i], now[i]
+		if (a == nil) != (b == nil) {
+			return true
+		}
+		if a != nil && (!os.SameFile(a, b) || a.Size() != b.Size() || !a.ModTime().Equal(b.ModTime())) {
+			return true
+		}
+	}
+	return false
+}
+
+// Pair is a certificate with its chain and its private key.
+type Pair struct{ *reloading[*tls.Certificate] }
+
+// LoadPair reads the pair. Errors name the file and what is wrong with it.
+func LoadPair(certFile, keyFile string, report Reloaded) (*Pair, error) {
+	r, err := newReloading([]string{certFile, keyFile}, report, func() (*tls.Certificate, error) {
+		return readPair(certFile, keyFile)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Pair{r}, nil
+}
+
+// Leaf returns the certificate that is in use.
+func (p *Pair) Leaf() *x509.Certificate { return p.current().Leaf }
+
+func readPair(certFile, keyFile string) (*tls.Certificate, error) {
+	if _, err := ReadFile(certFile); err != nil {
+		return nil, err
+	}
+	certPEM, err := os.ReadFile(certFile)
+	if err != nil {
+		return nil, err
+	}
+	keyPEM, err := os.ReadFile(keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the private key: %w", err)
+	}
+	if err := checkKey(keyFile, keyPEM); err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		return nil, fmt.Errorf("the key in %s does not belong to the certificate in %s: %w", keyFile, certFile, err)
+	}
+	return &pair, nil
+}
+
+// checkKey finds what tls.X509KeyPair would call a mismatch.
+func checkKey(file string, data []byte) error {
+	encrypted := false
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if bytes.Contains([]byte(block.Type), []byte("ENCRYPTED")) || block.Headers["DEK-Info"] != "" {
+			encrypted = true
+			continue
+		}
+		if bytes.HasSuffix([]byte(block.Type), []byte("PRIVATE KEY")) {
+			return nil
+		}
+	}
+	if encrypted {
+		return fmt.Errorf("the private key in %s is encrypted: a daemon cannot ask for its password, "+
+			"take it off with `openssl pkey -in OLD -out NEW`", file)
+	}
+	return fmt.Errorf("%s holds no private key in PEM form", file)
+}
+
+// Pool is the set of CA certificates that a peer's chain must lead to.
+type Pool struct {
+	*reloading[*x509.CertPool]
+	file string
+}
+
+// LoadPool reads the CA certificates in file. Errors name the file.
+func LoadPool(file string, report Reloaded) (*Pool, error) {
+	r, err := newReloading([]string{file}, report, func() (*x509.CertPool, error) {
+		list, err := ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		pool := x509.NewCertPool()
+		for _, c := range list {
+			pool.AddCert(c)
+		}
+		return pool, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Pool{r, file}, nil
+}
+
+// ErrNoCertificate says that a file holds no certificate in PEM form.
+var ErrNoCertificate = errors.New("holds no certificate in PEM form")
+
+// ReadFile reads all certificates of a PEM file, at least one. Other PEM
+// blocks in it, such as a key, are passed over.
+func ReadFile(file string) ([]*x509.Certificate, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificate: %w", err)
+	}
+	var list []*x509.Certificate
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" && block.Type != "TRUSTED CERTIFICATE" && block.Type != "X509 CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("certificate %d in %s: %w", len(list)+1, file, err)
+		}
+		list = append(list, c)
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%s %w", file, ErrNoCertificate)
+	}
+	return list, nil
+}

@@ -1,0 +1,140 @@
+package certs
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"massive-passive/wire"
+)
+
+// ServerConfig returns the configuration of the listening end: a client must
+// prove a chain to pool. A client without ALPN passes as well, so that the
+// caller can tell a peer of an older protocol; tickets are off, because a
+// resumed session would not prove anything anew.
+func ServerConfig(pair *Pair, pool *Pool) *tls.Config {
+	base := &tls.Config{
+		MinVersion:             tls.VersionTLS12,
+		ClientAuth:             tls.RequireAndVerifyClientCert,
+		SessionTicketsDisabled: true,
+		NextProtos:             []string{wire.ALPN},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return pair.current(), nil
+		},
+	}
+	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		c := base.Clone()
+		c.GetConfigForClient = nil
+		c.ClientCAs = pool.current()
+		return c, nil
+	}
+	return base
+}
+
+// Verify says how much of a server's certificate a client checks.
+type Verify string
+
+const (
+	// VerifyName checks the chain and that the certificate is for this server.
+	VerifyName Verify = "name"
+	// VerifyCA checks the chain only, as version 0.3.9 did.
+	VerifyCA Verify = "ca"
+)
+
+// ClientConfig returns the configuration of the connecting end. names are
+// those that the server's certificate may be for, the best first; one is
+// enough.
+func ClientConfig(pair *Pair, pool *Pool, verify Verify, names ...string) *tls.Config {
+	c := &tls.Config{
+		MinVersion:             tls.VersionTLS12,
+		SessionTicketsDisabled: true,
+		NextProtos:             []string{wire.ALPN},
+		// VerifyConnection below does what this switches off, for several names.
+		InsecureSkipVerify: true,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return pair.current(), nil
+		},
+	}
+	c.VerifyConnection = func(state tls.ConnectionState) error {
+		return verifyServer(state, pool, verify, names)
+	}
+	for _, name := range names {
+		if net.ParseIP(name) == nil && strings.Contains(name, ".") {
+			c.ServerName = name // only a hint to the server
+			break
+		}
+	}
+	return c
+}
+
+// ServerError says why a server's certificate was not accepted, in words that
+// tell what mends it.
+type ServerError struct {
+	Problem string
+	Err     error
+}
+
+func (e *ServerError) Error() string { return "the server's certificate " + e.Problem }
+
+func (e *ServerError) Unwrap() error { return e.Err }
+
+func verifyServer(state tls.ConnectionState, pool *Pool, verify Verify, names []string) error {
+	if len(state.PeerCertificates) == 0 {
+		return &ServerError{"is missing", nil}
+	}
+	leaf := state.PeerCertificates[0]
+	intermediates := x509.NewCertPool()
+	for _, c := range state.PeerCertificates[1:] {
+		intermediates.AddCert(c)
+	}
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: pool.current(), Intermediates: intermediates})
+	if err != nil {
+		return &ServerError{explain(leaf, err, pool.file), err}
+	}
+	if verify == VerifyCA || slices.ContainsFunc(names, func(name string) bool { return leaf.VerifyHostname(name) == nil }) {
+		return nil
+	}
+	return &ServerError{wrongName(leaf, names), nil}
+}
+
+// explain puts a failed verification into words.
+func explain(leaf *x509.Certificate, err error, caFile string) string {
+	var invalid x509.CertificateInvalidError
+	var unknown x509.UnknownAuthorityError
+	now := time.Now()
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && now.After(leaf.NotAfter):
+		return fmt.Sprintf("expired on %s (this machine's clock says %s): renew it, or set the clock that is off",
+			day(leaf.NotAfter), day(now))
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return fmt.Sprintf("is not valid before %s and this machine's clock says %s: the server's clock or yours is off",
+			leaf.NotBefore.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
+		return fmt.Sprintf("(%s) is not for servers: it lacks the extended key usage serverAuth", leaf.Subject)
+	case errors.As(err, &unknown):
+		return fmt.Sprintf("(%s, issued by %s) does not lead to a CA in %s: is --ssl-ca-cert the CA that signed it?",
+			leaf.Subject, leaf.Issuer, caFile)
+	}
+	return fmt.Sprintf("(%s) was refused: %v", leaf.Subject, err)
+}
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+func wrongName(leaf *x509.Certificate, names []string) string {
+	has := slices.Clone(leaf.DNSNames)
+	for _, ip := range leaf.IPAddresses {
+		has = append(has, ip.String())
+	}
+	if len(has) == 0 {
+		return fmt.Sprintf("names no host, only the subject %s, and one of %q was expected: "+
+			"make one with subject alternative names, or give up the check of the name with --ssl-verify=ca",
+			leaf.Subject, names)
+	}
+	return fmt.Sprintf("is for %q, and one of %q was expected: correct the name or the address of the server, "+
+		"or give up the check of the name with --ssl-verify=ca", has, names)
+}

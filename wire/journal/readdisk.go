@@ -1,0 +1,229 @@
+package journal
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"sort"
+	"time"
+)
+
+// readSegment returns records of seg, a copy of what r.seg is now. The caller
+// goes on with what comes behind it unless t is full.
+func (r *Reader) readSegment(dst []Record, t *take, seg segment) ([]Record, error) {
+	if r.file == nil || r.w.next != r.pos {
+		if len(dst) > 0 {
+			t.full = true // the window holds their payloads
+			return dst, nil
+		}
+		if err := r.enter(seg); err != nil {
+			return dst, err
+		}
+		if r.file == nil {
+			return dst, nil
+		}
+	}
+	w := &r.w
+	w.end, w.limit = seg.size, seg.last()+1
+	for {
+		w.pinned = len(dst) > 0
+		switch w.step() {
+		case evRecord:
+			if !t.add(len(w.payload), len(dst)) {
+				w.unread()
+				return dst, nil
+			}
+			n := len(w.payload)
+			dst = append(dst, Record{w.next - 1, time.Unix(0, w.mark.time), w.payload[:n:n]})
+			r.pos = w.next
+			if t.full {
+				return dst, nil
+			}
+		case evGap:
+			r.pass(seg.path, w.gap)
+		case evPinned:
+			t.full = true
+			return dst, nil
+		case evEnd:
+			if w.next < w.limit {
+				r.pass(seg.path, gap{w.endedAt(), w.next, w.limit, endsEarly})
+			}
+			w.next, w.tornAt = w.limit, -1
+			r.pos = w.limit
+			return dst, nil
+		}
+	}
+}
+
+// endedAt is the offset behind the last good byte.
+func (w *walker) endedAt() int64 {
+	if w.tornAt >= 0 {
+		return w.tornAt
+	}
+	return w.off
+}
+
+// pass goes beyond damage: told, and acknowledged as soon as all before it is.
+func (r *Reader) pass(path string, g gap) {
+	r.j.damage(Damage{path, g.off, g.what, int64(g.to - g.from)})
+	if g.to == g.from {
+		return
+	}
+	r.mu.Lock()
+	r.gaps = append(r.gaps, g)
+	r.passGapsLocked()
+	r.mu.Unlock()
+	r.pos = max(r.pos, g.to)
+}
+
+// enter opens seg at the mark before pos. A file that is gone is passed over,
+// and r.file is nil then.
+func (r *Reader) enter(seg segment) error {
+	if r.file == nil {
+		f, err := os.Open(seg.path)
+		if errors.Is(err, fs.ErrNotExist) && seg.last() > r.Acked() {
+			r.pass(seg.path, gap{0, r.pos, seg.last() + 1, "the segment's file is gone"})
+			r.pos = seg.last() + 1
+			return nil
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // trimmed meanwhile; pos moves to what is left
+		}
+		if err != nil {
+			return r.j.note(&DiskError{"open segment", seg.path, err})
+		}
+		r.file = f
+	}
+	r.w.src, r.w.salt, r.w.from = r.file, seg.salt, r.pos
+	at := seg.pointBefore(r.pos)
+	r.w.end, r.w.limit = seg.size, seg.last()+1
+	r.w.start(at.off, at.first)
+	return r.skip(seg)
+}
+
+// skip steps the walker up to the record at pos, or the first good one behind it.
+func (r *Reader) skip(seg segment) error {
+	for r.w.next < r.pos {
+		switch r.w.step() {
+		case evRecord: // the one at pos
+			r.w.unread()
+			return nil
+		case evGap:
+			if r.w.gap.to > r.pos {
+				g := r.w.gap
+				g.from = max(g.from, r.pos)
+				r.pass(seg.path, g)
+			}
+		case evEnd:
+			return nil // readSegment says what is missing
+		}
+	}
+	return nil
+}
+
+// pointBefore is the known mark nearest before seq.
+func (s *segment) pointBefore(seq uint64) point {
+	i := sort.Search(len(s.points), func(i int) bool { return s.points[i].first > seq })
+	if i == 0 {
+		return point{s.first(), headerBlock, s.header.created}
+	}
+	return s.points[i-1]
+}
+
+func (r *Reader) leaveSegment() error {
+	if r.file == nil {
+		r.seg = nil
+		return nil
+	}
+	err := r.file.Close()
+	r.file, r.seg = nil, nil
+	r.w.window = r.w.window[:0]
+	return err
+}
+
+// PassOlder gives up the records appended before cutoff, up to the first batch
+// that was not, and returns how many of them were not acknowledged. What readers
+// cannot see yet is left alone.
+func (r *Reader) PassOlder(cutoff time.Time) (passed int, err error) {
+	acked := r.Acked()
+	upTo, err := r.j.olderThan(acked, cutoff.UnixNano())
+	if upTo <= acked {
+		return 0, err
+	}
+	r.j.mu.Lock()
+	defer r.j.mu.Unlock()
+	passed = int(r.j.pendingLocked(r.Acked()) - r.j.pendingLocked(upTo))
+	r.giveUp(1, upTo)
+	r.pos = max(r.pos, upTo+1)
+	return max(passed, 0), err
+}
+
+// olderThan returns the last sequence behind which a record is not older than
+// cutoff, going from the one after acked.
+func (j *Journal) olderThan(acked uint64, cutoff int64) (uint64, error) {
+	upTo := acked
+	for {
+		j.mu.Lock()
+		i := sort.Search(len(j.segs), func(i int) bool { return j.segs[i].last() > upTo })
+		if i == len(j.segs) {
+			defer j.mu.Unlock()
+			return j.olderTailLocked(upTo, cutoff), nil
+		}
+		seg := *j.segs[i]
+		whole := i+1 < len(j.segs) && j.segs[i+1].header.created < cutoff
+		j.mu.Unlock()
+		if whole {
+			upTo = seg.last()
+			continue
+		}
+		got, err := j.olderInSegment(seg, upTo, cutoff)
+		if err != nil || got < seg.last() {
+			return got, err
+		}
+		upTo = got
+	}
+}
+
+func (j *Journal) olderTailLocked(upTo uint64, cutoff int64) uint64 {
+	for c := j.chunkAtLocked(upTo + 1); c != nil && c.time < cutoff && upTo < j.visibleLocked(); c = j.chunkAtLocked(upTo + 1) {
+		upTo = min(c.last(), j.visibleLocked())
+	}
+	return upTo
+}
+
+// olderInSegment goes by the marks alone; an index of them answers without the
+// disk as long as the next record is young.
+func (j *Journal) olderInSegment(seg segment, upTo uint64, cutoff int64) (uint64, error) {
+	at := seg.pointBefore(upTo + 1)
+	if at.time >= cutoff {
+		return upTo, nil
+	}
+	w, f, err := j.walkMarks(seg, at)
+	if err != nil {
+		return upTo, err
+	}
+	defer f.Close()
+	for {
+		switch w.step() {
+		case evMark:
+			if w.mark.time >= cutoff {
+				return max(upTo, w.mark.first-1), nil
+			}
+			upTo = max(upTo, min(w.mark.after(), w.limit)-1)
+		case evEnd:
+			return upTo, nil
+		}
+	}
+}
+
+// walkMarks returns a walker that reads the marks of seg only, from at on. The
+// caller closes the file.
+func (j *Journal) walkMarks(seg segment, at point) (*walker, *os.File, error) {
+	f, err := os.Open(seg.path)
+	if err != nil {
+		return nil, nil, j.note(&DiskError{"open segment", seg.path, err})
+	}
+	w := &walker{src: f, salt: seg.salt, end: seg.size, limit: seg.last() + 1, from: ^uint64(0), span: pageSize}
+	w.start(at.off, at.first)
+	return w, f, nil
+}

@@ -1,0 +1,133 @@
+package journal
+
+import (
+	"sort"
+	"time"
+)
+
+// Stats is a journal at one moment.
+type Stats struct {
+	Bytes     int64  // in segment files
+	TailBytes int64  // in memory, the 16 bytes before each record included
+	Segments  int    // files in use
+	Last      uint64 // last sequence handed out by Append, 0 if none ever was
+	Durable   uint64 // last sequence flushed
+	Readers   []ReaderStats
+
+	Damages     int   // damaged places found so far
+	LostRecords int64 // in them, as far as it can be known
+	DiskErrors  int64 // refusals so far
+	Failing     error // what the disk said last, nil once it took something again
+}
+
+// ReaderStats is one reader, open or only known.
+type ReaderStats struct {
+	Name    string
+	Open    bool
+	Acked   uint64
+	Pending uint64    // records that are there and not acknowledged
+	Bytes   int64     // of the segments and the tail that hold them
+	Oldest  time.Time // append time of the first of them, up to 10 s early; zero if none
+}
+
+// Stats may be called from any goroutine. It reads at most one segment for each
+// reader, and each segment only once.
+func (j *Journal) Stats() Stats {
+	for seg := j.toIndex(); seg != nil; seg = j.toIndex() {
+		j.index(seg)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	s := Stats{
+		TailBytes: j.tailLen, Segments: len(j.segs), Last: j.next - 1, Durable: j.durable,
+		Damages: len(j.told), LostRecords: j.lost, DiskErrors: j.faults, Failing: j.failing,
+	}
+	for _, seg := range j.segs {
+		s.Bytes += seg.size
+	}
+	for name, r := range j.readers {
+		r.mu.Lock()
+		rs := ReaderStats{Name: name, Open: r.open, Acked: r.acked}
+		r.mu.Unlock()
+		rs.Pending = j.pendingLocked(rs.Acked)
+		if rs.Pending > 0 {
+			rs.Bytes = j.bytesLocked(rs.Acked + 1)
+			rs.Oldest = j.timeLocked(rs.Acked + 1)
+		}
+		s.Readers = append(s.Readers, rs)
+	}
+	sort.Slice(s.Readers, func(a, b int) bool { return s.Readers[a].Name < s.Readers[b].Name })
+	return s
+}
+
+// segmentLocked is the number of the first segment that ends at or after seq.
+func (j *Journal) segmentLocked(seq uint64) int {
+	return sort.Search(len(j.segs), func(i int) bool { return j.segs[i].last() >= seq })
+}
+
+// pendingLocked counts the records behind acked.
+func (j *Journal) pendingLocked(acked uint64) (n uint64) {
+	for _, s := range j.segs[j.segmentLocked(acked+1):] {
+		n += s.last() - max(acked, s.first()-1)
+	}
+	if len(j.tail) > 0 {
+		from := max(acked+1, j.tail[0].first)
+		n += max(j.next, from) - from
+	}
+	return n
+}
+
+func (j *Journal) bytesLocked(seq uint64) (n int64) {
+	for _, s := range j.segs[j.segmentLocked(seq):] {
+		n += s.size
+	}
+	return n + j.tailLen
+}
+
+// timeLocked is the append time of the first record at or after seq.
+func (j *Journal) timeLocked(seq uint64) time.Time {
+	if i := j.segmentLocked(seq); i < len(j.segs) {
+		return time.Unix(0, j.segs[i].pointBefore(seq).time)
+	}
+	if c := j.chunkAtLocked(seq); c != nil {
+		return time.Unix(0, c.time)
+	}
+	return time.Time{}
+}
+
+// toIndex returns a segment that some reader stands in and whose times only its
+// file knows.
+func (j *Journal) toIndex() *segment {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, r := range j.readers {
+		seq := r.Acked() + 1
+		if i := j.segmentLocked(seq); i < len(j.segs) && !j.segs[i].indexed && seq > j.segs[i].first() {
+			return j.segs[i]
+		}
+	}
+	return nil
+}
+
+// index reads the marks of a segment that was there at the start. Whatever it
+// finds is good enough: without it the header's time stands in.
+func (j *Journal) index(s *segment) {
+	j.mu.Lock()
+	seg := *s
+	j.mu.Unlock()
+	found := segment{}
+	if w, f, err := j.walkMarks(seg, point{seg.first(), headerBlock, 0}); err == nil {
+		defer f.Close()
+		for ev := w.step(); ev != evEnd; ev = w.step() {
+			if ev == evMark {
+				found.addPoint(point{w.mark.first, w.markOff, w.mark.time})
+			}
+		}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	s.indexed = true
+	if len(found.points) > 0 {
+		s.points = found.points
+	}
+}

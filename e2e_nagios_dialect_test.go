@@ -1,0 +1,251 @@
+//go:build e2e
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// These tests ask Nagios itself, with nothing of the program between, what becomes of each awkward output. What
+// the command-file and check-results sinks write is built on the answers.
+
+// awkward is an output as it is written to a core, and what the core then holds of it.
+type awkward struct {
+	written                      string
+	output, longOutput, perfdata string
+}
+
+// check compares what a core holds of object with what it should.
+func (a awkward) check(t *testing.T, door string, readings map[objectName]reading, object objectName) {
+	t.Helper()
+	got, ok := readings[object]
+	if !ok || got.lastCheck.IsZero() {
+		t.Errorf("%s: %s was not taken", door, brief(a.written))
+		return
+	}
+	if got.output != a.output || got.longOutput != a.longOutput || got.perfdata != a.perfdata {
+		t.Errorf("%s: %s was read back as output %s, long output %s, perfdata %s; want %s, %s, %s", door, brief(a.written),
+			brief(got.output), brief(got.longOutput), brief(got.perfdata), brief(a.output), brief(a.longOutput), brief(a.perfdata))
+	}
+}
+
+// brief quotes the two ends of a text.
+func brief(s string) string {
+	if len(s) <= 80 {
+		return fmt.Sprintf("%q", s)
+	}
+	return fmt.Sprintf("%q…%q (%d bytes)", s[:20], s[len(s)-10:], len(s))
+}
+
+const nagiosNoOutput = "(No output returned from plugin)" // with "host check" in the plugin's place for a host
+
+// nagiosBothDoors are the outputs that Nagios takes the same way from its pipe and its check-result directory.
+func nagiosBothDoors() []awkward {
+	long := strings.Repeat("y", 250_000)
+	return []awkward{
+		{`plain`, "plain", "", ""},
+		{``, nagiosNoOutput, "", ""},
+		{`\nsecond`, nagiosNoOutput, "second", ""},
+		// Lines: \n divides them, \\ is a backslash, and any other backslash stands for itself.
+		{`one\ntwo\nthree`, "one", "two\nthree", ""},
+		{`a\n\nb`, "a", "\nb", ""},
+		{`a\nb\n\n`, "a", "b\n", ""}, // one of the newlines at the end goes
+		{`a\\b`, `a\b`, "", ""},
+		{`a\b\t`, `a\b\t`, "", ""},
+		{`C:\\temp\\new`, `C:\temp\new`, "", ""},
+		{`end\\`, `end\`, "", ""},
+		{`x\ny a\\nb \\`, "x", `y a\nb \`, ""},
+		// A semicolon becomes a colon in the first line alone.
+		{`a;b|p=1;2;3\nc;d`, "a:b", "c;d", "p=1;2;3"},
+		{`[1] PROCESS_HOST_CHECK_RESULT;h;1;x`, "[1] PROCESS_HOST_CHECK_RESULT:h:1:x", "", ""},
+		// Perfdata: after the first | of the first line; then after the first | of the others, to the end.
+		{`x|p=1`, "x", "", "p=1"},
+		{`x |  p=1  `, "x", "", "p=1"},
+		{`x|p=1\nl2|q=2\nr=3`, "x", "l2", "p=1 q=2 r=3"},
+		{`x\nl2|p=1`, "x", "l2", "p=1"},
+		{`x|a|b`, "x", "", "a|b"},
+		{`|p=1`, "", "", "p=1"},
+		{`x|p=\\1`, "x", "", `p=\1`},
+		// Blanks at the ends of the first line go; a carriage return counts as one.
+		{`  a b`, "a b", "", ""},
+		{"\ta", "a", "", ""},
+		{"a \t\r", "a", "", ""},
+		{"a\r\\nb", "a", "b", ""},
+		{`a\n  b`, "a", "  b", ""},
+		// Any other byte but NUL passes.
+		{"a\tb\rc", "a\tb\rc", "", ""},
+		{"\a\x1b[1m\x7f\v.", "\a\x1b[1m\x7f\v.", "", ""},
+		{"\xff\xfe.", "\xff\xfe.", "", ""},
+		{"grün €\u2028<&>`~$\"'", "grün €\u2028<&>`~$\"'", "", ""},
+		{"a\x00b", "a", "", ""},
+		{long, long, "", ""},
+		{`z\n` + long + `|p=1`, "z", long, "p=1"},
+	}
+}
+
+// nagiosOneDoor are the outputs that the two doors treat differently; in both, what the pipe makes of it first.
+func nagiosOneDoor() (pipe, directory []awkward) {
+	return []awkward{
+			{` `, nagiosNoOutput, "", ""},
+			{`a\nb  `, "a", "b", ""}, // the blanks at the end of the line that is the command
+			{`end\`, `end\`, "", ""},
+		}, []awkward{
+			{` `, "", "", ""},
+			{`a\nb  `, "a", "b  ", ""},
+		}
+}
+
+// nagiosObject names the object that the result number i is sent to through a door.
+func nagiosObject(door string, i int, host bool) objectName {
+	if host {
+		return objectName{host: fmt.Sprintf("%s host %d", door, i)}
+	}
+	return objectName{door, fmt.Sprintf("service %d", i)}
+}
+
+// doorHosts is the configuration for the objects that nagiosObject names.
+func doorHosts(door string, results int) []rigHost {
+	hosts := []rigHost{{name: door}}
+	for i := range results {
+		hosts = append(hosts, rigHost{name: nagiosObject(door, i, true).host})
+		hosts[0].services = append(hosts[0].services, nagiosObject(door, i, false).service)
+	}
+	return hosts
+}
+
+// resultCommand is the external command for a result.
+func resultCommand(o objectName, code, output string) string {
+	if o.service == "" {
+		return fmt.Sprintf("PROCESS_HOST_CHECK_RESULT;%s;%s;%s", o.host, code, output)
+	}
+	return fmt.Sprintf("PROCESS_SERVICE_CHECK_RESULT;%s;%s;%s;%s", o.host, o.service, code, output)
+}
+
+// resultRecord is a result as it stands in a check-result file.
+func resultRecord(o objectName, code, output string, at time.Time) string {
+	service := ""
+	if o.service != "" {
+		service = "service_description=" + o.service + "\n"
+	}
+	seconds := float64(at.UnixMicro()) / 1e6
+	return fmt.Sprintf("host_name=%s\n%scheck_type=1\ncheck_options=0\nscheduled_check=0\nreschedule_check=0\nlatency=0.0\n"+
+		"start_time=%.6f\nfinish_time=%.6f\nearly_timeout=0\nexited_ok=1\nreturn_code=%s\noutput=%s\n\n",
+		o.host, service, seconds, seconds, code, output)
+}
+
+// spool hands records to Nagios in one check-result file and returns when it has taken the file.
+func (r *nagiosRig) spool(records ...string) {
+	r.t.Helper()
+	path := filepath.Join(r.checkResultDir(), "cAbCdEf")
+	for name, content := range map[string]string{path: strings.Join(records, ""), path + ".ok": ""} {
+		if err := os.WriteFile(name+".new", []byte(content), 0o644); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	for _, name := range []string{path, path + ".ok"} {
+		if err := os.Rename(name+".new", name); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	eventually(r.t, readingLimit, "take the check-result file", func() error {
+		if _, err := os.Stat(path); err == nil {
+			return fmt.Errorf("%s is still there", path)
+		}
+		return nil
+	})
+}
+
+func TestE2ERigNagiosOutputs(t *testing.T) {
+	pipe, directory := nagiosOneDoor()
+	pipe = append(nagiosBothDoors(), pipe...)
+	directory = append(nagiosBothDoors(), directory...)
+	r := newNagiosRig(t, append(doorHosts("pipe", len(pipe)), doorHosts("directory", len(directory))...))
+	r.start()
+	for i, a := range pipe {
+		r.command(resultCommand(nagiosObject("pipe", i, false), "1", a.written))
+		r.command(resultCommand(nagiosObject("pipe", i, true), "1", a.written))
+	}
+	var records []string
+	for i, a := range directory {
+		records = append(records, resultRecord(nagiosObject("directory", i, false), "1", a.written, time.Now()),
+			resultRecord(nagiosObject("directory", i, true), "1", a.written, time.Now()))
+	}
+	r.spool(records...)
+	readings := r.fence()
+	for door, outputs := range map[string][]awkward{"pipe": pipe, "directory": directory} {
+		for i, a := range outputs {
+			a.check(t, door, readings, nagiosObject(door, i, false))
+			a.output = strings.Replace(a.output, nagiosNoOutput, "(No output returned from host check)", 1)
+			a.check(t, door+", host", readings, nagiosObject(door, i, true))
+		}
+	}
+}
+
+// A backslash at the very end of a record's output joins the next line to it, and the record is lost with it:
+// a writer must never leave one unescaped.
+func TestE2ERigNagiosDirectoryBackslash(t *testing.T) {
+	r := newNagiosRig(t, doorHosts("directory", 2))
+	r.start()
+	lost, next := nagiosObject("directory", 0, false), nagiosObject("directory", 1, false)
+	r.spool(resultRecord(lost, "1", `x\`, time.Now()), resultRecord(next, "1", "y", time.Now()))
+	readings := r.fence()
+	if got := readings[lost]; !got.lastCheck.IsZero() {
+		t.Errorf("the record with the backslash was taken: %+v", got)
+	}
+	awkward{"y", "y", "", ""}.check(t, "directory", readings, next)
+}
+
+// nagiosCodes are codes as written, and the states that a service and a host get from them through the pipe
+// (-1: the result is refused). The directory does not judge them: there the number is the state.
+func nagiosCodes() []codeCase {
+	const refused = -1
+	return []codeCase{
+		{"0", 0, 0}, {"1", 1, 1}, {"2", 2, 2}, {"3", 3, refused}, {"4", 3, refused}, {"255", 3, refused},
+		{"-1", 3, refused}, {" 1", 1, 1}, {"2.9", 2, 2}, {"x", 0, 0}, {"", 0, 0},
+	}
+}
+
+// codeCase is a code as written and the states that it gives.
+type codeCase struct {
+	written       string
+	service, host int
+}
+
+func TestE2ERigNagiosCodes(t *testing.T) {
+	codes := nagiosCodes()
+	r := newNagiosRig(t, append(doorHosts("pipe", len(codes)), doorHosts("directory", 1)...))
+	r.start()
+	for i, c := range codes {
+		r.command(resultCommand(nagiosObject("pipe", i, false), c.written, "x"),
+			resultCommand(nagiosObject("pipe", i, true), c.written, "x"))
+	}
+	r.spool(resultRecord(nagiosObject("directory", 0, false), "4", "x", time.Now()),
+		resultRecord(nagiosObject("directory", 0, true), "3", "x", time.Now()))
+	readings := r.fence()
+	for i, c := range codes {
+		c.check(t, readings[nagiosObject("pipe", i, false)], readings[nagiosObject("pipe", i, true)])
+	}
+	codeCase{"4 and 3 in the directory", 4, 3}.check(t, readings[nagiosObject("directory", 0, false)],
+		readings[nagiosObject("directory", 0, true)])
+}
+
+// check compares the states that a service and a host got.
+func (c codeCase) check(t *testing.T, service, host reading) {
+	t.Helper()
+	for kind, pair := range map[string]struct {
+		got  reading
+		want int
+	}{"service": {service, c.service}, "host": {host, c.host}} {
+		switch refused := pair.got.lastCheck.IsZero(); {
+		case refused != (pair.want < 0):
+			t.Errorf("code %q for a %s: refused: %v", c.written, kind, refused)
+		case !refused && pair.got.state != pair.want:
+			t.Errorf("code %q for a %s: state %d, want %d", c.written, kind, pair.got.state, pair.want)
+		}
+	}
+}

@@ -1,0 +1,336 @@
+//go:build e2e
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The rigs lay out private monitoring cores in a test's own folder, run them as the user that the packages
+// run them as, and read back what they believe. They are no fakes: each is the packaged program with a
+// configuration of ours, so that a test sees what an installation would do.
+
+const (
+	coreStartLimit = 30 * time.Second
+	coreStopLimit  = 20 * time.Second
+	readingLimit   = 30 * time.Second
+	pollInterval   = 50 * time.Millisecond
+
+	// Each rig has this object beside those that the test asked for. A result for it, written after others,
+	// shows that the core has dealt with them, refused ones included.
+	fenceHost    = "rig fence"
+	fenceService = "fence"
+)
+
+// rigHost is one host of a rig's configuration, with its services, all passive.
+type rigHost struct {
+	name     string
+	services []string
+}
+
+// reading is what a core believes about one host or service.
+type reading struct {
+	state      int    // of a service 0 to 3, of a host 0 (UP) or 1 (DOWN); Nagios also has 2 (UNREACHABLE)
+	output     string // the first line, without perfdata
+	longOutput string // the lines after it, joined by \n
+	perfdata   string
+	lastCheck  time.Time // zero if the core never had a result
+}
+
+// objectName names a host (service empty) or a service.
+type objectName struct {
+	host, service string
+}
+
+// eventually polls until met returns nil, and fails the test with its last error after limit.
+func eventually(t *testing.T, limit time.Duration, what string, met func() error) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		err := met()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %v: %v", what, limit, err)
+		}
+		<-tick.C
+	}
+}
+
+// coreProcess is a monitoring core's program, run in the foreground, and the processes that it makes.
+type coreProcess struct {
+	t       *testing.T
+	program string   // as found on the PATH, and the name of its processes
+	dir     string   // absolute; every process of this core, and no other's, has it in its command line
+	args    []string // after the program
+	cmd     *exec.Cmd
+	exited  chan struct{} // closed after cmd has ended and was waited for
+}
+
+// newCoreProcess checks that program is installed, makes the core's folder and sees to it that nothing of
+// the core is left when the test ends.
+func newCoreProcess(t *testing.T, program string) *coreProcess {
+	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		t.Fatalf("%v: install what the end-to-end tests need with .ci/setup", err)
+	}
+	dir := t.TempDir()
+	// A core that gives up root must be able to pass through to its own folder.
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p := &coreProcess{t: t, program: program, dir: dir}
+	t.Cleanup(func() {
+		p.end()
+		if t.Failed() && p.cmd != nil {
+			t.Logf("%s said last:\n%s", program, p.lastWords())
+		}
+	})
+	return p
+}
+
+// launch starts the program and returns at once.
+func (p *coreProcess) launch() {
+	p.t.Helper()
+	p.handOver()
+	log, err := os.OpenFile(p.outputFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer log.Close()
+	cmd := exec.Command(p.program, p.args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = p.dir, log, log
+	if err := cmd.Start(); err != nil {
+		p.t.Fatalf("start %s: %v", p.program, err)
+	}
+	exited := make(chan struct{})
+	go func() {
+		defer close(exited)
+		cmd.Wait() // how it ended is in its output, which running shows
+	}()
+	p.cmd, p.exited = cmd, exited
+}
+
+// running tells whether the program that launch started has not ended; if it has, the error has its output.
+func (p *coreProcess) running() error {
+	select {
+	case <-p.exited:
+		return fmt.Errorf("%s ended (%v) and said:\n%s", p.program, p.cmd.ProcessState, p.lastWords())
+	default:
+		return nil
+	}
+}
+
+// awaitReady polls ready, and gives up early when the core ends.
+func (p *coreProcess) awaitReady(what string, ready func() error) {
+	p.t.Helper()
+	eventually(p.t, coreStartLimit, p.program+": "+what, func() error {
+		if err := p.running(); err != nil {
+			p.t.Fatal(err)
+		}
+		if err := ready(); err != nil {
+			return fmt.Errorf("%w; it said:\n%s", err, p.lastWords())
+		}
+		return nil
+	})
+}
+
+func (p *coreProcess) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatalf("send %v to %s: %v", s, p.program, err)
+	}
+}
+
+// stop asks the core to end, as a service manager would, and waits for it and all of its processes.
+func (p *coreProcess) stop() {
+	p.t.Helper()
+	p.signal(syscall.SIGTERM)
+	p.awaitGone()
+}
+
+// kill ends every process of the core at once, as a crash of the machine would.
+func (p *coreProcess) kill() {
+	p.t.Helper()
+	p.end()
+	p.awaitGone()
+}
+
+// killMain ends the main process alone, as the kernel does when memory is short. Processes that it made may
+// live on: see the tests of each rig for what they do.
+func (p *coreProcess) killMain() {
+	p.t.Helper()
+	p.signal(syscall.SIGKILL)
+	<-p.exited
+}
+
+func (p *coreProcess) awaitGone() {
+	p.t.Helper()
+	eventually(p.t, coreStopLimit, "stop "+p.program, func() error {
+		if pids := p.pids(); len(pids) > 0 {
+			return fmt.Errorf("its processes %v still run", pids)
+		}
+		return nil
+	})
+	<-p.exited
+}
+
+// end kills by id whatever runs of this core. It is what the test ends with, and reports no failure.
+func (p *coreProcess) end() {
+	if p.cmd == nil {
+		return
+	}
+	deadline := time.Now().Add(coreStopLimit)
+	for pids := p.pids(); len(pids) > 0 && time.Now().Before(deadline); pids = p.pids() {
+		for _, pid := range pids {
+			syscall.Kill(pid, syscall.SIGKILL) // one that is gone already is what is wanted
+		}
+	}
+	<-p.exited
+}
+
+// pids finds the processes of this core, its orphans included, by the folder in their command lines. What has
+// ended and is not yet waited for has no command line.
+func (p *coreProcess) pids() []int {
+	entries, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return nil
+	}
+	var found []int
+	for _, entry := range entries {
+		proc := filepath.Dir(entry)
+		comm, _ := os.ReadFile(filepath.Join(proc, "comm")) // may end at any moment
+		line, _ := os.ReadFile(entry)
+		pid, err := strconv.Atoi(filepath.Base(proc))
+		if err == nil && strings.TrimSpace(string(comm)) == p.program && bytes.Contains(line, []byte(p.dir+"/")) {
+			found = append(found, pid)
+		}
+	}
+	return found
+}
+
+func (p *coreProcess) outputFile() string { return filepath.Join(p.dir, "output.log") }
+
+// lastWords returns the end of what the core printed.
+func (p *coreProcess) lastWords() string {
+	const enough = 2000
+	out, err := os.ReadFile(p.outputFile())
+	if err != nil {
+		return err.Error()
+	}
+	return string(out[max(0, len(out)-enough):])
+}
+
+// coreUser is whom the core runs as: the user of the packages where the test is run by root, else its own.
+func coreUser(t *testing.T) (u *user.User, group string) {
+	t.Helper()
+	name := "nagios"
+	if os.Geteuid() != 0 {
+		current, err := user.Current()
+		if err != nil {
+			t.Fatal(err)
+		}
+		name = current.Username
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		t.Fatalf("%v: install what the end-to-end tests need with .ci/setup", err)
+	}
+	g, err := user.LookupGroupId(u.Gid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u, g.Name
+}
+
+// handOver gives the core's folder and all in it to the core's user.
+func (p *coreProcess) handOver() {
+	p.t.Helper()
+	u, _ := coreUser(p.t)
+	uid, err := strconv.Atoi(u.Uid)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	gid, err := strconv.Atoi(u.Gid)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	err = filepath.WalkDir(p.dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, uid, gid)
+	})
+	if err != nil {
+		p.t.Fatalf("give %s to %s: %v", p.dir, u.Username, err)
+	}
+}
+
+// layOut writes files, named from the core's folder, and makes the folders.
+func (p *coreProcess) layOut(folders []string, files map[string]string) {
+	p.t.Helper()
+	for _, folder := range folders {
+		if err := os.MkdirAll(filepath.Join(p.dir, folder), 0o755); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(p.dir, name), []byte(content), 0o644); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
+// pipeHasReader tells whether a process reads the pipe. It opens it as a writer should: not waiting, and
+// never making it.
+func pipeHasReader(path string) error {
+	pipe, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	return pipe.Close()
+}
+
+// writePipe writes to a core's pipe, waiting while it is full. It is a plain writer beside the program's own,
+// so that a rig can be asked what the core does without asking the program.
+func writePipe(t *testing.T, path, lines string) {
+	t.Helper()
+	pipe, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatalf("open pipe: %v", err)
+	}
+	defer pipe.Close()
+	if err := pipe.SetWriteDeadline(time.Now().Add(readingLimit)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pipe.WriteString(lines); err != nil {
+		t.Fatalf("write pipe: %v", err)
+	}
+}
+
+// freePort returns a TCP port of 127.0.0.1 that nothing listens on. Another program may take it before the
+// core does; then the core says so and the test fails.
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}

@@ -47,7 +47,8 @@ type Reader struct {
 	file *os.File
 	w    walker
 	from *chunk // where it last read in the tail
-	off  int    // and the offset there of pos
+	off  int    // and an offset there
+	at   uint64 // and the sequence of the record at it
 }
 
 // Reader opens the reader called name. One that is known from before, in this
@@ -237,11 +238,11 @@ func (r *Reader) locate() (seg segment, buf []byte, err error) {
 		return seg, nil, nil
 	}
 	r.pos = max(r.pos, c.first)
-	if r.from != c {
-		r.from, r.off = c, markSize
-		for seq := c.first; seq < r.pos; seq++ {
-			r.off += recordHeader + int(binary.LittleEndian.Uint32(c.buf[r.off:]))
-		}
+	if r.from != c || r.at > r.pos {
+		r.from, r.off, r.at = c, markSize, c.first
+	}
+	for ; r.at < r.pos; r.at++ {
+		r.off += recordHeader + int(binary.LittleEndian.Uint32(c.buf[r.off:]))
 	}
 	return seg, c.buf[r.off:], nil
 }
@@ -256,6 +257,7 @@ func (r *Reader) readTail(dst []Record, t *take, buf []byte) []Record {
 		end := recordHeader + n
 		dst = append(dst, Record{r.pos, at, buf[recordHeader:end:end]})
 		r.pos++
+		r.at++
 		r.off += end
 		buf = buf[end:]
 	}

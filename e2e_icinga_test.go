@@ -251,12 +251,14 @@ func (r *icingaRig) fence() map[objectName]reading {
 	r.fences++
 	mark := fmt.Sprintf("fence %d", r.fences)
 	r.command(fmt.Sprintf("PROCESS_SERVICE_CHECK_RESULT;%s;%s;0;%s", fenceHost, fenceService, mark))
-	return r.await(mark, func(readings map[objectName]reading) error {
+	r.await(mark, func(readings map[objectName]reading) error {
 		if got := readings[objectName{fenceHost, fenceService}].output; got != mark {
 			return fmt.Errorf("the fence's output is %q", got)
 		}
 		return nil
 	})
+	// Hosts and services are asked for one after the other: some may have been read before the fence was there.
+	return r.await("read", func(map[objectName]reading) error { return nil })
 }
 
 // await polls the API until met finds in the readings what it looks for.

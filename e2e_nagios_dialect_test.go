@@ -14,34 +14,6 @@ import (
 // These tests ask Nagios itself, with nothing of the program between, what becomes of each awkward output. What
 // the command-file and check-results sinks write is built on the answers.
 
-// awkward is an output as it is written to a core, and what the core then holds of it.
-type awkward struct {
-	written                      string
-	output, longOutput, perfdata string
-}
-
-// check compares what a core holds of object with what it should.
-func (a awkward) check(t *testing.T, door string, readings map[objectName]reading, object objectName) {
-	t.Helper()
-	got, ok := readings[object]
-	if !ok || got.lastCheck.IsZero() {
-		t.Errorf("%s: %s was not taken", door, brief(a.written))
-		return
-	}
-	if got.output != a.output || got.longOutput != a.longOutput || got.perfdata != a.perfdata {
-		t.Errorf("%s: %s was read back as output %s, long output %s, perfdata %s; want %s, %s, %s", door, brief(a.written),
-			brief(got.output), brief(got.longOutput), brief(got.perfdata), brief(a.output), brief(a.longOutput), brief(a.perfdata))
-	}
-}
-
-// brief quotes the two ends of a text.
-func brief(s string) string {
-	if len(s) <= 80 {
-		return fmt.Sprintf("%q", s)
-	}
-	return fmt.Sprintf("%q…%q (%d bytes)", s[:20], s[len(s)-10:], len(s))
-}
-
 const nagiosNoOutput = "(No output returned from plugin)" // with "host check" in the plugin's place for a host
 
 // nagiosBothDoors are the outputs that Nagios takes the same way from its pipe and its check-result directory.
@@ -100,32 +72,6 @@ func nagiosOneDoor() (pipe, directory []awkward) {
 		}
 }
 
-// nagiosObject names the object that the result number i is sent to through a door.
-func nagiosObject(door string, i int, host bool) objectName {
-	if host {
-		return objectName{host: fmt.Sprintf("%s host %d", door, i)}
-	}
-	return objectName{door, fmt.Sprintf("service %d", i)}
-}
-
-// doorHosts is the configuration for the objects that nagiosObject names.
-func doorHosts(door string, results int) []rigHost {
-	hosts := []rigHost{{name: door}}
-	for i := range results {
-		hosts = append(hosts, rigHost{name: nagiosObject(door, i, true).host})
-		hosts[0].services = append(hosts[0].services, nagiosObject(door, i, false).service)
-	}
-	return hosts
-}
-
-// resultCommand is the external command for a result.
-func resultCommand(o objectName, code, output string) string {
-	if o.service == "" {
-		return fmt.Sprintf("PROCESS_HOST_CHECK_RESULT;%s;%s;%s", o.host, code, output)
-	}
-	return fmt.Sprintf("PROCESS_SERVICE_CHECK_RESULT;%s;%s;%s;%s", o.host, o.service, code, output)
-}
-
 // resultRecord is a result as it stands in a check-result file.
 func resultRecord(o objectName, code, output string, at time.Time) string {
 	service := ""
@@ -167,21 +113,21 @@ func TestE2ERigNagiosOutputs(t *testing.T) {
 	r := newNagiosRig(t, append(doorHosts("pipe", len(pipe)), doorHosts("directory", len(directory))...))
 	r.start()
 	for i, a := range pipe {
-		r.command(resultCommand(nagiosObject("pipe", i, false), "1", a.written))
-		r.command(resultCommand(nagiosObject("pipe", i, true), "1", a.written))
+		r.command(resultCommand(doorObject("pipe", i, false), "1", a.written))
+		r.command(resultCommand(doorObject("pipe", i, true), "1", a.written))
 	}
 	var records []string
 	for i, a := range directory {
-		records = append(records, resultRecord(nagiosObject("directory", i, false), "1", a.written, time.Now()),
-			resultRecord(nagiosObject("directory", i, true), "1", a.written, time.Now()))
+		records = append(records, resultRecord(doorObject("directory", i, false), "1", a.written, time.Now()),
+			resultRecord(doorObject("directory", i, true), "1", a.written, time.Now()))
 	}
 	r.spool(records...)
 	readings := r.fence()
 	for door, outputs := range map[string][]awkward{"pipe": pipe, "directory": directory} {
 		for i, a := range outputs {
-			a.check(t, door, readings, nagiosObject(door, i, false))
+			a.check(t, door, readings, doorObject(door, i, false))
 			a.output = strings.Replace(a.output, nagiosNoOutput, "(No output returned from host check)", 1)
-			a.check(t, door+", host", readings, nagiosObject(door, i, true))
+			a.check(t, door+", host", readings, doorObject(door, i, true))
 		}
 	}
 }
@@ -191,7 +137,7 @@ func TestE2ERigNagiosOutputs(t *testing.T) {
 func TestE2ERigNagiosDirectoryBackslash(t *testing.T) {
 	r := newNagiosRig(t, doorHosts("directory", 2))
 	r.start()
-	lost, next := nagiosObject("directory", 0, false), nagiosObject("directory", 1, false)
+	lost, next := doorObject("directory", 0, false), doorObject("directory", 1, false)
 	r.spool(resultRecord(lost, "1", `x\`, time.Now()), resultRecord(next, "1", "y", time.Now()))
 	readings := r.fence()
 	if got := readings[lost]; !got.lastCheck.IsZero() {
@@ -210,42 +156,20 @@ func nagiosCodes() []codeCase {
 	}
 }
 
-// codeCase is a code as written and the states that it gives.
-type codeCase struct {
-	written       string
-	service, host int
-}
-
 func TestE2ERigNagiosCodes(t *testing.T) {
 	codes := nagiosCodes()
 	r := newNagiosRig(t, append(doorHosts("pipe", len(codes)), doorHosts("directory", 1)...))
 	r.start()
 	for i, c := range codes {
-		r.command(resultCommand(nagiosObject("pipe", i, false), c.written, "x"),
-			resultCommand(nagiosObject("pipe", i, true), c.written, "x"))
+		r.command(resultCommand(doorObject("pipe", i, false), c.written, "x"),
+			resultCommand(doorObject("pipe", i, true), c.written, "x"))
 	}
-	r.spool(resultRecord(nagiosObject("directory", 0, false), "4", "x", time.Now()),
-		resultRecord(nagiosObject("directory", 0, true), "3", "x", time.Now()))
+	r.spool(resultRecord(doorObject("directory", 0, false), "4", "x", time.Now()),
+		resultRecord(doorObject("directory", 0, true), "3", "x", time.Now()))
 	readings := r.fence()
 	for i, c := range codes {
-		c.check(t, readings[nagiosObject("pipe", i, false)], readings[nagiosObject("pipe", i, true)])
+		c.check(t, readings[doorObject("pipe", i, false)], readings[doorObject("pipe", i, true)])
 	}
-	codeCase{"4 and 3 in the directory", 4, 3}.check(t, readings[nagiosObject("directory", 0, false)],
-		readings[nagiosObject("directory", 0, true)])
-}
-
-// check compares the states that a service and a host got.
-func (c codeCase) check(t *testing.T, service, host reading) {
-	t.Helper()
-	for kind, pair := range map[string]struct {
-		got  reading
-		want int
-	}{"service": {service, c.service}, "host": {host, c.host}} {
-		switch refused := pair.got.lastCheck.IsZero(); {
-		case refused != (pair.want < 0):
-			t.Errorf("code %q for a %s: refused: %v", c.written, kind, refused)
-		case !refused && pair.got.state != pair.want:
-			t.Errorf("code %q for a %s: state %d, want %d", c.written, kind, pair.got.state, pair.want)
-		}
-	}
+	codeCase{"4 and 3 in the directory", 4, 3}.check(t, readings[doorObject("directory", 0, false)],
+		readings[doorObject("directory", 0, true)])
 }

@@ -37,7 +37,7 @@ func TestE2ERigNagiosProcessFile(t *testing.T) {
 	r := newNagiosRig(t, doorHosts("file", 5))
 	r.start()
 	stamped := func(i int, output string) string {
-		return fmt.Sprintf("[%d] %s", time.Now().Unix(), resultCommand(nagiosObject("file", i, false), "1", output))
+		return fmt.Sprintf("[%d] %s", time.Now().Unix(), resultCommand(doorObject("file", i, false), "1", output))
 	}
 	long := strings.Repeat("F", 1<<20)
 	taken := r.commandsInFile("taken", 0o644, stamped(0, long)+"\n\n  "+stamped(1, `a\\b\nc`)+"\r\n"+stamped(2, "no newline behind"))
@@ -46,7 +46,7 @@ func TestE2ERigNagiosProcessFile(t *testing.T) {
 	r.command("PROCESS_FILE;"+taken+";1", "PROCESS_FILE;"+kept+";0", "PROCESS_FILE;"+closed+";1")
 	readings := r.fence()
 	for i, a := range []awkward{{long, long, "", ""}, {"", `a\b`, "c", ""}, {"", "no newline behind", "", ""}, {"", "kept", "", ""}} {
-		a.check(t, "file", readings, nagiosObject("file", i, false))
+		a.check(t, "file", readings, doorObject("file", i, false))
 	}
 	if exists(t, taken) || !exists(t, kept) {
 		t.Errorf("deleted with ;1: %v, with ;0: %v; want true, false", !exists(t, taken), !exists(t, kept))
@@ -54,7 +54,7 @@ func TestE2ERigNagiosProcessFile(t *testing.T) {
 	if os.Geteuid() != 0 {
 		return // the file belongs to the core's user then, and is no closed one
 	}
-	if got := readings[nagiosObject("file", 4, false)]; !got.lastCheck.IsZero() || !exists(t, closed) {
+	if got := readings[doorObject("file", 4, false)]; !got.lastCheck.IsZero() || !exists(t, closed) {
 		t.Errorf("a file that Nagios cannot read: result %+v, still there: %v; want none, true", got, exists(t, closed))
 	}
 }

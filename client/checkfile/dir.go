@@ -1,0 +1,108 @@
+package checkfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"massive-passive/wire/check"
+)
+
+// File is what became of one file of a directory: a Check, or the error about
+// it.
+type File struct {
+	// Name is the file's name in the directory.
+	Name  string
+	Check Check
+	Err   error // an *Error
+}
+
+// ReadDir reads the check files of a directory: those whose names end in .cfg
+// and do not begin with a dot, sorted by name. A bad file, or one that cannot
+// be read, does not stop the others. The error is that of the directory.
+func ReadDir(dir string, d Defaults) ([]File, []Warning, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the directory of the check files: %w", err)
+	}
+	var files []File
+	var checks []Check
+	var warnings []Warning
+	for _, e := range entries {
+		name := e.Name()
+		if !strings.HasSuffix(name, ".cfg") || strings.HasPrefix(name, ".") {
+			continue
+		}
+		f := File{Name: name}
+		var found []Warning
+		data, err := readFile(filepath.Join(dir, name))
+		if err != nil {
+			f.Err = &Error{Place: Place{File: name}, Reason: fmt.Sprintf("cannot be read: %v", err)}
+		} else {
+			f.Check, found, f.Err = Parse(name, data, d)
+		}
+		if f.Err == nil {
+			checks = append(checks, f.Check)
+		}
+		files, warnings = append(files, f), append(warnings, found...)
+	}
+	return files, append(warnings, Duplicates(checks)...), nil
+}
+
+// readFile reads at most one byte more than a check file may have. It does not
+// wait for a writer where the name is that of a pipe.
+func readFile(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, reason(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, reason(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is not a regular file")
+	}
+	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	return data, reason(err)
+}
+
+// reason leaves away the path, which the place of the error has already.
+func reason(err error) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
+// Duplicates warns about checks that report the same service or host, whose
+// results would take turns in the core. Each warning is in the place of the
+// later check and names the earlier one's file.
+func Duplicates(checks []Check) []Warning {
+	type object struct {
+		kind          check.Kind
+		host, service string
+	}
+	first := map[object]string{}
+	var warnings []Warning
+	for _, c := range checks {
+		o := object{kind: c.Kind, host: c.Hostname}
+		subject := fmt.Sprintf("host %q", c.Hostname)
+		if c.Kind == check.Service {
+			o.service = c.Description
+			subject = fmt.Sprintf("service %q of %s", c.Description, subject)
+		}
+		if file, ok := first[o]; ok {
+			warnings = append(warnings, Warning{Place: Place{File: c.File}, Reason: fmt.Sprintf("reports the %s, as %s does already", subject, file)})
+			continue
+		}
+		first[o] = c.File
+	}
+	return warnings
+}

@@ -72,7 +72,7 @@ func List(words []string, env map[string]string) (Command, error) {
 	}
 	c := Command{words: slices.Clone(words), path: defaultPath}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		if err := checkVariable(name, env[name]); err != nil {
+		if err := CheckVariable(name, env[name]); err != nil {
 			return Command{}, err
 		}
 		c.env = append(c.env, name+"="+env[name])
@@ -83,14 +83,17 @@ func List(words []string, env map[string]string) (Command, error) {
 	return c, nil
 }
 
-func checkVariable(name, value string) error {
+// CheckVariable says what keeps a variable from being in an environment: a name
+// that is empty or contains "=", a NUL byte in either. Parse and List refuse it
+// with the same error.
+func CheckVariable(name, value string) error {
 	switch {
 	case name == "":
 		return errors.New("the environment has a variable without a name")
 	case strings.ContainsAny(name, "=\x00"):
-		return fmt.Errorf("environment variable %q: a name can hold neither \"=\" nor a NUL byte", name)
+		return fmt.Errorf("the variable %q: a name can hold neither \"=\" nor a NUL byte", name)
 	case strings.ContainsRune(value, 0):
-		return fmt.Errorf("environment variable %q: the value %q contains a NUL byte", name, value)
+		return fmt.Errorf("the variable %q: the value %q contains a NUL byte", name, value)
 	}
 	return nil
 }

@@ -89,8 +89,9 @@ func (r *Runner) Close() error {
 	return r.null.Close()
 }
 
-// Stuck returns how many plugins outlived SIGKILL and are still there, each of
-// them held in the kernel by a disk, a network file system or a driver.
+// Stuck returns how many plugins outlived SIGKILL and are still there: held in
+// the kernel by a disk, a network file system or a driver, or, where the client
+// is not root, running as another user.
 func (r *Runner) Stuck() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -148,7 +149,7 @@ func (r *Runner) supervise(ctx context.Context, p *process, s Spec, start time.T
 		return v
 	}
 	r.keepStuck(p)
-	v.text += fmt.Sprintf(", and cannot be killed: process %d hangs in the kernel", p.pid)
+	v.text += fmt.Sprintf(", and cannot be killed: process %d is still there (held in the kernel, or running as another user)", p.pid)
 	return v
 }
 

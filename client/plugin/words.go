@@ -23,7 +23,7 @@ func split(line string, env map[string]string) (words []string, plain bool, err 
 		}
 		words = append(words, s.word.String())
 	}
-	if ownWord[words[0]] {
+	if needsShell(words[0]) {
 		return nil, false, nil
 	}
 	return words, true, nil

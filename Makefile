@@ -6,7 +6,8 @@ FUZZTIME    ?= 10s
 GO          ?= go
 VERSION     ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null | sed 's/^v//'),unknown)
 COMMIT      ?= $(or $(shell git rev-parse --short HEAD 2>/dev/null),unknown)
-STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@2026.2.2
+# Release 2026.2.2 by its module version: its other tag is not one that Go can always resolve.
+STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Without this tag the option parser brings a Markdown renderer, and a millisecond more at every start.
 TAGS        := urfave_cli_no_docs
 TEST_TAGS   := e2e,bench

@@ -23,15 +23,23 @@ func newReadBuffers() *readBuffers {
 }
 
 // capture reads one pipe to its end, keeps the first bytes and drops the rest,
-// so that the plugin can always go on writing.
+// so that the plugin can always go on writing. One goroutine at a time uses it.
 type capture struct {
-	pipe    *os.File
+	fd      int      // our end of the pipe, not blocking
+	pipe    *os.File // the same in the runtime's poller, nil as long as nobody waited
 	buffers *readBuffers
 	limit   int
 
-	// Owned by the goroutine in read until it returns.
 	kept  []byte
 	total int64
+	ended bool // the end of the pipe was seen
+}
+
+// poll makes it possible to wait for the pipe.
+func (c *capture) poll() {
+	if c.pipe == nil {
+		c.pipe = os.NewFile(uintptr(c.fd), "pipe")
+	}
 }
 
 // read returns at the end of the pipe, or when its deadline has passed and
@@ -39,60 +47,62 @@ type capture struct {
 // waited for.
 func (c *capture) read() {
 	raw, err := c.pipe.SyscallConn()
-	if err != nil {
-		return
-	}
-	for err == nil {
-		ended := false
-		err = raw.Read(func(fd uintptr) bool {
-			n, again := c.readOnce(int(fd))
-			ended = n == 0
-			return !again
-		})
-		if ended {
-			return
-		}
+	for err == nil && !c.ended {
+		err = raw.Read(func(uintptr) bool { return c.readOnce() != 0 })
 	}
 	// A deadline is judged before the read. What the plugin wrote in time may
 	// still lie there if this goroutine had to wait for its turn.
-	_ = raw.Control(func(fd uintptr) {
-		for left := readSize; left > 0; {
-			n, again := c.readOnce(int(fd))
-			if n == 0 || again {
-				return
-			}
-			left -= n
-		}
-	})
+	c.drain(readSize)
 }
 
-// readOnce reads what is there. n is 0 at the end of the pipe; again is true
-// where there is nothing yet.
-func (c *capture) readOnce(fd int) (n int, again bool) {
-	buf := c.buffers.pool.Get().(*[readSize]byte)
-	defer c.buffers.pool.Put(buf)
-	for {
-		n, err := syscall.Read(fd, buf[:])
-		switch err {
-		case nil:
-			c.total += int64(n)
-			room := min(n, c.limit-len(c.kept))
-			c.kept = append(c.kept, buf[:room]...)
-			return n, false
-		case syscall.EINTR:
-			continue
-		case syscall.EAGAIN:
-			return -1, true
-		default:
-			return 0, false
+// drain reads what is there now, that many bytes or little more.
+func (c *capture) drain(most int) {
+	for left := most; left > 0 && !c.ended; {
+		n := c.readOnce()
+		if n == 0 {
+			return
 		}
+		left -= n
 	}
 }
 
-// expire ends read at that time, if the pipe's end does not come before.
+// readOnce reads what is there and returns how much, 0 where there is nothing
+// yet. At the end of the pipe it sets ended and returns -1.
+func (c *capture) readOnce() int {
+	buf := c.buffers.pool.Get().(*[readSize]byte)
+	defer c.buffers.pool.Put(buf)
+	for {
+		n, err := syscall.Read(c.fd, buf[:])
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err == syscall.EAGAIN:
+			return 0
+		case err != nil || n == 0:
+			c.ended = true
+			return -1
+		}
+		c.total += int64(n)
+		c.kept = append(c.kept, buf[:min(n, c.limit-len(c.kept))]...)
+		return n
+	}
+}
+
+// expire ends read at that time, if the pipe's end does not come before. Any
+// goroutine may call it.
 func (c *capture) expire(at time.Time) {
-	// The only error is that of a pipe that cannot be polled; all can.
-	_ = c.pipe.SetReadDeadline(at)
+	if c.pipe != nil {
+		// The only error is that of a pipe that cannot be polled; all can.
+		_ = c.pipe.SetReadDeadline(at)
+	}
+}
+
+func (c *capture) close() {
+	if c.pipe != nil {
+		_ = c.pipe.Close()
+		return
+	}
+	_ = syscall.Close(c.fd)
 }
 
 func (c *capture) truncated() bool { return c.total > int64(len(c.kept)) }

@@ -2,23 +2,35 @@ package plugin
 
 import (
 	"bytes"
+	"context"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // process is a plugin that was started, the leader of its own process group.
+//
+// Most plugins print a line and end within some milliseconds. Such a one is
+// waited for by reading its standard output to the end, in the goroutine of its
+// Run. Only for one that takes longer, or leaves a pipe open, attend opens a
+// process descriptor and starts a reader for each pipe: they cost as much as the
+// rest of what a run does, and each descriptor that is open anywhere delays all
+// later starts, because the kernel copies and closes the table of them each time.
 type process struct {
 	pid            int
-	watch          exitWatch
 	stdout, stderr capture
-	readers        sync.WaitGroup
+
+	watch   exitWatch // nil until attend
+	readers sync.WaitGroup
 }
 
 // launch starts a program. dir is where it runs, and what a relative name of
-// the program is relative to. The readers of its output run from then on until
-// their pipe ends or expireOutput says so.
+// the program is relative to. Whoever calls it must call finishOutput and, once the plugin
+// has ended, reap.
 func (r *Runner) launch(program string, words, env []string, dir string, limit int) (*process, error) {
 	var pipes [2][2]int
 	for i := range pipes {
@@ -30,12 +42,11 @@ func (r *Runner) launch(program string, words, env []string, dir string, limit i
 	// Only our end: the plugin must find a pipe that blocks when it is full.
 	_ = syscall.SetNonblock(pipes[0][0], true)
 	_ = syscall.SetNonblock(pipes[1][0], true)
-	pidfd := -1
 	pid, err := syscall.ForkExec(program, words, &syscall.ProcAttr{
 		Dir:   dir,
 		Env:   env,
 		Files: []uintptr{r.null.Fd(), uintptr(pipes[0][1]), uintptr(pipes[1][1])},
-		Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd},
+		Sys:   &syscall.SysProcAttr{Setpgid: true},
 	})
 	if err != nil {
 		closePipes(pipes[:])
@@ -43,12 +54,11 @@ func (r *Runner) launch(program string, words, env []string, dir string, limit i
 	}
 	_ = syscall.Close(pipes[0][1])
 	_ = syscall.Close(pipes[1][1])
-	p := &process{pid: pid, watch: newExitWatch(pid, pidfd)}
-	p.stdout = capture{pipe: os.NewFile(uintptr(pipes[0][0]), "stdout"), buffers: r.buffers, limit: limit}
-	p.stderr = capture{pipe: os.NewFile(uintptr(pipes[1][0]), "stderr"), buffers: r.buffers, limit: limit}
-	p.readers.Go(p.stdout.read)
-	p.readers.Go(p.stderr.read)
-	return p, nil
+	return &process{
+		pid:    pid,
+		stdout: capture{fd: pipes[0][0], buffers: r.buffers, limit: limit},
+		stderr: capture{fd: pipes[1][0], buffers: r.buffers, limit: limit},
+	}, nil
 }
 
 func closePipes(pipes [][2]int) {
@@ -66,14 +76,65 @@ func (p *process) signalGroup(sig syscall.Signal) {
 	_ = syscall.Kill(-p.pid, sig)
 }
 
+// endsSoon waits for a plugin that closes its output and ends before that time,
+// and then returns true.
+func (p *process) endsSoon(before time.Time) bool {
+	p.stdout.poll()
+	p.stdout.expire(before)
+	p.stdout.read()
+	p.stderr.drain(readSize)
+	if !p.stdout.ended || !p.stderr.ended {
+		return false
+	}
+	// A process that ends closes its files just before it is gone.
+	for range 10 {
+		if gone, _ := ended(unix.P_PID, p.pid, unix.WNOHANG); gone {
+			return true
+		}
+		runtime.Gosched()
+	}
+	return false
+}
+
+// attend prepares for a longer wait: for the end of the process, with both
+// pipes being read meanwhile.
+func (p *process) attend(watch exitWatch) {
+	p.watch = watch
+	for _, c := range []*capture{&p.stdout, &p.stderr} {
+		if !c.ended {
+			c.poll()
+			c.expire(time.Time{})
+			p.readers.Go(c.read)
+		}
+	}
+}
+
+// awaitEnd waits until the plugin has ended, and then returns true, or until its
+// time is over or ctx ends.
+func (p *process) awaitEnd(ctx context.Context, timeout time.Duration, start time.Time) bool {
+	if timeout > 0 {
+		p.watch.expire(start.Add(timeout))
+	}
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(interrupted)
+		p.watch.expire(time.Unix(1, 0))
+	})
+	gone := p.watch.await()
+	if !stop() {
+		<-interrupted // so that it cannot cut short the waits that follow
+	}
+	return gone
+}
+
 // finishOutput waits for the readers until the pipes end, at the longest until
-// that time, and closes the pipes.
+// that time, and closes the pipes. Only then the output is complete.
 func (p *process) finishOutput(until time.Time) {
 	p.stdout.expire(until)
 	p.stderr.expire(until)
 	p.readers.Wait()
-	_ = p.stdout.pipe.Close()
-	_ = p.stderr.pipe.Close()
+	p.stdout.close()
+	p.stderr.close()
 }
 
 // terminate asks the group to end, makes it end when the grace is over, and
@@ -109,7 +170,9 @@ func (p *process) output() *capture {
 
 // reap takes the exit status of a plugin that has ended, and ends the watch.
 func (p *process) reap() (syscall.WaitStatus, error) {
-	p.watch.close()
+	if p.watch != nil {
+		p.watch.close()
+	}
 	for {
 		var status syscall.WaitStatus
 		_, err := syscall.Wait4(p.pid, &status, syscall.WNOHANG, nil)

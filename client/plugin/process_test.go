@@ -30,9 +30,9 @@ func TestWithoutPidfd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.watch.close()
-		p.watch = newExitWatch(p.pid, -1)
-		v := r.supervise(context.Background(), p, s, time.Now())
+		p.attend(newThreadWatch(p.pid))
+		start := time.Now()
+		v := r.conclude(context.Background(), p, s, start, p.awaitEnd(context.Background(), s.Timeout, start))
 		if v.code != c.code || v.trouble != c.trouble || !strings.HasPrefix(string(p.output().kept), c.output) {
 			t.Errorf("%q: %d %s, printed %q, want %d %s %q", c.script, v.code, v.trouble, p.output().kept, c.code, c.trouble, c.output)
 		}
@@ -42,31 +42,54 @@ func TestWithoutPidfd(t *testing.T) {
 	}
 }
 
+// TestExitWatch holds both ways of waiting against a child, which they must not
+// reap.
+func TestExitWatch(t *testing.T) {
+	for _, watch := range []func(int) exitWatch{newExitWatch, func(pid int) exitWatch { return newThreadWatch(pid) }} {
+		cmd := exec.Command("/bin/cat")
+		input, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		w := watch(cmd.Process.Pid)
+		w.expire(time.Unix(1, 0))
+		if w.await() {
+			t.Errorf("%T: a child that runs has ended", w)
+		}
+		w.expire(time.Time{})
+		if err := input.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if !w.await() {
+			t.Errorf("%T: gave up without being told to", w)
+		}
+		w.expire(time.Unix(1, 0))
+		if !w.await() {
+			t.Errorf("%T: does not see the end once the time is over", w)
+		}
+		w.close()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%T took the exit status: %v", w, err)
+		}
+	}
+}
+
 // TestPidfdThatCannotBeWaitedFor hands over a descriptor that is none of a
 // process, which the kernel refuses as an old one refuses a real one.
 func TestPidfdThatCannotBeWaitedFor(t *testing.T) {
-	cmd := exec.Command("/bin/true")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	fd, err := syscall.Open(os.DevNull, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	null, err := os.Open(os.DevNull)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newExitWatch(cmd.Process.Pid, fd)
-	defer w.close()
-	if _, ok := w.(*threadWatch); !ok {
-		t.Errorf("watched by %T", w)
+	defer null.Close()
+	if w, err := newPidfdWatch(int(null.Fd())); err == nil {
+		t.Errorf("is watched by %+v", w)
 	}
-	var info syscall.Stat_t
-	if err := syscall.Fstat(fd, &info); err != syscall.EBADF {
-		t.Errorf("the descriptor is still open: %v", err)
-	}
-	if !w.await() {
-		t.Error("gave up without being told to")
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("the watch took the exit status: %v", err)
+	if _, err := null.Stat(); err != nil {
+		t.Errorf("the descriptor was closed: %v", err)
 	}
 }
 
@@ -101,8 +124,9 @@ func startStuck(t *testing.T, r *Runner, pidfd bool) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !pidfd {
-		p.watch.close()
+	if pidfd {
+		p.watch = newExitWatch(p.pid)
+	} else {
 		p.watch = newThreadWatch(p.pid)
 	}
 	p.finishOutput(time.Now())
@@ -122,7 +146,11 @@ func TestLateReader(t *testing.T) {
 	if _, err := write.WriteString(text); err != nil {
 		t.Fatal(err)
 	}
-	c := capture{pipe: read, buffers: newReadBuffers(), limit: DefaultMaxOutput}
+	c := capture{fd: int(read.Fd()), buffers: newReadBuffers(), limit: DefaultMaxOutput}
+	if err := syscall.SetNonblock(c.fd, true); err != nil {
+		t.Fatal(err)
+	}
+	c.pipe = read
 	c.expire(time.Unix(1, 0))
 	c.read()
 	if string(c.kept) != text || c.truncated() {

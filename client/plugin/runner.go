@@ -20,6 +20,10 @@ const (
 	linger = 200 * time.Millisecond
 	// killWait is how long a plugin may take to vanish after SIGKILL.
 	killWait = time.Second
+	// brief is how long a plugin may take before it is attended, see process.
+	// The end of a Run's context is not noticed earlier, and a plugin that fills
+	// the pipe of its standard error stands still until then.
+	brief = 100 * time.Millisecond
 )
 
 // Spec is one run of a plugin.
@@ -125,19 +129,20 @@ func (r *Runner) Run(ctx context.Context, s Spec) Outcome {
 
 // supervise waits for the end of a plugin, or brings it about.
 func (r *Runner) supervise(ctx context.Context, p *process, s Spec, start time.Time) verdict {
+	within := brief
 	if s.Timeout > 0 {
-		p.watch.expire(start.Add(s.Timeout))
+		within = min(within, s.Timeout)
 	}
-	interrupted := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(interrupted)
-		p.watch.expire(time.Unix(1, 0))
-	})
-	gone := p.watch.await()
-	if !stop() {
-		// It must not cut short the waits that follow.
-		<-interrupted
+	gone := p.endsSoon(start.Add(within))
+	if !gone {
+		p.attend(newExitWatch(p.pid))
+		gone = p.awaitEnd(ctx, s.Timeout, start)
 	}
+	return r.conclude(ctx, p, s, start, gone)
+}
+
+// conclude takes the verdict on a plugin that has ended, or ends it.
+func (r *Runner) conclude(ctx context.Context, p *process, s Spec, start time.Time, gone bool) verdict {
 	if gone {
 		p.finishOutput(time.Now().Add(linger))
 		status, err := p.reap()

@@ -22,14 +22,15 @@ type exitWatch interface {
 	close()
 }
 
-// newExitWatch watches through the process descriptor where the kernel can do
-// that, and else with a thread. It owns pidfd, which is -1 where there is none.
-func newExitWatch(pid, pidfd int) exitWatch {
-	if pidfd >= 0 {
-		if w, err := newPidfdWatch(pidfd); err == nil {
+// newExitWatch watches a child through a process descriptor where the kernel
+// can do that and has one left, and else with a thread. Only as long as the
+// child is not reaped is it certain that pid means it.
+func newExitWatch(pid int) exitWatch {
+	if fd, err := unix.PidfdOpen(pid, 0); err == nil {
+		if w, err := newPidfdWatch(fd); err == nil {
 			return w
 		}
-		_ = unix.Close(pidfd)
+		_ = unix.Close(fd)
 	}
 	return newThreadWatch(pid)
 }
@@ -41,7 +42,7 @@ type pidfdWatch struct {
 }
 
 // newPidfdWatch fails, and leaves pidfd open, on kernels that have process
-// descriptors but cannot wait for them (Linux 5.2 and 5.3, some sandboxes).
+// descriptors but cannot wait for them (Linux 5.3, some sandboxes).
 func newPidfdWatch(pidfd int) (*pidfdWatch, error) {
 	if _, err := ended(unix.P_PIDFD, pidfd, unix.WNOHANG); err != nil && err != unix.ECHILD {
 		return nil, err

@@ -25,8 +25,8 @@ type reader struct {
 // Parse reads a check file. name is the file's name as errors show it.
 //
 // A key that is not known and a key that is given twice are Warnings. Any error
-// is an *Error, and the Check is its zero value then; the first wrong thing in
-// the file is the one named.
+// is an *Error about one thing that is wrong, and the Check is its zero value
+// then.
 func Parse(name string, data []byte, d Defaults) (Check, []Warning, error) {
 	r := &reader{
 		source: &source{name: name, text: data},

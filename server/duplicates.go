@@ -1,0 +1,182 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"massive-passive/server/record"
+	"massive-passive/wire"
+)
+
+// maxInstances bounds what is remembered of one client. Every process start
+// and every one-shot send of it is an instance.
+const maxInstances = 10000
+
+// duplicates knows up to which sequence the results of each instance are in
+// the journal. Only the goroutine that appends uses it. It is rebuilt from the
+// journal's records and a checkpoint that is written before records go, so
+// that no crash can part the two.
+type duplicates struct {
+	clients map[string]map[wire.Instance]*seen
+	touched []*seen // changed since the last flush
+}
+
+// seen is one instance of a client.
+type seen struct {
+	last    uint64 // appended
+	durable uint64 // flushed: all that a checkpoint may tell
+	expires int64  // seconds since the Unix epoch
+}
+
+func newDuplicates() *duplicates {
+	return &duplicates{clients: map[string]map[wire.Instance]*seen{}}
+}
+
+// has tells whether the result of o was appended before. Results without an
+// instance never were.
+func (d *duplicates) has(o *record.Origin) bool {
+	s := d.clients[o.Client][o.Instance]
+	return s != nil && o.Sequence <= s.last
+}
+
+// add notes that the result of o was appended, or was there already.
+func (d *duplicates) add(o *record.Origin) {
+	if o.Instance == (wire.Instance{}) {
+		return
+	}
+	s := d.instance(o.Client, o.Instance)
+	s.expires = max(s.expires, o.Received/1e6+int64(o.Remember))
+	if o.Sequence > s.last {
+		s.last = o.Sequence
+		d.touched = append(d.touched, s)
+	}
+}
+
+func (d *duplicates) instance(client string, instance wire.Instance) *seen {
+	instances := d.clients[client]
+	if instances == nil {
+		instances = map[wire.Instance]*seen{}
+		d.clients[client] = instances
+	}
+	s := instances[instance]
+	if s == nil {
+		if len(instances) >= maxInstances {
+			forgetFirst(instances)
+		}
+		s = &seen{}
+		instances[instance] = s
+	}
+	return s
+}
+
+// forgetFirst forgets the instance that would be forgotten first.
+func forgetFirst(instances map[wire.Instance]*seen) {
+	var first wire.Instance
+	least := int64(1<<63 - 1)
+	for instance, s := range instances {
+		if s.expires < least {
+			first, least = instance, s.expires
+		}
+	}
+	delete(instances, first)
+}
+
+// flushed tells that all that was added is durable.
+func (d *duplicates) flushed() {
+	for _, s := range d.touched {
+		s.durable = s.last
+	}
+	d.touched = d.touched[:0]
+}
+
+// forget drops the instances whose time is over.
+func (d *duplicates) forget(now time.Time) {
+	for client, instances := range d.clients {
+		for instance, s := range instances {
+			if s.expires < now.Unix() && s.durable == s.last {
+				delete(instances, instance)
+			}
+		}
+		if len(instances) == 0 {
+			delete(d.clients, client)
+		}
+	}
+}
+
+// checkpoint is one remembered instance in the checkpoint's file.
+type checkpoint struct {
+	Client   string `json:"client"`
+	Instance []byte `json:"instance"`
+	Last     uint64 `json:"last"`
+	Expires  int64  `json:"expires"`
+}
+
+// save writes the checkpoint, durably and as a whole.
+func (d *duplicates) save(file string) error {
+	list := []checkpoint{}
+	for client, instances := range d.clients {
+		for instance, s := range instances {
+			if s.durable > 0 {
+				list = append(list, checkpoint{client, instance[:], s.durable, s.expires})
+			}
+		}
+	}
+	data, err := json.Marshal(list)
+	if err != nil {
+		return err
+	}
+	if err := writeDurably(file, data); err != nil {
+		return fmt.Errorf("write what is known of the clients: %w", err)
+	}
+	return nil
+}
+
+// load reads a checkpoint; without a file there is nothing to know.
+func (d *duplicates) load(file string) error {
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var list []checkpoint
+	if err == nil {
+		err = json.Unmarshal(data, &list)
+	}
+	if err != nil {
+		return fmt.Errorf("read what is known of the clients from %s: %w", file, err)
+	}
+	for _, c := range list {
+		if len(c.Instance) != len(wire.Instance{}) {
+			continue
+		}
+		s := d.instance(c.Client, wire.Instance(c.Instance))
+		s.last, s.durable, s.expires = c.Last, c.Last, c.Expires
+	}
+	return nil
+}
+
+// writeDurably replaces a file so that a crash leaves the old or the new one.
+func writeDurably(file string, data []byte) error {
+	temporary, err := os.CreateTemp(filepath.Dir(file), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temporary.Name()) // gone already, unless a step failed
+	_, err = temporary.Write(data)
+	err = errors.Join(err, temporary.Sync(), temporary.Close())
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(temporary.Name(), file); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

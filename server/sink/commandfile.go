@@ -1,0 +1,282 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"massive-passive/wire/journal"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+)
+
+// pipeBuf is the longest write that other writers on the same pipe cannot
+// interleave with.
+const pipeBuf = 4096
+
+const (
+	busyTick    = 100 * time.Millisecond // between looks at a pipe with results in their window
+	reopenFirst = 100 * time.Millisecond
+	reopenMost  = time.Second
+	batchItems  = 1000
+	batchBytes  = 1 << 20
+)
+
+// CommandFile writes to a core's external command file, a named pipe. It never
+// creates the pipe and never blocks on it.
+type CommandFile struct {
+	Path    string
+	Dialect Dialect
+	Spool   string        // directory for lines that are too long for one write; the core must be able to read it
+	Window  time.Duration // how long a result stays in the journal after the core took it
+	Log     zerolog.Logger
+
+	state atomic.Pointer[string]
+
+	// Owned by Run.
+	reader *journal.Reader
+	pipe   *os.File
+	opened fs.FileInfo
+	looked time.Time // when the path was last compared with what is open
+	group  []byte    // whole lines not yet written
+	last   uint64    // the last sequence formatted
+	wrote  int64     // bytes written since the pipe was opened
+	marks  []mark    // writes that are still inside their window, oldest first
+	told   string    // the last trouble in the log
+	toldAt time.Time
+}
+
+// mark is a place in the stream of bytes: up to there everything belongs to
+// sequences up to seq.
+type mark struct {
+	seq   uint64
+	end   int64
+	taken time.Time // when the core was seen to have read up to end; zero: not yet
+	file  string    // in the spool directory, to be removed if the core did not
+}
+
+// State says in a few words what the sink waits for; "" while it delivers.
+func (c *CommandFile) State() string {
+	if s := c.state.Load(); s != nil {
+		return *s
+	}
+	return ""
+}
+
+// Run feeds the core from r until ctx ends. What the core does not take stays
+// in the journal.
+func (c *CommandFile) Run(ctx context.Context, r *journal.Reader) error {
+	c.reader = r
+	if err := c.cleanSpool(); err != nil {
+		c.trouble(err)
+	}
+	wait := reopenFirst
+	for ctx.Err() == nil {
+		err := c.open()
+		if err == nil {
+			wait = reopenFirst
+			c.well()
+			err = c.feed(ctx)
+			c.leave(ctx)
+		}
+		if ctx.Err() != nil || errors.Is(err, journal.ErrClosed) {
+			break
+		}
+		c.trouble(err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, reopenMost)
+	}
+	return nil
+}
+
+// trouble says what keeps the core from getting results: at once when it is
+// new, then once a minute.
+func (c *CommandFile) trouble(err error) {
+	text := err.Error()
+	c.state.Store(&text)
+	if text != c.told || time.Since(c.toldAt) > time.Minute {
+		c.told, c.toldAt = text, time.Now()
+		c.Log.Warn().Str("command_file", c.Path).Str("why", text).Msg("the core takes no results: they wait in the journal")
+	}
+}
+
+func (c *CommandFile) well() {
+	if c.state.Load() != nil {
+		c.state.Store(nil)
+	}
+	if c.told != "" {
+		c.told = ""
+		c.Log.Info().Str("command_file", c.Path).Msg("the core takes results again")
+	}
+}
+
+// leave closes the pipe and goes back to the first result that the core may
+// not have worked on. The core that it leaves at its own stop may still read
+// the files that it was passed.
+func (c *CommandFile) leave(ctx context.Context) {
+	c.pipe.Close()
+	for _, m := range c.marks {
+		if ctx.Err() == nil {
+			c.removeFile(m.file)
+		}
+	}
+	c.marks = nil
+	c.reader.Rewind()
+}
+
+// feed writes until the core leaves or ctx ends.
+func (c *CommandFile) feed(ctx context.Context) error {
+	var records []journal.Record
+	for {
+		var err error
+		if records, err = c.next(ctx, records); err != nil {
+			return err
+		}
+		for _, rec := range records {
+			if err := c.add(ctx, rec); err != nil {
+				return err
+			}
+		}
+		if err := c.flush(ctx); err != nil {
+			return err
+		}
+		if err := c.look(); err != nil {
+			return err
+		}
+		if len(c.marks) == 0 {
+			c.reader.Ack(c.last) // all entries were passed over
+		}
+		c.settle(time.Now())
+	}
+}
+
+// next waits for results, but no longer than busyTick while some are inside
+// their window.
+func (c *CommandFile) next(ctx context.Context, records []journal.Record) ([]journal.Record, error) {
+	if len(c.marks) == 0 {
+		return c.reader.Next(ctx, records, batchItems, batchBytes)
+	}
+	short, cancel := context.WithTimeout(ctx, busyTick)
+	defer cancel()
+	records, err := c.reader.Next(short, records, batchItems, batchBytes)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil, nil
+	}
+	return records, err
+}
+
+// add puts a result's line into the group, and writes the group first where it
+// would grow too long.
+func (c *CommandFile) add(ctx context.Context, rec journal.Record) error {
+	it, err := decode(rec)
+	if err != nil {
+		c.Log.Error().Err(err).Uint64("sequence", rec.Seq).Msg("passed over an entry of the journal")
+		c.last = rec.Seq
+		return nil
+	}
+	before := len(c.group)
+	c.group = c.Dialect.appendLine(c.group, &it.result)
+	length := len(c.group) - before
+	if len(c.group) <= pipeBuf {
+		c.last = rec.Seq
+		return nil
+	}
+	line := append([]byte(nil), c.group[before:]...)
+	c.group = c.group[:before]
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
+	c.last = rec.Seq
+	if length <= pipeBuf {
+		c.group = append(c.group, line...)
+		return nil
+	}
+	return c.passFile(ctx, line, it.result.Finish/1e6)
+}
+
+// flush writes the group in one piece.
+func (c *CommandFile) flush(ctx context.Context) error {
+	if len(c.group) == 0 {
+		return nil
+	}
+	if err := c.write(ctx, c.group); err != nil {
+		return err
+	}
+	c.group = c.group[:0]
+	c.marks = append(c.marks, mark{seq: c.last, end: c.wrote})
+	return nil
+}
+
+// write writes at most pipeBuf bytes, whole or not at all, and waits while the
+// core is busy.
+func (c *CommandFile) write(ctx context.Context, b []byte) error {
+	for {
+		c.pipe.SetWriteDeadline(time.Now().Add(busyTick))
+		n, err := c.pipe.Write(b)
+		c.wrote += int64(n)
+		switch {
+		case err == nil:
+			c.well()
+			return nil
+		case errors.Is(err, syscall.EPIPE):
+			return fmt.Errorf("the core closed %s", c.Path)
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		busy := fmt.Sprintf("%s is full: the core is busy", c.Path)
+		c.state.Store(&busy)
+		if err := c.look(); err != nil {
+			return err
+		}
+		c.settle(time.Now())
+	}
+}
+
+// settle notes what the core has read, and acknowledges what was read a window
+// ago. Bytes of other writers in the pipe only make it wait longer.
+func (c *CommandFile) settle(now time.Time) {
+	if len(c.marks) == 0 {
+		return
+	}
+	unread := 0
+	err := c.control(func(fd int) {
+		var ioctlErr error
+		if unread, ioctlErr = unix.IoctlGetInt(fd, unix.TIOCINQ); ioctlErr != nil {
+			unread = int(c.wrote) // not known: nothing is taken yet
+		}
+	})
+	if err != nil {
+		return
+	}
+	done := 0
+	for i := range c.marks {
+		m := &c.marks[i]
+		if m.end > c.wrote-int64(unread) {
+			break
+		}
+		if m.taken.IsZero() {
+			m.taken = now
+		}
+		if now.Sub(m.taken) < c.Window {
+			continue
+		}
+		done = i + 1
+		c.removeFile(m.file)
+	}
+	if done > 0 {
+		c.reader.Ack(c.marks[done-1].seq)
+		c.marks = append(c.marks[:0], c.marks[done:]...)
+	}
+}

@@ -1,0 +1,286 @@
+package sink
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"massive-passive/server/record"
+	"massive-passive/wire/check"
+	"massive-passive/wire/journal"
+
+	"github.com/rs/zerolog"
+)
+
+// rig is a command file sink between a journal and a pipe of the test's.
+type rig struct {
+	t       *testing.T
+	path    string
+	journal *journal.Journal
+	reader  *journal.Reader
+	sink    *CommandFile
+	stop    func()
+	next    int
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	dir := t.TempDir()
+	j, err := journal.Open(journal.Options{ReadUnflushed: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := j.Reader("core", journal.Oldest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, path: filepath.Join(dir, "nagios.cmd"), journal: j, reader: reader}
+	r.sink = &CommandFile{Path: r.path, Dialect: Nagios, Spool: filepath.Join(dir, "spool"), Window: 300 * time.Millisecond, Log: zerolog.Nop()}
+	return r
+}
+
+func (r *rig) start() {
+	ctx, cancel := context.WithCancel(r.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.sink.Run(ctx, r.reader) }()
+	r.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			r.t.Errorf("Run: %v", err)
+		}
+	}
+	r.t.Cleanup(r.stop)
+	r.t.Cleanup(func() { done <- nil })
+}
+
+// submit appends n numbered results with output of size bytes.
+func (r *rig) submit(n, size int) {
+	r.t.Helper()
+	for range n {
+		r.next++
+		output := fmt.Sprint("number ", r.next, " ", strings.Repeat("x", size))
+		res := check.Result{Kind: check.Service, Host: "h", Service: "s", Output: []byte(output), Finish: 1e6}
+		rec := record.Record{Origin: record.Origin{Client: "c", Sequence: uint64(r.next), Received: 2e6}, Result: res.Append(nil)}
+		if _, err := r.journal.Append(rec.Append(nil)); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// core is who reads the pipe.
+type core struct {
+	t     *testing.T
+	file  *os.File
+	lines *bufio.Reader
+}
+
+func (r *rig) newCore() *core {
+	r.t.Helper()
+	if err := syscall.Mkfifo(r.path, 0o600); err != nil && !os.IsExist(err) {
+		r.t.Fatal(err)
+	}
+	// Like Nagios: opened for reading and writing, so that it never ends.
+	file, err := os.OpenFile(r.path, os.O_RDWR|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { file.Close() })
+	return &core{r.t, file, bufio.NewReaderSize(file, 1<<16)}
+}
+
+func (c *core) line() string {
+	c.t.Helper()
+	c.file.SetReadDeadline(time.Now().Add(10 * time.Second))
+	line, err := c.lines.ReadString('\n')
+	if err != nil {
+		c.t.Fatalf("read the pipe: %v", err)
+	}
+	return line
+}
+
+func (c *core) expect(from, to int) {
+	c.t.Helper()
+	for n := from; n <= to; n++ {
+		want := fmt.Sprintf("[1] PROCESS_SERVICE_CHECK_RESULT;h;s;0;number %d ", n)
+		if line := c.line(); !strings.HasPrefix(line, want) {
+			c.t.Fatalf("got %.80q, want %q", line, want)
+		}
+	}
+}
+
+// eventually waits for something that the sink does by itself.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !done(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 10 s: %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func TestResultsReachTheCoreAndLeaveAfterTheWindow(t *testing.T) {
+	r := newRig(t)
+	c := r.newCore()
+	r.start()
+	r.submit(2000, 30)
+	c.expect(1, 2000)
+	eventually(t, "acknowledged", func() bool { return r.reader.Acked() == 2000 })
+	r.submit(1, 0)
+	c.expect(2001, 2001)
+}
+
+func TestResultsStayInsideTheirWindow(t *testing.T) {
+	r := newRig(t)
+	r.sink.Window = time.Hour
+	c := r.newCore()
+	r.start()
+	r.submit(10, 0)
+	c.expect(1, 10)
+	r.submit(1, 0) // a later round of the sink, after it saw the pipe empty
+	c.expect(11, 11)
+	if acked := r.reader.Acked(); acked != 0 {
+		t.Errorf("acknowledged up to %d inside the window", acked)
+	}
+}
+
+func TestUnreadResultsAreNotAcknowledged(t *testing.T) {
+	r := newRig(t)
+	r.sink.Window = 0
+	c := r.newCore()
+	r.start()
+	r.submit(3, 0)
+	eventually(t, "written", func() bool { return r.sink.State() == "" && pending(t, c.file) > 0 })
+	time.Sleep(3 * busyTick) // the sink looks at the pipe a few times
+	if acked := r.reader.Acked(); acked != 0 {
+		t.Errorf("acknowledged up to %d, but nobody read it", acked)
+	}
+	c.expect(1, 3)
+	eventually(t, "acknowledged", func() bool { return r.reader.Acked() == 3 })
+}
+
+func TestACoreThatRestartsGetsTheWindowAgain(t *testing.T) {
+	for name, remove := range map[string]bool{"same pipe": false, "pipe made anew": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.sink.Window = time.Hour
+			c := r.newCore()
+			r.start()
+			r.submit(20, 0)
+			c.expect(1, 20)
+			if remove {
+				if err := os.Remove(r.path); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.file.Close()
+			eventually(t, "noticed", func() bool { return r.sink.State() != "" })
+			r.submit(5, 0)
+			c = r.newCore()
+			c.expect(1, 25)
+		})
+	}
+}
+
+func TestACoreThatIsAwayGetsAllOfIt(t *testing.T) {
+	r := newRig(t)
+	r.submit(100, 100)
+	r.start()
+	eventually(t, "says why", func() bool { return strings.Contains(r.sink.State(), "does not exist") })
+	if _, err := os.Stat(r.path); err == nil {
+		t.Fatal("the sink made the command file")
+	}
+	c := r.newCore()
+	c.expect(1, 100)
+}
+
+func TestABusyCoreIsWaitedFor(t *testing.T) {
+	r := newRig(t)
+	c := r.newCore()
+	r.start()
+	r.submit(3000, 200) // far more than a pipe holds
+	eventually(t, "says why", func() bool { return strings.Contains(r.sink.State(), "busy") })
+	c.expect(1, 3000)
+	eventually(t, "acknowledged", func() bool { return r.reader.Acked() == 3000 })
+}
+
+func TestARegularFileIsLeftAlone(t *testing.T) {
+	r := newRig(t)
+	if err := os.WriteFile(r.path, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.submit(1, 0)
+	r.start()
+	eventually(t, "says why", func() bool { return strings.Contains(r.sink.State(), "no named pipe") })
+	if data, err := os.ReadFile(r.path); err != nil || string(data) != "precious" {
+		t.Errorf("the file holds %q, %v", data, err)
+	}
+}
+
+func TestLongLinesGoThroughAFile(t *testing.T) {
+	r := newRig(t)
+	c := r.newCore()
+	stale := filepath.Join(r.sink.Spool, spoolPrefix+"left by a crash")
+	if err := os.MkdirAll(r.sink.Spool, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(stale, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	r.submit(1, 0)
+	r.submit(1, 5000)
+	r.submit(1, 0)
+	c.expect(1, 1)
+	line := strings.TrimSpace(c.line())
+	path, ok := strings.CutPrefix(line, "[1] PROCESS_FILE;")
+	if path, ok = strings.CutSuffix(path, ";1"); !ok {
+		t.Fatalf("got %q", line)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil || !strings.HasPrefix(string(data), "[1] PROCESS_SERVICE_CHECK_RESULT;h;s;0;number 2 xxx") || len(data) < 5000 {
+		t.Errorf("the file holds %d bytes: %.80q, %v", len(data), data, err)
+	}
+	c.expect(3, 3)
+	eventually(t, "the file is removed although the core did not", func() bool {
+		entries, err := os.ReadDir(r.sink.Spool)
+		return err == nil && len(entries) == 0
+	})
+}
+
+// Every write must fit PIPE_BUF, or another writer's line could land in it.
+func TestOtherWritersAreNotInterleaved(t *testing.T) {
+	r := newRig(t)
+	c := r.newCore()
+	r.start()
+	other, err := os.OpenFile(r.path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	const rounds = 2000
+	go func() {
+		for range rounds {
+			other.WriteString("[9] OTHER;" + strings.Repeat("o", 150) + "\n")
+		}
+	}()
+	r.submit(rounds, 120)
+	ours, theirs := 0, 0
+	for ours < rounds || theirs < rounds {
+		line := c.line()
+		switch {
+		case strings.HasPrefix(line, fmt.Sprintf("[1] PROCESS_SERVICE_CHECK_RESULT;h;s;0;number %d xxx", ours+1)):
+			ours++
+		case line == "[9] OTHER;"+strings.Repeat("o", 150)+"\n":
+			theirs++
+		default:
+			t.Fatalf("a torn line after %d and %d: %.200q", ours, theirs, line)
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package sink
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// open opens the pipe, which only succeeds while a core reads from it.
+func (c *CommandFile) open() error {
+	info, err := os.Stat(c.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s does not exist: the core is not running, or external commands are switched off", c.Path)
+	case err != nil:
+		return err
+	case info.Mode()&fs.ModeNamedPipe == 0:
+		return fmt.Errorf("%s is no named pipe but %s: remove it and restart the core", c.Path, info.Mode())
+	}
+	pipe, err := os.OpenFile(c.Path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ENXIO) {
+		return fmt.Errorf("nobody reads from %s: the core is not running", c.Path)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("no permission to write to %s: the server's user must be in the group that owns it", c.Path)
+	}
+	if err != nil {
+		return err
+	}
+	if info, err = pipe.Stat(); err != nil || info.Mode()&fs.ModeNamedPipe == 0 {
+		pipe.Close()
+		return fmt.Errorf("%s changed while it was opened: %w", c.Path, err)
+	}
+	c.pipe, c.opened, c.looked = pipe, info, time.Now()
+	c.wrote, c.group, c.marks = 0, c.group[:0], nil
+	return nil
+}
+
+// look finds out whether the core that opened the pipe is still there.
+func (c *CommandFile) look() error {
+	if time.Since(c.looked) < busyTick {
+		return nil
+	}
+	c.looked = time.Now()
+	info, err := os.Stat(c.Path)
+	if err != nil || !os.SameFile(info, c.opened) {
+		return fmt.Errorf("%s was removed or made anew: the core restarted", c.Path)
+	}
+	gone := false
+	c.control(func(fd int) {
+		poll := []unix.PollFd{{Fd: int32(fd)}}
+		n, err := unix.Poll(poll, 0)
+		gone = err == nil && n > 0 && poll[0].Revents&unix.POLLERR != 0
+	})
+	if gone {
+		return fmt.Errorf("the core closed %s", c.Path)
+	}
+	return nil
+}
+
+// control works on the pipe's descriptor and leaves it non-blocking, which
+// os.File.Fd would not.
+func (c *CommandFile) control(do func(fd int)) error {
+	raw, err := c.pipe.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Control(func(fd uintptr) { do(int(fd)) })
+}

@@ -1,0 +1,42 @@
+// Package sink hands results from the server's journal to a monitoring core.
+// Each sink reads the journal at its own pace. What differs between cores is
+// in a dialect, the only place that formats and escapes; what a client may
+// send was decided before.
+package sink
+
+import (
+	"fmt"
+	"time"
+
+	"massive-passive/server/record"
+	"massive-passive/wire/check"
+	"massive-passive/wire/journal"
+)
+
+// DefaultWindow is how long a result stays in the journal after the core was
+// seen to have taken it: what a dying core may drop is written again.
+const DefaultWindow = 10 * time.Second
+
+// item is a result on its way to a core.
+type item struct {
+	seq    uint64
+	client string
+	result check.Result
+}
+
+// decode reads an entry of the journal. Times that lie in the future, or are
+// missing, become the time of receipt.
+func decode(r journal.Record) (item, error) {
+	rec, err := record.Decode(r.Payload)
+	if err != nil {
+		return item{}, err
+	}
+	it := item{seq: r.Seq, client: rec.Client}
+	if it.result, err = check.Decode(rec.Result); err != nil {
+		return item{}, fmt.Errorf("result of client %q in the journal: %w", rec.Client, err)
+	}
+	if f := it.result.Finish; f == 0 || f > rec.Received {
+		it.result.Finish = rec.Received
+	}
+	return it, nil
+}

@@ -1,0 +1,87 @@
+package server
+
+import (
+	"context"
+	"io"
+
+	"github.com/rs/zerolog"
+	"github.com/urfave/cli/v2"
+)
+
+// Env is what a command gets from the program around it.
+type Env struct {
+	Version string
+	// Log makes a logger: level by its name, format "console", "json" or "",
+	// and a file, "" for none. quiet keeps it off standard error.
+	Log func(level, format, file string, quiet bool) (zerolog.Logger, io.Closer, error)
+}
+
+// Command is `massive-passive server`.
+func Command(env Env) *cli.Command {
+	d := DefaultOptions()
+	return &cli.Command{
+		Name:  "server",
+		Usage: "take results from clients and hand them to the monitoring core",
+		Description: "Takes check results over mutual TLS and writes them to the core's external command file.\n\n" +
+			"Example: massive-passive server --foreground --command-file /var/lib/nagios4/rw/nagios.cmd",
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "listen", Value: cli.NewStringSlice(d.Listen...),
+				Usage: "`ADDRESS`[:PORT] to listen on; may be repeated or separated by commas"},
+			&cli.IntFlag{Name: "port", Value: d.Port, Usage: "`PORT` to listen on where --listen names none"},
+			&cli.StringFlag{Name: "command-file", DefaultText: "the first usual one that exists", Usage: "`PATH` of the core's external command file"},
+			&cli.StringFlag{Name: "dialect", DefaultText: "guessed from the path", Usage: "`CORE` behind the command file: nagios, naemon or icinga"},
+			&cli.StringFlag{Name: "ssl-ca-cert", Value: d.SSLCACert, Usage: "`FILE` with the CA that signed the clients' certificates"},
+			&cli.StringFlag{Name: "ssl-key", Value: d.SSLKey, Usage: "`FILE` with the server's private key"},
+			&cli.StringFlag{Name: "ssl-cert", Value: d.SSLCert, Usage: "`FILE` with the server's certificate"},
+			&cli.StringFlag{Name: "allowed-client-cert-dir", Value: d.AllowedClientCertDir,
+				Usage: "`DIR` with the certificate of each allowed client as NAME.pem"},
+			&cli.StringFlag{Name: "state-dir", Value: d.StateDir, Usage: "`DIR` of the journal"},
+			&cli.Int64Flag{Name: "journal-max-bytes", Value: d.JournalMaxBytes, Usage: "the most `BYTES` that the journal takes on disk"},
+			&cli.BoolFlag{Name: "journal-flush", Value: d.JournalFlush,
+				Usage: "wait for the disk before a result is acknowledged; with --journal-flush=false a power loss may lose results"},
+			&cli.BoolFlag{Name: "foreground", Aliases: []string{"f"}, Usage: "do not run in the background"},
+			&cli.StringFlag{Name: "logfile", Usage: "`FILE` to log to as well"},
+			&cli.StringFlag{Name: "loglevel", Aliases: []string{"l"}, Value: "info", Usage: "`LEVEL`: notset, debug, info, warning or error"},
+			&cli.StringFlag{Name: "log-format", DefaultText: "console on a terminal, else json", Usage: "`FORMAT`: console or json"},
+		},
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return &OptionError{c.Args().First(), "there is no such option; `massive-passive server --help` lists them"}
+			}
+			if !c.Bool("foreground") {
+				return &OptionError{"--foreground", "give it: the server cannot go into the background by itself yet"}
+			}
+			log, closer, err := env.Log(c.String("loglevel"), c.String("log-format"), c.String("logfile"), false)
+			if err != nil {
+				return err
+			}
+			defer closer.Close()
+			return run(c.Context, options(c, env.Version), log)
+		},
+	}
+}
+
+func options(c *cli.Context, version string) Options {
+	return Options{
+		Listen:               c.StringSlice("listen"),
+		Port:                 c.Int("port"),
+		SSLCACert:            c.String("ssl-ca-cert"),
+		SSLKey:               c.String("ssl-key"),
+		SSLCert:              c.String("ssl-cert"),
+		AllowedClientCertDir: c.String("allowed-client-cert-dir"),
+		CommandFile:          c.String("command-file"),
+		Dialect:              c.String("dialect"),
+		StateDir:             c.String("state-dir"),
+		JournalMaxBytes:      c.Int64("journal-max-bytes"),
+		JournalFlush:         c.Bool("journal-flush"),
+		Version:              version,
+	}
+}
+
+func run(ctx context.Context, o Options, log zerolog.Logger) error {
+	s, err := New(o, log)
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx)
+}

@@ -1,0 +1,134 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"massive-passive/server/sink"
+	"massive-passive/wire"
+)
+
+// Options say what a server does. Files and directories are paths.
+type Options struct {
+	Listen               []string // each ADDRESS or ADDRESS:PORT, IPv6 as ::1, [::1] or [::1]:PORT
+	Port                 int      // where Listen names none
+	SSLCACert            string
+	SSLKey               string
+	SSLCert              string
+	AllowedClientCertDir string
+	CommandFile          string // empty: the first usual one that exists
+	Dialect              string // empty: by the command file's path
+	StateDir             string
+	JournalMaxBytes      int64
+	JournalFlush         bool
+	Version              string // of the program, told to clients
+}
+
+// DefaultOptions are those of the original, and the machine's.
+func DefaultOptions() Options {
+	return Options{
+		Listen:               []string{"0.0.0.0", "::"},
+		Port:                 wire.DefaultPort,
+		SSLCACert:            "/etc/massive-passive/massive-passive-ssl-ca.cert",
+		SSLKey:               "/etc/massive-passive/massive-passive-server-ssl.key",
+		SSLCert:              "/etc/massive-passive/massive-passive-server-ssl.cert",
+		AllowedClientCertDir: "/etc/massive-passive/allowed-client-cert.d",
+		StateDir:             "/var/lib/massive-passive/server",
+		JournalMaxBytes:      1 << 30,
+		JournalFlush:         true,
+	}
+}
+
+// OptionError is an option that cannot be meant so.
+type OptionError struct{ Option, Problem string }
+
+func (e *OptionError) Error() string { return e.Option + ": " + e.Problem }
+
+// ExitCode is that of wrong usage.
+func (e *OptionError) ExitCode() int { return 2 }
+
+// minJournal leaves room for the segment that is written and one that is read.
+const minJournal = 32 << 20
+
+func (o *Options) validate() error {
+	if o.Port < 1 || o.Port > 65535 {
+		return &OptionError{"--port", fmt.Sprintf("%d is no port: give one from 1 to 65535", o.Port)}
+	}
+	if len(o.Listen) == 0 {
+		return &OptionError{"--listen", "name at least one address"}
+	}
+	for _, listen := range o.Listen {
+		if _, _, err := o.address(listen); err != nil {
+			return err
+		}
+	}
+	if o.JournalMaxBytes < minJournal {
+		return &OptionError{"--journal-max-bytes", fmt.Sprintf("%d is too few: give at least %d", o.JournalMaxBytes, minJournal)}
+	}
+	if o.StateDir == "" {
+		return &OptionError{"--state-dir", "name a directory for the journal"}
+	}
+	if o.Dialect != "" {
+		if _, err := sink.ParseDialect(o.Dialect); err != nil {
+			return &OptionError{"--dialect", err.Error()}
+		}
+	}
+	return nil
+}
+
+// address returns the network and the address of one --listen.
+func (o *Options) address(listen string) (network, address string, err error) {
+	host, port := strings.Trim(listen, "[]"), strconv.Itoa(o.Port)
+	if net.ParseIP(host) == nil {
+		if h, p, err := net.SplitHostPort(listen); err == nil {
+			host, port = h, p
+		}
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return "", "", &OptionError{"--listen", fmt.Sprintf("%q names no port from 1 to 65535", listen)}
+	}
+	ip := net.ParseIP(host)
+	switch {
+	case host == "":
+		return "", "", &OptionError{"--listen", fmt.Sprintf("%q names no address: give ADDRESS or ADDRESS:PORT, as 0.0.0.0 or [::]:5667", listen)}
+	case ip != nil && ip.To4() == nil:
+		network = "tcp6" // for IPv6 alone, so that 0.0.0.0 can have the port too
+	case ip != nil:
+		network = "tcp4"
+	default:
+		network = "tcp"
+	}
+	return network, net.JoinHostPort(host, port), nil
+}
+
+// commandFile returns the core's command file.
+func (o *Options) commandFile() (string, error) {
+	if o.CommandFile != "" {
+		return o.CommandFile, nil
+	}
+	for _, file := range sink.DefaultCommandFiles() {
+		if _, err := os.Stat(file); err == nil {
+			return file, nil
+		} else if errors.Is(err, fs.ErrPermission) {
+			return "", fmt.Errorf("look for the core's command file: %w: the server's user must be in the core's group", err)
+		}
+	}
+	return "", &OptionError{"--command-file", fmt.Sprintf("none of the usual command files exists (%s): start the core, or name its command file",
+		strings.Join(sink.DefaultCommandFiles(), ", "))}
+}
+
+func (o *Options) dialect(commandFile string) sink.Dialect {
+	if o.Dialect != "" {
+		return sink.Dialect(o.Dialect)
+	}
+	return sink.GuessDialect(commandFile)
+}
+
+func (o *Options) journalDir() string { return filepath.Join(o.StateDir, "journal") }
+func (o *Options) spoolDir() string   { return filepath.Join(o.StateDir, "spool") }

@@ -1,0 +1,212 @@
+// Package server takes results from clients and hands them to the core. It is
+// about listeners, sessions and their order of start and stop; who may send
+// what is decided by access, what a core is told by sink.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"massive-passive/sched/watch"
+	"massive-passive/server/access"
+	"massive-passive/server/sink"
+	"massive-passive/wire"
+	"massive-passive/wire/certs"
+	"massive-passive/wire/journal"
+
+	"github.com/rs/zerolog"
+)
+
+// frameMemory bounds the frames in hand of all clients together, in bytes.
+const frameMemory = 256 << 20
+
+// settle is how long the allowed directory must be quiet before it is read.
+const settle = 300 * time.Millisecond
+
+// Server is one server, bound and checked.
+type Server struct {
+	options   Options
+	log       zerolog.Logger
+	listeners []net.Listener
+	tls       *tls.Config
+	access    *access.Directory
+	intake    *intake
+	sink      *sink.CommandFile
+	reader    *journal.Reader
+	budget    *wire.Budget
+	sessions  sessions
+	quiet     quiet
+}
+
+// New binds the listeners and checks everything that can be wrong; it starts
+// nothing. An *OptionError names the option.
+func New(o Options, log zerolog.Logger) (*Server, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{options: o, log: log, budget: wire.NewBudget(frameMemory)}
+	for _, step := range []func() error{s.loadCertificates, s.openAccess, s.openSink, s.listen} {
+		if err := step(); err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Close gives up what New bound, where Run is never called.
+func (s *Server) Close() {
+	for _, l := range s.listeners {
+		l.Close()
+	}
+	if s.intake != nil {
+		s.intake.journal.Close()
+	}
+}
+
+func (s *Server) loadCertificates() error {
+	report := func(files []string, err error) {
+		if err != nil {
+			s.log.Error().Err(err).Strs("files", files).Msg("changed certificates were not taken over: the old ones stay in use")
+			return
+		}
+		s.log.Info().Strs("files", files).Msg("certificates read anew")
+	}
+	pair, err := certs.LoadPair(s.options.SSLCert, s.options.SSLKey, report)
+	if err != nil {
+		return err
+	}
+	pool, err := certs.LoadPool(s.options.SSLCACert, report)
+	if err != nil {
+		return err
+	}
+	s.tls = certs.ServerConfig(pair, pool)
+	return nil
+}
+
+func (s *Server) openAccess() error {
+	dir, problems, err := access.Open(s.options.AllowedClientCertDir)
+	if err != nil {
+		return err
+	}
+	s.access = dir
+	s.tellAccess(problems)
+	return nil
+}
+
+func (s *Server) tellAccess(problems []access.Problem) {
+	for _, p := range problems {
+		s.log.Warn().Err(p.Err).Str("file", p.File).Msg("passed over a file in the directory of allowed clients")
+	}
+	event := s.log.Info()
+	if s.access.Clients() == 0 {
+		event = s.log.Warn()
+	}
+	event.Int("certificates", s.access.Clients()).Str("dir", s.options.AllowedClientCertDir).Msg("read the directory of allowed clients")
+}
+
+func (s *Server) openSink() error {
+	commandFile, err := s.options.commandFile()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.options.StateDir, 0o711); err != nil { // the core passes through to the spool
+		return fmt.Errorf("make the state directory (another can be named with --state-dir): %w", err)
+	}
+	if s.intake, err = openIntake(s.options, s.access, s.log); err != nil {
+		return err
+	}
+	if s.reader, err = s.intake.journal.Reader("command-file", journal.Oldest); err != nil {
+		return err
+	}
+	s.sink = &sink.CommandFile{Path: commandFile, Dialect: s.options.dialect(commandFile), Spool: s.options.spoolDir(),
+		Window: sink.DefaultWindow, Log: s.log}
+	return nil
+}
+
+func (s *Server) listen() error {
+	for _, listen := range s.options.Listen {
+		network, address, err := s.options.address(listen)
+		if err != nil {
+			return err
+		}
+		l, err := net.Listen(network, address)
+		if errors.Is(err, syscall.EAFNOSUPPORT) && len(s.options.Listen) > 1 {
+			s.log.Warn().Str("address", address).Msg("this machine has no such addresses: not listening there")
+			continue
+		}
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("%w: another program, perhaps another server, has this port", err)
+		}
+		if err != nil {
+			return err
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	return nil
+}
+
+// Addrs are the addresses that the server listens on.
+func (s *Server) Addrs() []net.Addr {
+	var addrs []net.Addr
+	for _, l := range s.listeners {
+		addrs = append(addrs, l.Addr())
+	}
+	return addrs
+}
+
+// Run serves until ctx ends, then stops in the reverse order of the start:
+// listeners, sessions, sink, journal.
+func (s *Server) Run(ctx context.Context) error {
+	own := context.WithoutCancel(ctx)
+	journalCtx, stopJournal := context.WithCancel(own)
+	sinkCtx, stopSink := context.WithCancel(own)
+	defer stopJournal()
+	defer stopSink()
+	var journalDone, sinkDone, doors sync.WaitGroup
+	var journalErr error
+	journalDone.Go(func() { journalErr = s.intake.run(journalCtx) })
+	sinkDone.Go(func() { s.sink.Run(sinkCtx, s.reader) })
+	doors.Go(func() {
+		if err := watch.Dir(ctx, s.options.AllowedClientCertDir, settle, s.reloadAccess); err != nil && ctx.Err() == nil {
+			s.log.Error().Err(err).Msg("cannot watch the directory of allowed clients: changes need a restart")
+		}
+	})
+	for _, l := range s.listeners {
+		doors.Go(func() { s.accept(ctx, l) })
+		s.log.Info().Stringer("address", l.Addr()).Str("command_file", s.sink.Path).Str("dialect", string(s.sink.Dialect)).
+			Str("version", s.options.Version).Msg("listening")
+	}
+	<-ctx.Done()
+	s.log.Info().Msg("stopping")
+	for _, l := range s.listeners {
+		l.Close()
+	}
+	s.sessions.endAll(&wire.ByeError{Reason: wire.Stopping})
+	doors.Wait()
+	stopSink()
+	sinkDone.Wait()
+	stopJournal()
+	journalDone.Wait()
+	s.log.Info().Uint64("taken", s.intake.counts.taken.Load()).Msg("stopped")
+	return journalErr
+}
+
+// reloadAccess reads the allowed directory again and ends the connections of
+// clients that are no longer in it.
+func (s *Server) reloadAccess() {
+	problems, err := s.access.Reload()
+	if err != nil {
+		s.log.Error().Err(err).Msg("the allowed clients stay as they were")
+		return
+	}
+	s.tellAccess(problems)
+	s.sessions.endUnlisted(s.access)
+}

@@ -1,0 +1,175 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"massive-passive/server/record"
+	"massive-passive/wire"
+
+	"github.com/rs/zerolog"
+)
+
+// handshakeTimeout is how long a peer has to prove who it is.
+const handshakeTimeout = 10 * time.Second
+
+// acceptPause is how long a listener rests after an error that passes, such as
+// too many open files.
+const acceptPause = 100 * time.Millisecond
+
+// accept serves one listener until it is closed, and waits for its sessions.
+func (s *Server) accept(ctx context.Context, l net.Listener) {
+	var open sync.WaitGroup
+	defer open.Wait()
+	for {
+		conn, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			if times, now := s.quiet.say("accept"); now {
+				s.log.Error().Err(err).Int("times", times).Msg("cannot accept a connection")
+			}
+			if pause(ctx, acceptPause) != nil {
+				return
+			}
+			continue
+		}
+		open.Go(func() { s.greet(ctx, conn, &open) })
+	}
+}
+
+// greet proves who the peer is. What a handshake needs of the stack is given
+// back before the long life of the session, which gets a fresh goroutine.
+func (s *Server) greet(ctx context.Context, conn net.Conn, open *sync.WaitGroup) {
+	tuneTCP(conn)
+	secured := tls.Server(conn, s.tls)
+	short, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	if err := secured.HandshakeContext(short); err != nil {
+		s.tellHandshake(conn, err)
+		conn.Close()
+		return
+	}
+	state := secured.ConnectionState()
+	cert := state.PeerCertificates[0]
+	client, listed := s.access.Client(cert)
+	if !listed {
+		s.refuse(secured, cert, state.NegotiatedProtocol == wire.ALPN)
+		return
+	}
+	if state.NegotiatedProtocol != wire.ALPN {
+		s.complain(conn, "a peer without ALPN "+wire.ALPN+" was closed: it is no client of version 1 or later")
+		wire.Close(secured)
+		return
+	}
+	open.Go(func() { s.serve(ctx, secured, cert, client) })
+}
+
+// tuneTCP lets the kernel notice a peer that is gone.
+func tuneTCP(conn net.Conn) {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3})
+	}
+}
+
+// refuse ends a connection before a byte of its payload is read.
+func (s *Server) refuse(conn *tls.Conn, cert *x509.Certificate, speaksOurs bool) {
+	s.complain(conn, fmt.Sprintf("the certificate %q (serial %x) is not in %s: put it there as NAME.pem to allow it",
+		cert.Subject, cert.SerialNumber, s.options.AllowedClientCertDir))
+	if speaksOurs {
+		wire.Refuse(conn, wire.NotListed, "this server does not list your certificate")
+		return
+	}
+	wire.Close(conn)
+}
+
+// tellHandshake says what was wrong with a peer that did not prove itself.
+func (s *Server) tellHandshake(conn net.Conn, err error) {
+	var noTLS tls.RecordHeaderError
+	var unknown x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	why := err.Error()
+	switch {
+	case errors.As(err, &noTLS):
+		why = "it does not speak TLS"
+	case errors.As(err, &unknown):
+		why = fmt.Sprintf("its certificate does not lead to a CA in %s", s.options.SSLCACert)
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		why = fmt.Sprintf("its certificate %q is valid from %s to %s: renew it, or set the clock that is off", invalid.Cert.Subject,
+			invalid.Cert.NotBefore.UTC().Format(time.RFC3339), invalid.Cert.NotAfter.UTC().Format(time.RFC3339))
+	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
+		why = fmt.Sprintf("its certificate %q is not for clients: it lacks the extended key usage clientAuth", invalid.Cert.Subject)
+	case errors.Is(err, context.DeadlineExceeded):
+		why = fmt.Sprintf("it did not finish the TLS handshake within %v", handshakeTimeout)
+	case errors.Is(err, io.EOF):
+		why = "it closed the connection during the TLS handshake"
+	}
+	s.complain(conn, why)
+}
+
+// complain logs what is wrong with a peer, for each address at most once a
+// minute in the same words.
+func (s *Server) complain(conn net.Conn, why string) {
+	peer := conn.RemoteAddr().String()
+	host, _, _ := net.SplitHostPort(peer)
+	if times, now := s.quiet.say(host + " " + why); now {
+		s.log.Warn().Str("peer", peer).Int("times", times).Str("why", why).Msg("refused a connection")
+	}
+}
+
+// session is the connection of one client.
+type session struct {
+	server *Server
+	client string
+	cert   *x509.Certificate
+	end    context.CancelCauseFunc
+	log    zerolog.Logger
+	origin record.Origin
+}
+
+func (s *Server) serve(ctx context.Context, conn *tls.Conn, cert *x509.Certificate, client string) {
+	ctx, end := context.WithCancelCause(context.WithoutCancel(ctx)) // ended by sessions, with a reason
+	defer end(nil)
+	c := &session{server: s, client: client, cert: cert, end: end,
+		log: s.log.With().Str("client", client).Str("peer", conn.RemoteAddr().String()).Logger()}
+	s.sessions.add(c)
+	defer s.sessions.remove(c)
+	if _, listed := s.access.Client(cert); !listed { // removed since the handshake
+		end(&wire.ByeError{Reason: wire.NotListed})
+	}
+	err := wire.Serve(ctx, conn, wire.ServerConfig{Version: s.options.Version, Budget: s.budget}, c)
+	wire.Close(conn)
+	switch {
+	case err == nil, ctx.Err() != nil && errors.Is(err, context.Canceled):
+		c.log.Debug().Msg("disconnected")
+	default:
+		c.log.Warn().Str("why", strings.TrimSpace(err.Error())).Msg("the connection ended")
+	}
+}
+
+// Hello is told who is there.
+func (c *session) Hello(h wire.Hello) error {
+	c.origin = record.Origin{Client: c.client, Instance: h.Instance, Remember: h.Remember}
+	c.server.sessions.supersede(c, h.Instance)
+	c.log.Debug().Str("host", h.Host).Str("version", h.Version).Stringer("instance", h.Instance).Msg("connected")
+	return nil
+}
+
+// Submit hands a batch to the intake.
+func (c *session) Submit(ctx context.Context, b wire.Batch) ([]wire.Rejection, error) {
+	o := c.origin
+	o.Instance, o.Received = b.Instance, time.Now().UnixMicro()
+	return c.server.intake.Submit(ctx, o, b.Entries)
+}
+
+// Waiting says why Submit takes long.
+func (c *session) Waiting() string { return c.server.intake.Waiting() }

@@ -1,0 +1,72 @@
+package server
+
+import (
+	"sync"
+
+	"massive-passive/server/access"
+	"massive-passive/wire"
+)
+
+// sessions are the connections that are open.
+type sessions struct {
+	mu        sync.Mutex
+	open      map[*session]bool
+	instances map[instanceKey]*session
+	ended     error // set once no more may open
+}
+
+type instanceKey struct {
+	client   string
+	instance wire.Instance
+}
+
+func (l *sessions) add(c *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open == nil {
+		l.open, l.instances = map[*session]bool{}, map[instanceKey]*session{}
+	}
+	l.open[c] = true
+	if l.ended != nil {
+		c.end(l.ended)
+	}
+}
+
+func (l *sessions) remove(c *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.open, c)
+	if key := (instanceKey{c.client, c.origin.Instance}); l.instances[key] == c {
+		delete(l.instances, key)
+	}
+}
+
+// supersede makes c the connection of its instance and ends an older one.
+func (l *sessions) supersede(c *session, instance wire.Instance) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := instanceKey{c.client, instance}
+	if old := l.instances[key]; old != nil {
+		old.end(&wire.ByeError{Reason: wire.Superseded})
+	}
+	l.instances[key] = c
+}
+
+func (l *sessions) endAll(why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = why
+	for c := range l.open {
+		c.end(why)
+	}
+}
+
+func (l *sessions) endUnlisted(d *access.Directory) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.open {
+		if name, listed := d.Client(c.cert); !listed || name != c.client {
+			c.end(&wire.ByeError{Reason: wire.NotListed, Text: "your certificate is no longer in the directory of allowed clients"})
+		}
+	}
+}

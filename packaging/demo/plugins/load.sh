@@ -1,0 +1,13 @@
+# The machine's load: WARNING from one waiting process on for each processor, CRITICAL from two on.
+read -r one five fifteen rest </proc/loadavg || exit 3
+processors=0
+while read -r word rest; do
+	[ "$word" = processor ] && processors=$((processors + 1))
+done </proc/cpuinfo
+[ "$processors" -gt 0 ] || processors=1
+
+state=OK code=0
+[ "${one%.*}" -ge "$processors" ] && state=WARNING code=1
+[ "${one%.*}" -ge $((2 * processors)) ] && state=CRITICAL code=2
+echo "$state - load $one, $five, $fifteen on $processors processors|load1=$one;$processors;$((2 * processors));0 load5=$five;;;0 load15=$fifteen;;;0"
+exit $code

@@ -56,9 +56,9 @@ func TestDemo(t *testing.T) {
 	defer cancel()
 	a := &audience{leave: cancel, enough: func(seen string) bool {
 		return strings.Contains(seen, "hello this is an environment test: moep!") &&
-			strings.Contains(seen, " - load ") && strings.Contains(seen, " file systems, the fullest is ")
+			strings.Contains(seen, "load average ") && strings.Contains(seen, " file systems, the fullest is ")
 	}}
-	if err := demo(ctx, options{length: time.Minute}, a); err != nil {
+	if err := demo(ctx, options{length: time.Minute, width: standardWidth}, a); err != nil {
 		t.Fatalf("%v\n%s", err, &a.Buffer)
 	}
 	if !a.enough(a.String()) || !strings.Contains(a.String(), " of 3 checks in ") {
@@ -136,15 +136,17 @@ func TestPrinter(t *testing.T) {
 	}{
 		{"[1700000000] PROCESS_SERVICE_CHECK_RESULT;h;s;0;fine\n", false, at + "  h          s            OK       fine\n"},
 		{"[1700000000] PROCESS_SERVICE_CHECK_RESULT;h;s;2;bad|a=1;;\n", true,
-			at + "  h          s            \x1b[31mCRITICAL\x1b[0m bad\x1b[2m | a=1;;\x1b[0m\n"},
+			at + "  h          s            \x1b[31mCRITICAL\x1b[0m bad\n" + blank + "\x1b[2m| a=1;;\x1b[0m\n"},
 		{`[1700000000] PROCESS_SERVICE_CHECK_RESULT;h;s;1;one\ntwo|a=1\nC:\\new` + "\n", false,
-			at + "  h          s            WARNING  one\n" + blank + "two | a=1\n" + blank + "C:\\new\n"},
+			at + "  h          s            WARNING  one\n" + blank + "two\n" + blank + "| a=1\n" + blank + "C:\\new\n"},
 		{"[1700000000] PROCESS_SERVICE_CHECK_RESULT;h;s;9;a\x1b[2Jb\n", false, at + "  h          s            UNKNOWN  a\uFFFD[2Jb\n"},
+		{"[1700000000] PROCESS_SERVICE_CHECK_RESULT;h;s;0;a line of more than  twenty\u00e9 letters-and-no-blank-there\n", false,
+			at + "  h          s            OK       a line of more than \n" + blank + "twenty\u00e9\n" + blank + "letters-and-no-blank-there\n"},
 		{"[1700000000] RESTART_PROGRAM\n", false, "a line that is no check result: \"[1700000000] RESTART_PROGRAM\\n\"\n"},
 		{"[1700000000] PROCESS_FILE;" + file + ";1\n", false, at + "  h                       WARNING  gone\n"},
 	} {
 		var out bytes.Buffer
-		newPrinter(&out, c.colour).line([]byte(c.line))
+		newPrinter(&out, c.colour, indent+20).line([]byte(c.line))
 		if out.String() != c.want {
 			t.Errorf("%q\ngot  %q\nwant %q", c.line, out.String(), c.want)
 		}

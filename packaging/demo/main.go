@@ -28,10 +28,12 @@ type options struct {
 	binary string        // the massive-passive to show; empty: build one
 	length time.Duration // how long to show it
 	colour bool
+	width  int // of a line
 }
 
 func run(args []string, stdout, stderr *os.File) int {
-	o := options{colour: colourful(stdout)}
+	width, isTerminal := terminal(stdout)
+	o := options{colour: isTerminal && colourful(), width: width}
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.binary, "binary", "", "the massive-passive to show (default: built from this tree)")
@@ -84,7 +86,7 @@ func demo(ctx context.Context, o options, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, client.stop(grace)) }()
-	return watch(ctx, o, s, newPrinter(out, o.colour), server, client)
+	return watch(ctx, o, s, newPrinter(out, o.colour, o.width), server, client)
 }
 
 // binary returns the absolute path of the program to show, and builds it into

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	checks "massive-passive/wire/check"
 
@@ -35,12 +36,13 @@ func readLines(pipe io.Reader) <-chan []byte {
 type printer struct {
 	out     io.Writer
 	colour  bool
+	width   int // of a line, in characters
 	results int
 	seen    map[string]int // results by service
 }
 
-func newPrinter(out io.Writer, colour bool) *printer {
-	return &printer{out: out, colour: colour, seen: map[string]int{}}
+func newPrinter(out io.Writer, colour bool, width int) *printer {
+	return &printer{out: out, colour: colour, width: width, seen: map[string]int{}}
 }
 
 // line shows one line of the command pipe, and the lines of a file that it
@@ -75,27 +77,50 @@ const indent = 43
 func (p *printer) result(r checks.Result) {
 	p.results++
 	p.seen[r.Service]++
-	at := time.UnixMicro(r.Finish).Format(time.TimeOnly)
 	code := int(r.Code)
 	if code < 0 || code >= len(states) {
 		code = len(states) - 1
 	}
 	state := states[code]
-	lines := strings.Split(strings.TrimRight(string(r.Output), "\n"), "\n")
-	fmt.Fprintf(p.out, "%s  %-10s %-12s %s %s\n", at, clean(r.Host), clean(r.Service),
-		p.paint(state.ink, fmt.Sprintf("%-8s", state.word)), p.output(lines[0]))
-	for _, line := range lines[1:] {
-		fmt.Fprintf(p.out, "%*s%s\n", indent, "", p.output(line))
-	}
+	fmt.Fprintf(p.out, "%s  %-10s %-12s %s ", time.UnixMicro(r.Finish).Format(time.TimeOnly),
+		clean(r.Host), clean(r.Service), p.paint(state.ink, fmt.Sprintf("%-8s", state.word)))
+	lines := p.output(string(r.Output))
+	fmt.Fprintln(p.out, strings.Join(lines, "\n"+strings.Repeat(" ", indent)))
 }
 
-// output shows a line of output, with its perfdata set apart.
-func (p *printer) output(line string) string {
-	text, perfdata, ok := strings.Cut(clean(line), "|")
-	if !ok {
-		return text
+// output divides a plugin's output into lines that fit, its perfdata set apart.
+func (p *printer) output(output string) []string {
+	var lines []string
+	for line := range strings.SplitSeq(strings.TrimRight(output, "\n"), "\n") {
+		text, perfdata, found := strings.Cut(clean(line), "|")
+		lines = append(lines, fold(text, p.width-indent)...)
+		if !found {
+			continue
+		}
+		for _, part := range fold("| "+strings.TrimSpace(perfdata), p.width-indent) {
+			lines = append(lines, p.paint(faint, part))
+		}
 	}
-	return text + p.paint(faint, " | "+strings.TrimSpace(perfdata))
+	return lines
+}
+
+// fold breaks a line at blanks into lines of at most width characters, where
+// its words allow that.
+func fold(line string, width int) []string {
+	lines, used := []string{""}, 0
+	for i, word := range strings.Split(line, " ") {
+		n := utf8.RuneCountInString(word)
+		last := len(lines) - 1
+		switch {
+		case i == 0:
+			lines[last], used = word, n
+		case used+1+n <= width:
+			lines[last], used = lines[last]+" "+word, used+1+n
+		default:
+			lines, used = append(lines, word), n
+		}
+	}
+	return lines
 }
 
 // clean replaces what could do something to a terminal.
@@ -137,11 +162,22 @@ func (p *printer) finish(after time.Duration) {
 `)
 }
 
-// colourful says whether f is a terminal whose user has nothing against colour.
-func colourful(f *os.File) bool {
-	if os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
-		return false
+// standardWidth is that of lines which go to no terminal.
+const standardWidth = 120
+
+// terminal says whether f is one, with its width; otherwise what width to use.
+func terminal(f *os.File) (width int, is bool) {
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	switch {
+	case err != nil:
+		return standardWidth, false
+	case size.Col == 0: // it does not know
+		return standardWidth, true
 	}
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
+	return int(size.Col), true
+}
+
+// colourful says whether the user of a terminal wants colour.
+func colourful() bool {
+	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }

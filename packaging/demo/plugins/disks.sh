@@ -5,6 +5,7 @@ df -P -k | {
 	while read -r device blocks used free percent mount; do
 		percent=${percent%\%}
 		case $percent in '' | *[!0-9]*) continue ;; esac
+		[ "$blocks" -gt 0 ] || continue
 		[ "$percent" -gt "$fullest" ] && fullest=$percent where=$mount
 		count=$((count + 1))
 		lines="$lines
@@ -12,12 +13,12 @@ $mount: $percent % of $((blocks / 1024)) MiB"
 		perfdata="$perfdata '$mount'=$percent%;80;95;0;100"
 	done
 	if [ "$count" = 0 ]; then
-		echo "UNKNOWN - df shows no file system"
+		echo "df shows no file system"
 		exit 3
 	fi
-	state=OK code=0
-	[ "$fullest" -ge 80 ] && state=WARNING code=1
-	[ "$fullest" -ge 95 ] && state=CRITICAL code=2
-	printf '%s\n' "$state - $count file systems, the fullest is $where with $fullest %$lines|${perfdata# }"
+	code=0
+	[ "$fullest" -ge 80 ] && code=1
+	[ "$fullest" -ge 95 ] && code=2
+	printf '%s\n' "$count file systems, the fullest is $where with $fullest %$lines|${perfdata# }"
 	exit $code
 }

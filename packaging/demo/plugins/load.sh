@@ -6,8 +6,8 @@ while read -r word rest; do
 done </proc/cpuinfo
 [ "$processors" -gt 0 ] || processors=1
 
-state=OK code=0
-[ "${one%.*}" -ge "$processors" ] && state=WARNING code=1
-[ "${one%.*}" -ge $((2 * processors)) ] && state=CRITICAL code=2
-echo "$state - load $one, $five, $fifteen on $processors processors|load1=$one;$processors;$((2 * processors));0 load5=$five;;;0 load15=$fifteen;;;0"
+code=0
+[ "${one%.*}" -ge "$processors" ] && code=1
+[ "${one%.*}" -ge $((2 * processors)) ] && code=2
+echo "load average $one, $five, $fifteen on $processors processors|load1=$one;$processors;$((2 * processors));0 load5=$five;;;0 load15=$fifteen;;;0"
 exit $code

@@ -32,6 +32,7 @@ type Calendar struct {
 	seconds  uint64
 
 	allWeeks   bool
+	kinds      uint32            // of the years, by their index
 	byWeekday  [7]uint32         // days of a month that weekdays allows, by the weekday of its first
 	firstOfDay int64             // the earliest second of a day that matches
 	identity   [sha256.Size]byte // equal for calendars with the same fields, dates and time zone
@@ -81,6 +82,11 @@ func (c *Calendar) prepare() {
 	}
 	if given == finalYear-firstYear+1 {
 		c.years = nil
+		c.kinds = 1<<yearKinds - 1
+	} else {
+		for y, ok := c.nextYear(firstYear); ok; y, ok = c.nextYear(y + 1) {
+			c.kinds |= 1 << kindOf(y).index()
+		}
 	}
 	for first := range c.byWeekday {
 		for day := 1; day <= 31; day++ {
@@ -174,8 +180,22 @@ func (c *Calendar) nextSecond(s int) (int, bool) {
 	return hour*3600 + int(c.firstOfDay%3600), true
 }
 
-func (c *Calendar) hasYear(y int) bool {
-	return c.years == nil || c.years[(y-firstYear)/64]&(1<<((y-firstYear)%64)) != 0
+// nextYear returns the first matching year at or after y.
+func (c *Calendar) nextYear(y int) (int, bool) {
+	if y > finalYear || c.years == nil {
+		return y, y <= finalYear
+	}
+	i := (y - firstYear) / 64
+	word := c.years[i] >> ((y - firstYear) % 64)
+	if word != 0 {
+		return y + bits.TrailingZeros64(word), true
+	}
+	for i++; i < len(c.years); i++ {
+		if c.years[i] != 0 {
+			return firstYear + i*64 + bits.TrailingZeros64(c.years[i]), true
+		}
+	}
+	return 0, false
 }
 
 // nextDay returns the first matching day, counted from 1970-01-01, at or after
@@ -186,22 +206,22 @@ func (c *Calendar) hasYear(y int) bool {
 // combination whatever the years asked for.
 func (c *Calendar) nextDay(day int64) (int64, bool) {
 	date := time.Unix(day*daySeconds, 0).UTC()
-	month, dayOfMonth := int(date.Month()), date.Day()
+	start, month, dayOfMonth := date.Year(), int(date.Month()), date.Day()
 	var barren uint32
-	for y := date.Year(); y <= finalYear; y++ {
-		if c.hasYear(y) {
-			kind := kindOf(y)
-			whole := month == 1 && dayOfMonth == 1
-			if !whole || barren&(1<<kind.index()) == 0 {
-				if found, ok := c.nextDayOfYear(kind, month, dayOfMonth); ok {
-					return daysTo(y) + int64(found), true
-				}
-				if whole {
-					barren |= 1 << kind.index()
-				}
-			}
+	for y, ok := c.nextYear(start); ok && barren != c.kinds; y, ok = c.nextYear(y + 1) {
+		if y > start {
+			month, dayOfMonth = 1, 1
 		}
-		month, dayOfMonth = 1, 1
+		kind := kindOf(y)
+		if barren&(1<<kind.index()) != 0 {
+			continue
+		}
+		if found, ok := c.nextDayOfYear(kind, month, dayOfMonth); ok {
+			return daysTo(y) + int64(found), true
+		}
+		if month == 1 && dayOfMonth == 1 {
+			barren |= 1 << kind.index()
+		}
 	}
 	return 0, false
 }

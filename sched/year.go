@@ -27,7 +27,11 @@ func kindOf(y int) yearKind {
 	}
 }
 
-// index numbers the kinds from 0 to 20.
+// yearKinds is how many there are: 14, and 7 more because a year that is not leap
+// may follow one that is.
+const yearKinds = 21
+
+// index numbers the kinds from 0.
 func (k yearKind) index() int {
 	switch {
 	case k.leap:

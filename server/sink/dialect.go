@@ -92,7 +92,9 @@ func (d Dialect) appendOutput(b []byte, r *check.Result) []byte {
 		// backslash before an n.
 		return appendEscaped(b, bytes.ToValidUTF8(output, []byte("\uFFFD")), false)
 	case d == Icinga:
-		return append(b, bytes.ToValidUTF8(split(output).flat(), []byte("\uFFFD"))...)
+		// It unescapes nothing here, but a CR divides lines and ends no command.
+		output = bytes.ReplaceAll(output, []byte("\n"), []byte("\r"))
+		return append(b, bytes.ToValidUTF8(output, []byte("\uFFFD"))...)
 	}
 	line := split(output).flat()
 	if len(line) == 0 {

@@ -1,0 +1,96 @@
+package client
+
+import (
+	"errors"
+	"time"
+
+	"massive-passive/client/checkfile"
+	"massive-passive/sched"
+
+	"github.com/rs/zerolog"
+)
+
+// checks are the check files in force. Only the goroutine that loads uses
+// them.
+type checks struct {
+	dir      string
+	defaults checkfile.Defaults
+	log      zerolog.Logger
+	good     map[string]checkfile.Check // the last good version of each file
+}
+
+// change is what a load found different.
+type change struct {
+	set    []checkfile.Check
+	remove []string // file names
+}
+
+// load reads the directory. A file that became invalid keeps its last good
+// version; a directory that cannot be read keeps all.
+func (c *checks) load() (change, error) {
+	files, warnings, err := checkfile.ReadDir(c.dir, c.defaults)
+	if err != nil {
+		return change{}, err
+	}
+	for _, w := range warnings {
+		c.log.Warn().Str("file", w.Place.String()).Msg(w.String())
+	}
+	var found change
+	now := map[string]checkfile.Check{}
+	for _, f := range files {
+		before, known := c.good[f.Name]
+		if f.Err != nil {
+			c.tellBad(f, known)
+			if known {
+				now[f.Name] = before
+			}
+			continue
+		}
+		now[f.Name] = f.Check
+		if !known || !checkfile.Same(before, f.Check) {
+			found.set = append(found.set, f.Check)
+			c.tellNeverAgain(f)
+		}
+	}
+	for name := range c.good {
+		if _, there := now[name]; !there {
+			found.remove = append(found.remove, name)
+		}
+	}
+	c.good = now
+	return found, nil
+}
+
+func (c *checks) tellBad(f checkfile.File, known bool) {
+	event, message := c.log.Error(), "a check file was passed over"
+	if known {
+		message = "a check file became invalid: its last good version stays in force"
+	}
+	var bad *checkfile.Error
+	if errors.As(f.Err, &bad) {
+		event = event.Str("file", bad.Place.String())
+	}
+	event.Err(f.Err).Msg(message)
+}
+
+func (c *checks) tellNeverAgain(f checkfile.File) {
+	if f.Check.Calendar == nil {
+		return
+	}
+	if _, again := f.Check.Calendar.Next(time.Now()); !again {
+		c.log.Warn().Str("file", f.Name).Msg("the calendar of this check never fires again")
+	}
+}
+
+// job makes the scheduler's job of a check.
+func job(c checkfile.Check, run func(checkfile.Check)) sched.Job {
+	return sched.Job{
+		Key:          c.File,
+		Every:        c.Every,
+		Calendar:     c.Calendar,
+		Jitter:       c.Jitter,
+		MaxInstances: c.MaxInstances,
+		MisfireGrace: c.MisfireGrace,
+		Run:          func(time.Time) { run(c) },
+	}
+}

@@ -1,0 +1,218 @@
+// Package client runs the checks of one machine and gets their results to the
+// servers. It is about the order in which its parts start, are reloaded and
+// stop; when a check runs is sched's business, how one runs plugin's, and how
+// results travel sender's.
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"massive-passive/client/checkfile"
+	"massive-passive/client/plugin"
+	"massive-passive/sched"
+	"massive-passive/sched/watch"
+	"massive-passive/wire"
+	"massive-passive/wire/certs"
+	"massive-passive/wire/check"
+
+	"github.com/rs/zerolog"
+)
+
+// settle is how long the directory of check files must be quiet before it is
+// read again.
+const settle = 500 * time.Millisecond
+
+// Client is one agent, loaded and checked.
+type Client struct {
+	options    Options
+	log        zerolog.Logger
+	instance   wire.Instance
+	checks     checks
+	runner     *plugin.Runner
+	scheduler  *sched.Scheduler
+	outbox     *outbox
+	deliveries deliveries
+	plugins    context.Context // of all running plugins, ended at the stop
+}
+
+// New reads everything that can be wrong and starts nothing. An *OptionError
+// names the option.
+func New(o Options, log zerolog.Logger) (*Client, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	c := &Client{options: o, log: log}
+	rand.Read(c.instance[:]) // never fails
+	defaults, err := o.defaults()
+	if err != nil {
+		return nil, err
+	}
+	c.checks = checks{dir: o.ConfDir, defaults: defaults, log: log}
+	if _, err := os.ReadDir(o.ConfDir); err != nil {
+		return nil, fmt.Errorf("read the directory of check files (--confdir): %w", err)
+	}
+	if err := c.loadCertificates(); err != nil {
+		return nil, err
+	}
+	c.scheduler, err = sched.New(sched.Options{
+		MaxConcurrent: o.MaxConcurrentChecks,
+		FirstMin:      minFirst,
+		FirstMax:      max(minFirst, o.InitialRandomWaitRange),
+		Skipped:       c.skipped,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if c.runner, err = plugin.New(0); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.StateDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the state directory (another can be named with --state-dir): %w", err)
+	}
+	c.outbox, err = openOutbox(o, log)
+	return c, err
+}
+
+func (c *Client) loadCertificates() error {
+	report := func(files []string, err error) {
+		if err != nil {
+			c.log.Error().Err(err).Strs("files", files).Msg("changed certificates were not taken over: the old ones stay in use")
+			return
+		}
+		c.log.Info().Strs("files", files).Msg("certificates read anew")
+	}
+	pair, err := certs.LoadPair(c.options.SSLCert, c.options.SSLKey, report)
+	if err != nil {
+		return err
+	}
+	pool, err := certs.LoadPool(c.options.SSLCACert, report)
+	if err != nil {
+		return err
+	}
+	c.deliveries = deliveries{client: c, pair: pair, pool: pool}
+	return nil
+}
+
+// Run schedules checks and delivers their results until ctx ends; reload asks
+// for the check files to be read again. The stop goes in the reverse order of
+// the start: no new checks, the running ones, deliveries, journal.
+func (c *Client) Run(ctx context.Context, reload <-chan os.Signal) error {
+	own := context.WithoutCancel(ctx)
+	var stopPlugins context.CancelFunc
+	c.plugins, stopPlugins = context.WithCancel(own)
+	defer stopPlugins()
+	outboxCtx, stopOutbox := context.WithCancel(own)
+	defer stopOutbox()
+	var outboxDone, scheduling, loading sync.WaitGroup
+	var outboxErr error
+	outboxDone.Go(func() { outboxErr = c.outbox.run(outboxCtx) })
+	c.deliveries.begin(own)
+	c.reload()
+	c.log.Info().Int("checks", len(c.checks.good)).Str("confdir", c.options.ConfDir).Str("version", c.options.Version).Msg("started")
+	scheduling.Go(func() { c.scheduler.Run(ctx) })
+	loading.Go(func() { c.keepLoading(ctx, reload) })
+	<-ctx.Done()
+	c.log.Info().Msg("stopping")
+	loading.Wait()
+	patience := time.AfterFunc(c.options.StopTimeout, stopPlugins)
+	scheduling.Wait()
+	patience.Stop()
+	c.deliveries.end(own)
+	stopOutbox()
+	outboxDone.Wait()
+	c.log.Info().Msg("stopped")
+	return errors.Join(outboxErr, c.runner.Close())
+}
+
+// keepLoading reads the check files again when they changed or somebody asks.
+func (c *Client) keepLoading(ctx context.Context, asked <-chan os.Signal) {
+	changed := make(chan struct{}, 1)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		err := watch.Dir(ctx, c.options.ConfDir, settle, func() {
+			select {
+			case changed <- struct{}{}:
+			default: // a reload is due already
+			}
+		})
+		if err != nil && ctx.Err() == nil {
+			c.log.Error().Err(err).Msg("cannot watch the check files: changes need a SIGHUP")
+		}
+	})
+	defer watching.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-asked:
+		case <-changed:
+		}
+		c.reload()
+	}
+}
+
+// reload brings the scheduler to what the check files ask for now.
+func (c *Client) reload() {
+	found, err := c.checks.load()
+	if err != nil {
+		c.log.Error().Err(err).Msg("the checks stay as they were")
+		return
+	}
+	route, err := c.deliveries.route(c.checks.good)
+	if err != nil {
+		c.log.Error().Err(err).Msg("cannot deliver to all servers")
+	}
+	jobs := make([]sched.Job, 0, len(found.set))
+	for _, k := range found.set {
+		jobs = append(jobs, job(k, func(k checkfile.Check) { c.check(k, route(k)) }))
+	}
+	if err := c.scheduler.Apply(jobs, found.remove); err != nil {
+		c.log.Error().Err(err).Msg("the checks stay as they were")
+		return
+	}
+	if len(found.set)+len(found.remove) > 0 {
+		c.log.Info().Int("set", len(found.set)).Int("removed", len(found.remove)).Int("checks", len(c.checks.good)).Msg("read the check files")
+	}
+}
+
+// check runs a check once and keeps its result for its servers.
+func (c *Client) check(k checkfile.Check, servers []string) {
+	out := c.runner.Run(c.plugins, plugin.Spec{Command: k.Command, Dir: k.Dir, Timeout: k.Timeout, MaxOutput: c.options.MaxOutput})
+	event := c.log.Debug()
+	if out.Trouble != plugin.None {
+		event = c.log.Warn()
+	}
+	event.Str("file", k.File).Str("host", k.Hostname).Str("service", k.Description).Int("code", out.Code).
+		Stringer("trouble", out.Trouble).Dur("took", out.Finish.Sub(out.Start)).Msg("checked")
+	if out.Trouble == plugin.Stopped {
+		return // it says nothing about the service
+	}
+	r := result(k, out)
+	c.outbox.put(entry{instance: c.instance, result: r.Append(nil), servers: servers})
+}
+
+func result(k checkfile.Check, out plugin.Outcome) check.Result {
+	r := check.Result{
+		Kind:     k.Kind,
+		Host:     k.Hostname,
+		Code:     int32(out.Code),
+		Output:   out.Output,
+		Start:    out.Start.UnixMicro(),
+		Finish:   out.Finish.UnixMicro(),
+		TimedOut: out.TimedOut(),
+	}
+	if k.Kind == check.Service {
+		r.Service = k.Description
+	}
+	return r
+}
+
+func (c *Client) skipped(s sched.Skip) {
+	c.log.Warn().Str("file", s.Key).Time("due", s.Due).Int("runs", s.Runs).Str("why", string(s.Why)).Msg("skipped a check that was due")
+}

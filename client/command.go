@@ -1,0 +1,158 @@
+package client
+
+import (
+	"context"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/urfave/cli/v2"
+)
+
+// Env is what a command gets from the program around it.
+type Env struct {
+	Version string
+	// Log makes a logger: level by its name, format "console", "json" or "",
+	// and a file, "" for none. quiet keeps it off standard error.
+	Log    func(level, format, file string, quiet bool) (zerolog.Logger, io.Closer, error)
+	Reload <-chan os.Signal // asks for the check files to be read again
+	// Send is `massive-passive send -C`.
+	Send func(ctx context.Context, o Sending) error
+}
+
+// Sending is what --act-as-sender needs.
+type Sending struct {
+	Servers                               []string
+	SSLKey, SSLCert, SSLCACert, SSLVerify string
+}
+
+// Command is `massive-passive client`.
+func Command(env Env) *cli.Command {
+	return &cli.Command{
+		Name:  "client",
+		Usage: "run checks by schedule and send their results to servers",
+		Description: "Runs the plugins that the check files name, each at its interval or by its calendar,\n" +
+			"and keeps every result until each of its servers has it.\n\n" +
+			"Example: massive-passive client --foreground --confdir /etc/massive-passive/checks.d",
+		Flags:  slices.Concat(checkFlags(), sendFlags(), inspectFlags(), logFlags()),
+		Action: func(c *cli.Context) error { return act(c, env) },
+	}
+}
+
+func checkFlags() []cli.Flag {
+	d := DefaultOptions()
+	return []cli.Flag{
+		&cli.StringFlag{Name: "confdir", Value: d.ConfDir, Usage: "`DIR` with the check files, *.cfg"},
+		&cli.StringFlag{Name: "hostname", DefaultText: "the machine's name", Usage: "`NAME` of the host for checks that have no check_hostname"},
+		&cli.StringSliceFlag{Name: "default-servers", Usage: "`NAME=ADDRESS[:PORT]`,... for checks that have no servers"},
+		&cli.Float64Flag{Name: "default-timeout", Value: d.DefaultTimeout.Seconds(), Usage: "`SECONDS` a plugin may take where its check has no timeout; 0: no limit"},
+		&cli.Float64Flag{Name: "initial-random-wait-range", Value: d.InitialRandomWaitRange.Seconds(),
+			Usage: "a check first runs 2 to this many `SECONDS` after the start; 0: after 2"},
+		&cli.IntFlag{Name: "max-concurrent-checks", Value: d.MaxConcurrentChecks, Usage: "how many plugins may run at once"},
+		&cli.IntFlag{Name: "max-output", Value: d.MaxOutput, Usage: "the most `BYTES` of a plugin's output that are kept"},
+		&cli.Float64Flag{Name: "stop-timeout", Value: d.StopTimeout.Seconds(), Usage: "`SECONDS` that running plugins get at a stop, and then deliveries"},
+	}
+}
+
+func sendFlags() []cli.Flag {
+	d := DefaultOptions()
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "batch-mode", Usage: "gather results and send them together"},
+		&cli.Float64Flag{Name: "batch-wait-time", Value: d.BatchWaitTime.Seconds(), Usage: "the most `SECONDS` that a result waits for others in batch mode"},
+		&cli.IntFlag{Name: "batch-max-items", Value: d.BatchMaxItems, Usage: "how many results go together in batch mode; 0: no limit"},
+		&cli.StringFlag{Name: "state-dir", Value: d.StateDir, Usage: "`DIR` of the journal"},
+		&cli.Int64Flag{Name: "journal-max-bytes", Value: d.JournalMaxBytes, Usage: "the most `BYTES` that the journal takes on disk; beyond, the oldest results are given up"},
+		&cli.DurationFlag{Name: "journal-max-age", Value: d.JournalMaxAge, Usage: "results older than this are given up, as 24h"},
+		&cli.StringFlag{Name: "ssl-key", Value: d.SSLKey, Usage: "`FILE` with the client's private key"},
+		&cli.StringFlag{Name: "ssl-cert", Value: d.SSLCert, Usage: "`FILE` with the client's certificate"},
+		&cli.StringFlag{Name: "ssl-ca-cert", Value: d.SSLCACert, Usage: "`FILE` with the CA that signed the servers' certificates"},
+		&cli.StringFlag{Name: "ssl-verify", Value: d.SSLVerify, Usage: "name: the certificate must be for the server's name or address; ca: its CA is enough"},
+		&cli.BoolFlag{Name: "act-as-sender", Usage: "read external commands from standard input, send them to --server, and end"},
+		&cli.StringSliceFlag{Name: "server", Usage: "`ADDRESS[:PORT]`,... for --act-as-sender"},
+	}
+}
+
+func inspectFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "check-config", Usage: "read the check files as a start would, say what is wrong with them, and end"},
+		&cli.IntFlag{Name: "next", Usage: "with --check-config: show each check's next `N` times"},
+		&cli.StringFlag{Name: "from", DefaultText: "now", Usage: "with --next: reckon from `TIME`, as 2026-01-31T09:00:00+01:00"},
+		&cli.BoolFlag{Name: "json", Usage: "with --check-config: one JSON object a file"},
+		&cli.StringFlag{Name: "once", Usage: "run the check in `FILE` now, show what would be sent, and end"},
+		&cli.BoolFlag{Name: "send", Usage: "with --once: send it, too"},
+	}
+}
+
+func logFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "foreground", Aliases: []string{"f"}, Usage: "do not run in the background"},
+		&cli.StringFlag{Name: "logfile", Usage: "`FILE` to log to as well"},
+		&cli.StringFlag{Name: "loglevel", Aliases: []string{"l"}, Value: "info", Usage: "`LEVEL`: notset, debug, info, warning or error"},
+		&cli.StringFlag{Name: "log-format", DefaultText: "console on a terminal, else json", Usage: "`FORMAT`: console or json"},
+		&cli.BoolFlag{Name: "silent", Usage: "do not log to standard error"},
+	}
+}
+
+func act(c *cli.Context, env Env) error {
+	if c.NArg() > 0 {
+		return &OptionError{c.Args().First(), "there is no such option; `massive-passive client --help` lists them"}
+	}
+	if c.Bool("act-as-sender") {
+		return env.Send(c.Context, Sending{c.StringSlice("server"), c.String("ssl-key"), c.String("ssl-cert"), c.String("ssl-ca-cert"), c.String("ssl-verify")})
+	}
+	if c.IsSet("server") {
+		return &OptionError{"--server", "only goes with --act-as-sender; the servers of checks are in their files, or in --default-servers"}
+	}
+	switch {
+	case c.Bool("check-config"):
+		from, err := parseFrom(c.String("from"))
+		if err != nil {
+			return err
+		}
+		return Inspect(options(c, env.Version), Inspection{Next: c.Int("next"), From: from, JSON: c.Bool("json")}, c.App.Writer, c.App.ErrWriter)
+	case c.IsSet("once"):
+		return Once(c.Context, options(c, env.Version), c.String("once"), c.Bool("send"), c.App.Writer, c.App.ErrWriter)
+	case !c.Bool("foreground"):
+		return &OptionError{"--foreground", "give it: the client cannot go into the background by itself yet"}
+	}
+	log, closer, err := env.Log(c.String("loglevel"), c.String("log-format"), c.String("logfile"), c.Bool("silent"))
+	if err != nil {
+		return err
+	}
+	defer closer.Close()
+	agent, err := New(options(c, env.Version), log)
+	if err != nil {
+		return err
+	}
+	return agent.Run(c.Context, env.Reload)
+}
+
+func options(c *cli.Context, version string) Options {
+	return Options{
+		ConfDir:                c.String("confdir"),
+		Hostname:               c.String("hostname"),
+		DefaultServers:         c.StringSlice("default-servers"),
+		DefaultTimeout:         seconds(c, "default-timeout"),
+		BatchMode:              c.Bool("batch-mode"),
+		BatchWaitTime:          seconds(c, "batch-wait-time"),
+		BatchMaxItems:          c.Int("batch-max-items"),
+		InitialRandomWaitRange: seconds(c, "initial-random-wait-range"),
+		MaxConcurrentChecks:    c.Int("max-concurrent-checks"),
+		MaxOutput:              c.Int("max-output"),
+		StateDir:               c.String("state-dir"),
+		JournalMaxBytes:        c.Int64("journal-max-bytes"),
+		JournalMaxAge:          c.Duration("journal-max-age"),
+		StopTimeout:            seconds(c, "stop-timeout"),
+		SSLKey:                 c.String("ssl-key"),
+		SSLCert:                c.String("ssl-cert"),
+		SSLCACert:              c.String("ssl-ca-cert"),
+		SSLVerify:              c.String("ssl-verify"),
+		Version:                version,
+	}
+}
+
+func seconds(c *cli.Context, name string) time.Duration {
+	return time.Duration(c.Float64(name) * float64(time.Second))
+}

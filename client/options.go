@@ -1,0 +1,120 @@
+package client
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"massive-passive/client/checkfile"
+	"massive-passive/client/plugin"
+	"massive-passive/wire/certs"
+	"massive-passive/wire/check"
+)
+
+// Options say what a client does. Files and directories are paths.
+type Options struct {
+	ConfDir                string
+	Hostname               string // for checks that name none; empty: the machine's
+	DefaultServers         []string
+	DefaultTimeout         time.Duration // 0: none
+	BatchMode              bool
+	BatchWaitTime          time.Duration
+	BatchMaxItems          int           // 0: no limit
+	InitialRandomWaitRange time.Duration // 0: every check first runs after 2 s
+	MaxConcurrentChecks    int
+	MaxOutput              int // bytes
+	StateDir               string
+	JournalMaxBytes        int64
+	JournalMaxAge          time.Duration
+	StopTimeout            time.Duration
+	SSLKey                 string
+	SSLCert                string
+	SSLCACert              string
+	SSLVerify              string
+	Version                string // of the program, told to servers
+}
+
+// DefaultOptions are those of the original, and sensible ones beyond it.
+func DefaultOptions() Options {
+	return Options{
+		ConfDir:                "/etc/massive-passive/checks.d",
+		DefaultTimeout:         time.Minute,
+		BatchWaitTime:          2 * time.Second,
+		BatchMaxItems:          100,
+		InitialRandomWaitRange: 10 * time.Second,
+		MaxConcurrentChecks:    256,
+		MaxOutput:              plugin.DefaultMaxOutput,
+		StateDir:               "/var/lib/massive-passive/client",
+		JournalMaxBytes:        1 << 30,
+		JournalMaxAge:          24 * time.Hour,
+		StopTimeout:            10 * time.Second,
+		SSLKey:                 "/etc/massive-passive/massive-passive-client-ssl.key",
+		SSLCert:                "/etc/massive-passive/massive-passive-client-ssl.cert",
+		SSLCACert:              "/etc/massive-passive/massive-passive-ssl-ca.cert",
+		SSLVerify:              string(certs.VerifyName),
+	}
+}
+
+// OptionError is an option that cannot be meant so.
+type OptionError struct{ Option, Problem string }
+
+func (e *OptionError) Error() string { return e.Option + ": " + e.Problem }
+
+// ExitCode is that of wrong usage.
+func (e *OptionError) ExitCode() int { return 2 }
+
+// minFirst is how long after the start the first check may run.
+const minFirst = 2 * time.Second
+
+const minJournal = 32 << 20 // room for the segment that is written and one that is read
+
+func (o *Options) validate() error {
+	for _, c := range []struct {
+		ok              bool
+		option, problem string
+	}{
+		{o.DefaultTimeout >= 0, "--default-timeout", "give a number of seconds, or 0 for none"},
+		{o.BatchWaitTime >= 0, "--batch-wait-time", "give a number of seconds from 0"},
+		{o.BatchMaxItems >= 0, "--batch-max-items", "give a number from 1, or 0 for no limit"},
+		{o.InitialRandomWaitRange >= 0, "--initial-random-wait-range", "give a number of seconds, or 0 for none"},
+		{o.MaxConcurrentChecks >= 1, "--max-concurrent-checks", "give a number from 1"},
+		{o.MaxOutput >= 256 && o.MaxOutput <= check.MaxOutput, "--max-output", fmt.Sprintf("give a number of bytes from 256 to %d", check.MaxOutput)},
+		{o.StateDir != "", "--state-dir", "name a directory for the journal"},
+		{o.JournalMaxBytes >= minJournal, "--journal-max-bytes", fmt.Sprintf("give at least %d", minJournal)},
+		{o.JournalMaxAge > 0, "--journal-max-age", "give more than 0 seconds"},
+		{o.StopTimeout >= 0, "--stop-timeout", "give a number of seconds from 0"},
+		{o.SSLVerify == string(certs.VerifyName) || o.SSLVerify == string(certs.VerifyCA), "--ssl-verify", fmt.Sprintf("%q is neither name nor ca", o.SSLVerify)},
+	} {
+		if !c.ok {
+			return &OptionError{c.option, c.problem}
+		}
+	}
+	_, err := o.defaults()
+	return err
+}
+
+// defaults are what check files may leave out.
+func (o *Options) defaults() (checkfile.Defaults, error) {
+	d := checkfile.Defaults{Hostname: o.Hostname, Timeout: o.DefaultTimeout}
+	if d.Hostname == "" {
+		d.Hostname, _ = os.Hostname() // a check without a name then says so
+	}
+	if d.Hostname != "" {
+		if err := check.ValidName("host", d.Hostname); err != nil {
+			return d, &OptionError{"--hostname", err.Error()}
+		}
+	}
+	for _, server := range o.DefaultServers {
+		name, address, ok := strings.Cut(server, "=")
+		if !ok || name == "" {
+			return d, &OptionError{"--default-servers", fmt.Sprintf("%q is not NAME=ADDRESS[:PORT]", server)}
+		}
+		address, err := checkfile.ParseAddress(address)
+		if err != nil {
+			return d, &OptionError{"--default-servers", fmt.Sprintf("%q: %v", server, err)}
+		}
+		d.Servers = append(d.Servers, checkfile.Server{Name: name, Address: address})
+	}
+	return d, nil
+}

@@ -1,0 +1,172 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"massive-passive/wire/journal"
+
+	"github.com/rs/zerolog"
+)
+
+const (
+	flushInterval = 100 * time.Millisecond // a result is on the disk by then
+	trimInterval  = time.Second
+	sayInterval   = time.Minute
+)
+
+// outbox keeps every result until each of its servers has it. One goroutine,
+// run's, owns the journal; checks hand over their results through put.
+type outbox struct {
+	journal  *journal.Journal
+	maxBytes int64
+	maxAge   time.Duration
+	log      zerolog.Logger
+	puts     chan []byte
+	calls    chan func() // run by the owner
+	lost     atomic.Uint64
+
+	// Owned by run.
+	dirty  bool // something is not flushed
+	toldAt time.Time
+	failed bool
+	swept  time.Time
+}
+
+func openOutbox(o Options, log zerolog.Logger) (*outbox, error) {
+	b := &outbox{maxBytes: o.JournalMaxBytes, maxAge: o.JournalMaxAge, log: log, puts: make(chan []byte, 1024), calls: make(chan func())}
+	var err error
+	b.journal, err = journal.Open(journal.Options{
+		Dir:           filepath.Join(o.StateDir, "journal"),
+		ReadUnflushed: true,
+		Damaged:       func(d journal.Damage) { log.Error().Str("journal", d.String()).Msg("the journal is damaged") },
+	})
+	return b, err
+}
+
+// put takes an entry. It blocks only while the owner waits for the disk.
+func (b *outbox) put(e entry) { b.puts <- e.append(nil) }
+
+// call has the owner run do, and waits for it.
+func (b *outbox) call(do func()) {
+	done := make(chan struct{})
+	b.calls <- func() { defer close(done); do() }
+	<-done
+}
+
+// run owns the journal until ctx ends; nobody may put or call any more then.
+func (b *outbox) run(ctx context.Context) error {
+	b.swept = time.Now()
+	flush, trim := time.NewTicker(flushInterval), time.NewTicker(trimInterval)
+	flush.Stop()
+	defer trim.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return b.close()
+		case payload := <-b.puts:
+			if !b.dirty {
+				b.dirty = true
+				flush.Reset(flushInterval)
+			}
+			b.append(payload)
+		case do := <-b.calls:
+			do()
+		case <-flush.C:
+			if b.flush() {
+				b.dirty = false
+				flush.Stop()
+			}
+		case <-trim.C:
+			b.trim()
+		}
+	}
+}
+
+// append never fails for good: while the disk refuses and memory is full, the
+// oldest results make room.
+func (b *outbox) append(payload []byte) {
+	_, err := b.journal.Append(payload)
+	for errors.Is(err, journal.ErrTailFull) {
+		b.tellLost(b.journal.DropTailOldest(1000), "the disk refuses, and memory is full")
+		_, err = b.journal.Append(payload)
+	}
+	if err != nil {
+		b.lost.Add(1)
+		b.log.Error().Err(err).Msg("a result was lost")
+	}
+}
+
+func (b *outbox) flush() bool {
+	err := b.journal.Flush()
+	if err != nil {
+		if !b.failed || time.Since(b.toldAt) > sayInterval {
+			b.toldAt = time.Now()
+			b.log.Error().Err(err).Msg("the journal cannot be written: results are kept in memory only")
+		}
+		b.failed = true
+		return false
+	}
+	if b.failed {
+		b.failed = false
+		b.log.Info().Msg("the journal can be written again")
+	}
+	return true
+}
+
+func (b *outbox) trim() {
+	if err := b.journal.Trim(); err != nil && !b.failed {
+		b.log.Error().Err(err).Msg("the journal cannot be trimmed")
+	}
+	stats := b.journal.Stats()
+	if time.Since(b.swept) > sayInterval {
+		b.swept = time.Now()
+		b.forget(stats)
+	}
+	if over := stats.Bytes - b.maxBytes; over > 0 {
+		lost, err := b.journal.PushOut(over)
+		b.tellLost(lost, "the journal is over --journal-max-bytes")
+		if err != nil {
+			b.log.Error().Err(err).Msg("cannot make room in the journal")
+		}
+	}
+}
+
+// forget drops servers that no check names any more, once nothing that waits
+// for them is young enough to be delivered.
+func (b *outbox) forget(stats journal.Stats) {
+	for _, r := range stats.Readers {
+		if r.Open || r.Pending > 0 && time.Since(r.Oldest) < b.maxAge {
+			continue
+		}
+		if err := b.journal.RemoveReader(r.Name); err != nil {
+			b.log.Error().Err(err).Str("server", r.Name).Msg("cannot forget a server that no check names")
+			continue
+		}
+		b.lost.Add(r.Pending)
+		b.log.Info().Str("server", r.Name).Uint64("given_up", r.Pending).Msg("forgot a server that no check names")
+	}
+}
+
+func (b *outbox) tellLost(lost map[string]int, why string) {
+	for server, n := range lost {
+		b.lost.Add(uint64(n))
+		b.log.Error().Str("server", server).Int("results", n).Str("why", why).Msg("the oldest results were given up")
+	}
+}
+
+// close takes what was put before and closes the journal.
+func (b *outbox) close() error {
+	for {
+		select {
+		case payload := <-b.puts:
+			b.append(payload)
+			continue
+		default:
+		}
+		return b.journal.Close()
+	}
+}

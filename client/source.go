@@ -1,0 +1,97 @@
+package client
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"massive-passive/sender"
+	"massive-passive/wire/journal"
+
+	"github.com/rs/zerolog"
+)
+
+// source is one server's view of the journal: what is not for it is passed
+// over. It is a sender.Source.
+type source struct {
+	reader *journal.Reader
+	server string
+	maxAge time.Duration
+	log    zerolog.Logger
+
+	records []journal.Record // of Next
+	aged    time.Time        // when Next last looked for results that are too old
+
+	mu     sync.Mutex
+	seen   uint64 // the last sequence read
+	handed uint64 // the last one that was for this server
+	acked  uint64
+}
+
+// Next waits for results. One that a journal's limits took away is gone.
+func (s *source) Next(ctx context.Context, dst []sender.Item, maxItems, maxBytes int) ([]sender.Item, error) {
+	dst = dst[:0]
+	for len(dst) == 0 {
+		if err := s.passOld(); err != nil {
+			return nil, err
+		}
+		var err error
+		if s.records, err = s.reader.Next(ctx, s.records, maxItems, maxBytes); err != nil {
+			return nil, err
+		}
+		for _, r := range s.records {
+			dst = s.take(dst, r)
+		}
+	}
+	return dst, nil
+}
+
+func (s *source) take(dst []sender.Item, r journal.Record) []sender.Item {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen = r.Seq
+	e, err := decodeEntry(r.Payload)
+	switch {
+	case err != nil:
+		s.log.Error().Err(err).Uint64("sequence", r.Seq).Msg("passed over an entry of the journal")
+	case e.isFor(s.server):
+		s.handed = r.Seq
+		return append(dst, sender.Item{Instance: e.instance, Sequence: r.Seq, Result: e.result})
+	}
+	if s.acked >= s.handed {
+		s.reader.Ack(s.seen)
+	}
+	return dst
+}
+
+// passOld gives up what is over the journal's age.
+func (s *source) passOld() error {
+	if time.Since(s.aged) < sayInterval {
+		return nil
+	}
+	s.aged = time.Now()
+	n, err := s.reader.PassOlder(s.aged.Add(-s.maxAge))
+	if n > 0 {
+		s.log.Error().Int("results", n).Stringer("age", s.maxAge).Msg("results were over --journal-max-age and given up")
+	}
+	return err
+}
+
+// Ack tells that the server has everything up to sequence.
+func (s *source) Ack(sequence uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.acked = max(s.acked, sequence)
+	if s.acked >= s.handed {
+		sequence = s.seen // and what was passed over behind it
+	}
+	s.reader.Ack(sequence)
+}
+
+// Rewind goes back to the first result that the server does not have.
+func (s *source) Rewind() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reader.Rewind()
+	s.seen, s.handed = s.reader.Acked(), 0
+}

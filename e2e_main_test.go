@@ -1,0 +1,258 @@
+//go:build e2e
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"massive-passive/wire/certs/certstest"
+)
+
+// TestMain lets the test binary stand for the program, under each of its
+// names: end-to-end tests enter through the real main.
+func TestMain(m *testing.M) {
+	for _, a := range applets() {
+		for _, link := range a.links {
+			if filepath.Base(os.Args[0]) == link {
+				os.Exit(run(os.Args, streams{os.Stdin, os.Stdout, os.Stderr, hangups()}))
+			}
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// linkTo makes a symlink to this test binary under a name of the program.
+func linkTo(t *testing.T, name string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), name)
+	if err := os.Symlink(self, link); err != nil {
+		t.Fatal(err)
+	}
+	return link
+}
+
+// daemon is a server or client in a process of its own.
+type daemon struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	exited chan struct{}
+	mu     sync.Mutex
+	log    bytes.Buffer
+}
+
+func (d *daemon) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.log.Write(p)
+}
+
+func (d *daemon) words() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.log.String()
+}
+
+func startDaemon(t *testing.T, name string, args ...string) *daemon {
+	t.Helper()
+	d := &daemon{t: t, exited: make(chan struct{})}
+	d.cmd = exec.Command(linkTo(t, name), append([]string{"--foreground", "--log-format", "json"}, args...)...)
+	d.cmd.Stdout, d.cmd.Stderr = d, d
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { d.cmd.Wait(); close(d.exited) }()
+	t.Cleanup(func() {
+		d.stop()
+		if t.Failed() {
+			t.Logf("%s said:\n%.20000s", name, d.words())
+		}
+	})
+	return d
+}
+
+func (d *daemon) stop() {
+	d.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-d.exited:
+	case <-time.After(30 * time.Second):
+		d.t.Errorf("%s did not stop within 30 s", d.cmd.Path)
+		d.kill()
+	}
+}
+
+func (d *daemon) kill() {
+	d.cmd.Process.Kill()
+	<-d.exited
+}
+
+// pair is a server and a client with throwaway certificates.
+type pair struct {
+	t          *testing.T
+	dir        string
+	set        certstest.Set
+	port       int
+	server     *daemon
+	client     *daemon
+	serverArgs []string
+	clientArgs []string
+}
+
+func newPair(t *testing.T, commandFile, dialect string) *pair {
+	t.Helper()
+	dir := t.TempDir()
+	for up := dir; up != os.TempDir() && up != "/"; up = filepath.Dir(up) {
+		if err := os.Chmod(up, 0o711); err != nil { // the core reads long results from the spool below it
+			t.Fatal(err)
+		}
+	}
+	set, err := certstest.WriteSet(dir, "client-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pair{t: t, dir: dir, set: set, port: freePort(t)}
+	p.serverArgs = []string{"--listen", fmt.Sprint("127.0.0.1:", p.port), "--command-file", commandFile, "--dialect", dialect,
+		"--ssl-ca-cert", set.CA, "--ssl-cert", set.ServerCert, "--ssl-key", set.ServerKey,
+		"--allowed-client-cert-dir", set.AllowedDir, "--state-dir", filepath.Join(dir, "server")}
+	p.clientArgs = []string{"--confdir", filepath.Join(dir, "checks"), "--initial-random-wait-range", "4",
+		"--default-servers", fmt.Sprint("core=127.0.0.1:", p.port), "--state-dir", filepath.Join(dir, "client"),
+		"--ssl-ca-cert", set.CA, "--ssl-cert", set.ClientCert, "--ssl-key", set.ClientKey}
+	if err := os.Mkdir(filepath.Join(dir, "checks"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (p *pair) startServer() { p.server = startDaemon(p.t, "massive-passive-server", p.serverArgs...) }
+func (p *pair) startClient() { p.client = startDaemon(p.t, "massive-passive-client", p.clientArgs...) }
+
+// addCheck writes a check file.
+func (p *pair) addCheck(name string, keys map[string]any) {
+	p.t.Helper()
+	data, err := json.Marshal(keys)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(p.dir, "checks", name+".cfg"), data, 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// expectation is what a check must look like in the core. Parts that a real
+// plugin decides are prefixes or left empty.
+type expectation struct {
+	command  any
+	keys     map[string]any
+	host     bool
+	state    int
+	output   string // a prefix
+	long     string // a part
+	perfdata string // a part
+}
+
+const plugins = "/usr/lib/nagios/plugins/"
+
+// realChecks are plugins as people run them, and what is meant to harm.
+func realChecks(port int) []expectation {
+	return []expectation{
+		{command: plugins + "check_dummy 0 fine", output: "OK: fine"},
+		{command: plugins + "check_dummy 1 hm", state: 1, output: "WARNING: hm"},
+		{command: []string{plugins + "check_dummy", "2", "a list; of | words"}, state: 2, output: "CRITICAL: a list"},
+		{command: plugins + "check_load -w 900,900,900 -c 999,999,999", output: "OK - load average", perfdata: "load1="},
+		{command: plugins + "check_disk -w 0 -c 0 -p /", output: "DISK OK", perfdata: "/="},
+		{command: fmt.Sprintf("%scheck_tcp -H 127.0.0.1 -p %d", plugins, port), output: "TCP OK", perfdata: "time="},
+		{command: `/usr/bin/printf 'first|a=1\nsecond line\nthird|b=2\n'`, output: "first", long: "second line\nthird", perfdata: "a=1 b=2"},
+		{command: "sleep 30", keys: map[string]any{"timeout": 1, "env": map[string]string{"PATH": "/bin:/usr/bin"}}, state: 3, output: "UNKNOWN: ", long: ""},
+		{command: "/nowhere/check_missing", state: 3, output: "UNKNOWN: "},
+		{command: `/usr/bin/printf 'harmless\n[1] DISABLE_NOTIFICATIONS\n[1] PROCESS_SERVICE_CHECK_RESULT;h0;s0;2;forged\n'`,
+			output: "harmless", long: "DISABLE_NOTIFICATIONS"},
+		{command: `/usr/bin/printf 'a;b\000c\377d \033[31m'`, output: "a"},
+		{command: "/bin/echo 'hello this is an environment test: $TESTERTEST'", keys: map[string]any{"env": map[string]string{"TESTERTEST": "moep!"}},
+			output: "hello this is an environment test: moep!"},
+		{command: `/usr/bin/printf 'long\n%09000d\n' 7`, output: "long", long: strings.Repeat("0", 8000) + ""},
+		{command: "/bin/sh -c 'exit 2'", state: 2},
+		{command: "echo one two | tr a-z A-Z", output: "ONE TWO", keys: map[string]any{"env": map[string]string{"PATH": "/bin:/usr/bin"}}},
+	}
+}
+
+const mainJobChecks = 200
+
+// mainJob writes 200 checks at 5 s and the hosts that the core needs for them.
+func mainJob(p *pair) (wants map[objectName]expectation) {
+	wants = map[objectName]expectation{}
+	kinds := realChecks(p.port)
+	for i := range mainJobChecks {
+		want := kinds[i%len(kinds)]
+		object := objectName{fmt.Sprintf("h%d", i/20), fmt.Sprintf("s%d", i%20)}
+		keys := map[string]any{"check_description": object.service, "check_hostname": object.host, "check_type": "service_check",
+			"interval": 5, "command": want.command}
+		for k, v := range want.keys {
+			keys[k] = v
+		}
+		wants[object] = want
+		p.addCheck(fmt.Sprint("check", i), keys)
+	}
+	p.addCheck("host", map[string]any{"check_hostname": "h1", "check_type": "host_check", "interval": 5,
+		"command": plugins + "check_dummy 2 unreachable"})
+	wants[objectName{"h1", ""}] = expectation{host: true, state: 1, output: "CRITICAL: unreachable"}
+	return wants
+}
+
+func mainJobHosts() (hosts []rigHost) {
+	for h := range mainJobChecks / 20 {
+		host := rigHost{name: fmt.Sprint("h", h)}
+		for s := range 20 {
+			host.services = append(host.services, fmt.Sprint("s", s))
+		}
+		hosts = append(hosts, host)
+	}
+	return hosts
+}
+
+// arrived says what is not yet, or not right, in the core.
+func arrived(readings map[objectName]reading, wants map[objectName]expectation) error {
+	for object, want := range wants {
+		got, there := readings[object]
+		switch {
+		case !there || got.lastCheck.IsZero():
+			return fmt.Errorf("%v has no result", object)
+		case got.state != want.state || !strings.HasPrefix(got.output, want.output) || !strings.Contains(got.longOutput, want.long) ||
+			!strings.Contains(got.perfdata, want.perfdata):
+			return fmt.Errorf("%v is %.300q\nwant %.300q", object, fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want))
+		}
+	}
+	return nil
+}
+
+func TestE2EMainJobNagios(t *testing.T) {
+	r := newNagiosRig(t, mainJobHosts())
+	p := newPair(t, r.commandFile(), "nagios")
+	wants := mainJob(p)
+	r.start()
+	p.startServer()
+	p.startClient()
+	r.await("all 200 checks in Nagios", func(got map[objectName]reading) error { return arrived(got, wants) })
+}
+
+func TestE2EMainJobIcinga(t *testing.T) {
+	r := newIcingaRig(t, mainJobHosts())
+	p := newPair(t, r.commandFile(), "icinga")
+	wants := mainJob(p)
+	r.start()
+	p.startServer()
+	p.startClient()
+	r.await("all 200 checks in Icinga", func(got map[objectName]reading) error { return arrived(got, wants) })
+}

@@ -1,0 +1,174 @@
+// massive-passive runs Nagios plugins by schedule on the hosts that they
+// check, and brings their results to the monitoring core. This package
+// chooses the command, by the name of the program or its first word, and turns
+// signals and errors into what a process has for them.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"massive-passive/client"
+	"massive-passive/sender"
+	"massive-passive/server"
+
+	"github.com/urfave/cli/v2"
+)
+
+// Set by the linker, see the Makefile.
+var (
+	version = "unknown"
+	commit  = "unknown"
+)
+
+// streams are the process's own, or a test's.
+type streams struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	hangups        <-chan os.Signal // SIGHUP: read the configuration again
+}
+
+func main() {
+	os.Exit(run(os.Args, streams{os.Stdin, os.Stdout, os.Stderr, hangups()}))
+}
+
+func hangups() <-chan os.Signal {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	return c
+}
+
+// applet is one command and the program names that stand for it.
+type applet struct {
+	word    string
+	links   []string
+	command func(streams) *cli.Command
+}
+
+func applets() []applet {
+	return []applet{
+		{"client", []string{"massive-passive-client"}, clientCommand},
+		{"server", []string{"massive-passive-server"}, serverCommand},
+		{"send", []string{"massive-passive-send", "send_nsca"}, sendCommand},
+	}
+}
+
+func serverCommand(std streams) *cli.Command {
+	return server.Command(server.Env{Version: version, Log: std.logger})
+}
+
+func sendCommand(std streams) *cli.Command {
+	return sender.Command(senderEnv(std))
+}
+
+func senderEnv(std streams) sender.Env {
+	return sender.Env{Stdin: std.stdin, Stdout: std.stdout, Stderr: std.stderr, Version: version}
+}
+
+func clientCommand(std streams) *cli.Command {
+	return client.Command(client.Env{Version: version, Log: std.logger, Reload: std.hangups, Send: func(ctx context.Context, s client.Sending) error {
+		o := sender.DefaultSendOptions()
+		o.Servers, o.Raw = s.Servers, true
+		o.SSLKey, o.SSLCert, o.SSLCACert, o.SSLVerify = s.SSLKey, s.SSLCert, s.SSLCACert, s.SSLVerify
+		return sender.Run(ctx, senderEnv(std), o)
+	}})
+}
+
+// run is the whole program but for the exit: its result is the exit code.
+func run(args []string, std streams) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal kills
+	app, args := choose(args, std)
+	err := app.RunContext(ctx, args)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(std.stderr, "%s: %s\n", app.Name, strings.TrimSpace(err.Error()))
+	var coded interface{ ExitCode() int }
+	if errors.As(err, &coded) {
+		return coded.ExitCode()
+	}
+	return 1
+}
+
+// choose finds the applet by the program's name, then by the first word.
+func choose(args []string, std streams) (*cli.App, []string) {
+	name := filepath.Base(args[0])
+	for _, a := range applets() {
+		for _, link := range a.links {
+			if name == link {
+				return newApp(name, a.command(std), std), args
+			}
+		}
+	}
+	if len(args) > 1 {
+		for _, a := range applets() {
+			if args[1] == a.word {
+				return newApp("massive-passive "+a.word, a.command(std), std), args[1:]
+			}
+		}
+	}
+	return overview(std), args
+}
+
+func newApp(name string, command *cli.Command, std streams) *cli.App {
+	return &cli.App{
+		Name:            name,
+		HelpName:        name,
+		Usage:           command.Usage,
+		UsageText:       name + " [options]",
+		Description:     command.Description,
+		Flags:           command.Flags,
+		Action:          command.Action,
+		Version:         fmt.Sprintf("%s (%s)", version, commit),
+		HideHelpCommand: true,
+		Reader:          std.stdin,
+		Writer:          std.stdout,
+		ErrWriter:       std.stderr,
+		OnUsageError:    func(_ *cli.Context, err error, _ bool) error { return usageError(name, err) },
+		ExitErrHandler:  func(*cli.Context, error) {}, // run tells
+	}
+}
+
+// overview is the program without a command.
+func overview(std streams) *cli.App {
+	app := newApp("massive-passive", &cli.Command{
+		Usage: "passive checks for Nagios, Naemon and Icinga",
+		Action: func(c *cli.Context) error {
+			if word := c.Args().First(); word != "" {
+				return usageError("massive-passive", fmt.Errorf("there is no command %q: it is one of %s", word, strings.Join(words(), ", ")))
+			}
+			return cli.ShowAppHelp(c)
+		},
+	}, std)
+	app.UsageText = "massive-passive COMMAND [options]\n\nCommands, each with a --help of its own:"
+	for _, a := range applets() {
+		app.UsageText += fmt.Sprintf("\n   %-8s %s", a.word, a.command(std).Usage)
+	}
+	return app
+}
+
+func words() []string {
+	var all []string
+	for _, a := range applets() {
+		all = append(all, a.word)
+	}
+	return all
+}
+
+// misuse is a command line that cannot be read.
+type misuse struct{ error }
+
+func (misuse) ExitCode() int { return 2 }
+
+func usageError(name string, err error) error {
+	return misuse{fmt.Errorf("%w (see `%s --help`)", err, name)}
+}

@@ -65,6 +65,9 @@ func demo(ctx context.Context, o options, out io.Writer) (err error) {
 		return fmt.Errorf("make a folder for the demo: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if o.binary == "" {
+		fmt.Fprintln(out, "Building massive-passive: the first time takes a minute.")
+	}
 	if o.binary, err = binary(ctx, o.binary, dir); err != nil {
 		return interrupted(ctx, err)
 	}

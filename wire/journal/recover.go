@@ -110,7 +110,7 @@ func (r *recovery) load(path string, first uint64, regular bool) {
 	r.aside = append(r.aside, a)
 }
 
-var errEmpty = errors.New("the file is empty")
+var errEmpty = errors.New("the file is too short to hold a record")
 
 func loadHeader(path string, regular bool) (header, int64, error) {
 	if !regular {
@@ -125,12 +125,12 @@ func loadHeader(path string, regular bool) (header, int64, error) {
 	if err != nil {
 		return header{}, 0, err
 	}
-	if info.Size() == 0 {
-		return header{}, 0, errEmpty
-	}
 	b := make([]byte, headerBlock)
 	n, _ := f.ReadAt(b, 0)
 	h, err := decodeHeader(b[:n])
+	if errors.Is(err, errNoHeader) && info.Size() < headerBlock {
+		err = errEmpty // a crash in the first write to it, or it was cut since
+	}
 	return h, info.Size(), err
 }
 

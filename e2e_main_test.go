@@ -3,153 +3,10 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
-	"time"
-
-	"massive-passive/wire/certs/certstest"
 )
-
-// TestMain lets the test binary stand for the program, under each of its
-// names: end-to-end tests enter through the real main.
-func TestMain(m *testing.M) {
-	for _, a := range applets() {
-		for _, link := range a.links {
-			if filepath.Base(os.Args[0]) == link {
-				os.Exit(run(os.Args, streams{os.Stdin, os.Stdout, os.Stderr, hangups()}))
-			}
-		}
-	}
-	os.Exit(m.Run())
-}
-
-// linkTo makes a symlink to this test binary under a name of the program.
-func linkTo(t *testing.T, name string) string {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	link := filepath.Join(t.TempDir(), name)
-	if err := os.Symlink(self, link); err != nil {
-		t.Fatal(err)
-	}
-	return link
-}
-
-// daemon is a server or client in a process of its own.
-type daemon struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	exited chan struct{}
-	mu     sync.Mutex
-	log    bytes.Buffer
-}
-
-func (d *daemon) Write(p []byte) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.log.Write(p)
-}
-
-func (d *daemon) words() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.log.String()
-}
-
-func startDaemon(t *testing.T, name string, args ...string) *daemon {
-	t.Helper()
-	d := &daemon{t: t, exited: make(chan struct{})}
-	d.cmd = exec.Command(linkTo(t, name), append([]string{"--foreground", "--log-format", "json"}, args...)...)
-	d.cmd.Stdout, d.cmd.Stderr = d, d
-	if err := d.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { d.cmd.Wait(); close(d.exited) }()
-	t.Cleanup(func() {
-		d.stop()
-		if t.Failed() {
-			t.Logf("%s said:\n%.20000s", name, d.words())
-		}
-	})
-	return d
-}
-
-func (d *daemon) stop() {
-	d.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-d.exited:
-	case <-time.After(30 * time.Second):
-		d.t.Errorf("%s did not stop within 30 s", d.cmd.Path)
-		d.kill()
-	}
-}
-
-func (d *daemon) kill() {
-	d.cmd.Process.Kill()
-	<-d.exited
-}
-
-// pair is a server and a client with throwaway certificates.
-type pair struct {
-	t          *testing.T
-	dir        string
-	set        certstest.Set
-	port       int
-	server     *daemon
-	client     *daemon
-	serverArgs []string
-	clientArgs []string
-}
-
-func newPair(t *testing.T, commandFile, dialect string) *pair {
-	t.Helper()
-	dir := t.TempDir()
-	for up := dir; up != os.TempDir() && up != "/"; up = filepath.Dir(up) {
-		if err := os.Chmod(up, 0o711); err != nil { // the core reads long results from the spool below it
-			t.Fatal(err)
-		}
-	}
-	set, err := certstest.WriteSet(dir, "client-1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &pair{t: t, dir: dir, set: set, port: freePort(t)}
-	p.serverArgs = []string{"--listen", fmt.Sprint("127.0.0.1:", p.port), "--command-file", commandFile, "--dialect", dialect,
-		"--ssl-ca-cert", set.CA, "--ssl-cert", set.ServerCert, "--ssl-key", set.ServerKey,
-		"--allowed-client-cert-dir", set.AllowedDir, "--state-dir", filepath.Join(dir, "server")}
-	p.clientArgs = []string{"--confdir", filepath.Join(dir, "checks"), "--initial-random-wait-range", "4",
-		"--default-servers", fmt.Sprint("core=127.0.0.1:", p.port), "--state-dir", filepath.Join(dir, "client"),
-		"--ssl-ca-cert", set.CA, "--ssl-cert", set.ClientCert, "--ssl-key", set.ClientKey}
-	if err := os.Mkdir(filepath.Join(dir, "checks"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-func (p *pair) startServer() { p.server = startDaemon(p.t, "massive-passive-server", p.serverArgs...) }
-func (p *pair) startClient() { p.client = startDaemon(p.t, "massive-passive-client", p.clientArgs...) }
-
-// addCheck writes a check file.
-func (p *pair) addCheck(name string, keys map[string]any) {
-	p.t.Helper()
-	data, err := json.Marshal(keys)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(p.dir, "checks", name+".cfg"), data, 0o644); err != nil {
-		p.t.Fatal(err)
-	}
-}
 
 // expectation is what a check must look like in the core. Parts that a real
 // plugin decides are prefixes or left empty.
@@ -171,7 +28,7 @@ func realChecks(port int) []expectation {
 		{command: plugins + "check_dummy 0 fine", output: "OK: fine"},
 		{command: plugins + "check_dummy 1 hm", state: 1, output: "WARNING: hm"},
 		{command: []string{plugins + "check_dummy", "2", "a list; of | words"}, state: 2, output: "CRITICAL: a list"},
-		{command: plugins + "check_load -w 900,900,900 -c 999,999,999", output: "OK - load average", perfdata: "load1="},
+		{command: plugins + "check_load -w 900,900,900 -c 999,999,999", output: "LOAD OK", perfdata: "load1="},
 		{command: plugins + "check_disk -w 0 -c 0 -p /", output: "DISK OK", perfdata: "/="},
 		{command: fmt.Sprintf("%scheck_tcp -H 127.0.0.1 -p %d", plugins, port), output: "TCP OK", perfdata: "time="},
 		{command: `/usr/bin/printf 'first|a=1\nsecond line\nthird|b=2\n'`, output: "first", long: "second line\nthird", perfdata: "a=1 b=2"},

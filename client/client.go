@@ -39,6 +39,7 @@ type Client struct {
 	outbox     *outbox
 	deliveries deliveries
 	plugins    context.Context // of all running plugins, ended at the stop
+	troubles   sync.Map        // by check file: the plugin.Trouble of its last run
 }
 
 // New reads everything that can be wrong and starts nothing. An *OptionError
@@ -185,8 +186,8 @@ func (c *Client) reload() {
 func (c *Client) check(k checkfile.Check, servers []string) {
 	out := c.runner.Run(c.plugins, plugin.Spec{Command: k.Command, Dir: k.Dir, Timeout: k.Timeout, MaxOutput: c.options.MaxOutput})
 	event := c.log.Debug()
-	if out.Trouble != plugin.None {
-		event = c.log.Warn()
+	if before, _ := c.troubles.Swap(k.File, out.Trouble); out.Trouble != plugin.None && before != out.Trouble {
+		event = c.log.Warn() // once, not at every run
 	}
 	event.Str("file", k.File).Str("host", k.Hostname).Str("service", k.Description).Int("code", out.Code).
 		Stringer("trouble", out.Trouble).Dur("took", out.Finish.Sub(out.Start)).Msg("checked")

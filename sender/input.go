@@ -42,7 +42,7 @@ func (f format) parse(in io.Reader, now time.Time) (good []check.Result, bad []b
 	for len(data) > 0 {
 		var set []byte
 		set, data, _ = bytes.Cut(data, []byte{divider})
-		if set = bytes.TrimRight(set, " \t\r\n"); len(set) == 0 {
+		if len(bytes.Trim(set, " \t\r\n")) == 0 {
 			continue
 		}
 		number++
@@ -59,12 +59,26 @@ func (f format) parse(in io.Reader, now time.Time) (good []check.Result, bad []b
 	return good, bad, nil
 }
 
+// one reads a set. The blanks at its end belong to nobody, but a delimiter
+// among them may end a field that is empty: only where that makes no sense are
+// they taken off first, as NSCA does it.
 func (f format) one(set []byte) (check.Result, error) {
 	if f.raw {
 		return check.ParseLine(set)
 	}
+	set = bytes.Trim(set, "\r\n")
+	r, err := f.fields(set)
+	if err != nil {
+		if trimmed, trimmedErr := f.fields(bytes.TrimRight(set, " \t\r\n")); trimmedErr == nil {
+			return trimmed, nil
+		}
+	}
+	return r, err
+}
+
+func (f format) fields(set []byte) (check.Result, error) {
 	fields := bytes.SplitN(set, []byte{f.delimiter}, 4)
-	r := check.Result{Kind: check.Host, Host: string(bytes.TrimLeft(fields[0], "\r\n"))}
+	r := check.Result{Kind: check.Host, Host: string(fields[0])}
 	switch len(fields) {
 	case 1, 2:
 		return check.Result{}, fmt.Errorf("has %d of at least 3 fields divided by %q: host, [service,] return code, output", len(fields), f.delimiter)
@@ -78,7 +92,7 @@ func (f format) one(set []byte) (check.Result, error) {
 		return check.Result{}, err
 	}
 	r.Code = code
-	r.Output = check.CutOutput(r.Output, check.MaxOutput)
+	r.Output = check.CutOutput(bytes.TrimRight(r.Output, " \t\r\n"), check.MaxOutput)
 	if err := r.Validate(); err != nil {
 		return check.Result{}, err
 	}

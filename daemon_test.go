@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"massive-passive/wire/certs/certstest"
+)
+
+// TestMain lets the test binary stand for the program, under each of its
+// names: end-to-end tests enter through the real main.
+func TestMain(m *testing.M) {
+	for _, a := range applets() {
+		for _, link := range a.links {
+			if filepath.Base(os.Args[0]) == link {
+				os.Exit(run(os.Args, streams{os.Stdin, os.Stdout, os.Stderr, hangups()}))
+			}
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// linkTo makes a symlink to this test binary under a name of the program.
+func linkTo(t *testing.T, name string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), name)
+	if err := os.Symlink(self, link); err != nil {
+		t.Fatal(err)
+	}
+	return link
+}
+
+// daemon is a server or client in a process of its own.
+type daemon struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	exited chan struct{}
+	mu     sync.Mutex
+	log    bytes.Buffer
+}
+
+func (d *daemon) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.log.Write(p)
+}
+
+func (d *daemon) words() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.log.String()
+}
+
+func startDaemon(t *testing.T, name string, args ...string) *daemon {
+	t.Helper()
+	d := &daemon{t: t, exited: make(chan struct{})}
+	d.cmd = exec.Command(linkTo(t, name), append([]string{"--foreground", "--log-format", "json"}, args...)...)
+	d.cmd.Stdout, d.cmd.Stderr = d, d
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { d.cmd.Wait(); close(d.exited) }()
+	t.Cleanup(func() {
+		d.stop()
+		if t.Failed() {
+			t.Logf("%s said:\n%.20000s", name, d.words())
+		}
+	})
+	return d
+}
+
+func (d *daemon) stop() {
+	d.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-d.exited:
+	case <-time.After(30 * time.Second):
+		d.t.Errorf("%s did not stop within 30 s", d.cmd.Path)
+		d.kill()
+	}
+}
+
+func (d *daemon) kill() {
+	d.cmd.Process.Kill()
+	<-d.exited
+}
+
+// pair is a server and a client with throwaway certificates.
+type pair struct {
+	t          *testing.T
+	dir        string
+	set        certstest.Set
+	port       int
+	server     *daemon
+	client     *daemon
+	serverArgs []string
+	clientArgs []string
+}
+
+func newPair(t *testing.T, commandFile, dialect string) *pair {
+	t.Helper()
+	dir := t.TempDir()
+	for up := dir; up != os.TempDir() && up != "/"; up = filepath.Dir(up) {
+		if err := os.Chmod(up, 0o711); err != nil { // the core reads long results from the spool below it
+			t.Fatal(err)
+		}
+	}
+	set, err := certstest.WriteSet(dir, "client-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pair{t: t, dir: dir, set: set, port: unusedPort(t)}
+	p.serverArgs = []string{"--listen", fmt.Sprint("127.0.0.1:", p.port), "--command-file", commandFile, "--dialect", dialect,
+		"--ssl-ca-cert", set.CA, "--ssl-cert", set.ServerCert, "--ssl-key", set.ServerKey,
+		"--allowed-client-cert-dir", set.AllowedDir, "--state-dir", filepath.Join(dir, "server")}
+	p.clientArgs = []string{"--confdir", filepath.Join(dir, "checks"), "--initial-random-wait-range", "4",
+		"--default-servers", fmt.Sprint("core=127.0.0.1:", p.port), "--state-dir", filepath.Join(dir, "client"),
+		"--ssl-ca-cert", set.CA, "--ssl-cert", set.ClientCert, "--ssl-key", set.ClientKey}
+	if err := os.Mkdir(filepath.Join(dir, "checks"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (p *pair) startServer() { p.server = startDaemon(p.t, "massive-passive-server", p.serverArgs...) }
+func (p *pair) startClient() { p.client = startDaemon(p.t, "massive-passive-client", p.clientArgs...) }
+
+// addCheck writes a check file.
+func (p *pair) addCheck(name string, keys map[string]any) {
+	p.t.Helper()
+	data, err := json.Marshal(keys)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(p.dir, "checks", name+".cfg"), data, 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// unusedPort finds a port on loopback that nobody listens on now.
+func unusedPort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// awaitPort waits until the server listens.
+func (p *pair) awaitPort() {
+	p.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", p.port))
+		if err == nil {
+			conn.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("the server does not listen: %v\n%s", err, p.server.words())
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package sender
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"massive-passive/wire/check"
+)
+
+var tabs = format{delimiter: '\t', setDelimiter: 0x17}
+
+func TestInput(t *testing.T) {
+	now := time.UnixMicro(7)
+	service := func(host, name string, code int32, output string) check.Result {
+		return check.Result{Kind: check.Service, Host: host, Service: name, Code: code, Output: []byte(output), Finish: 7}
+	}
+	host := func(name string, code int32, output string) check.Result {
+		return check.Result{Kind: check.Host, Host: name, Code: code, Output: []byte(output), Finish: 7}
+	}
+	for _, c := range []struct {
+		in   string
+		good []check.Result
+		bad  string // a part of the first complaint
+	}{
+		{"h\ts\t0\tok\n", []check.Result{service("h", "s", 0, "ok")}, ""},
+		{"h\t2\tdown", []check.Result{host("h", 2, "down")}, ""},
+		{"h\ts\t0\ta\tb\n", []check.Result{service("h", "s", 0, "a\tb")}, ""},
+		{"h\ts\t0\tone\nh\ts\t0\ttwo\n", []check.Result{service("h", "s", 0, "one\nh\ts\t0\ttwo")}, ""},
+		{"h\ts\t0\tone\x17\nh\ts\t1\ttwo\n\x17\n", []check.Result{service("h", "s", 0, "one"), service("h", "s", 1, "two")}, ""},
+		// An empty output does not turn a service into a host.
+		{"web1\t2\t0\t\n", []check.Result{service("web1", "2", 0, "")}, ""},
+		{"h\ts\t0\t", []check.Result{service("h", "s", 0, "")}, ""},
+		{"h\t0\tup \t \r\n", []check.Result{host("h", 0, "up")}, ""},
+		{"", nil, ""},
+		{" \t\r\n\x17\x17", nil, ""},
+		{"h", nil, "1 of at least 3 fields"},
+		{"h\t0", nil, "2 of at least 3 fields"},
+		{"h\ts\tOK\tx\x17h\ts\t0\tx", []check.Result{service("h", "s", 0, "x")}, `"OK" is no whole number`},
+		{"\ts\t0\tx", nil, "host name is empty"},
+		{"h\t\t0\tx", nil, "service name is empty"},
+		{"a;b\ts\t0\tx", nil, "may not stand in a name"},
+	} {
+		good, bad, err := tabs.parse(strings.NewReader(c.in), now)
+		if err != nil || !equal(good, c.good) {
+			t.Errorf("%q: got %+v, %v\nwant %+v", c.in, good, err, c.good)
+		}
+		if c.bad == "" && len(bad) > 0 || c.bad != "" && (len(bad) != 1 || bad[0].number != 1 || !strings.Contains(bad[0].err.Error(), c.bad)) {
+			t.Errorf("%q: complaints %v, want one with %q", c.in, bad, c.bad)
+		}
+	}
+}
+
+func equal(a, b []check.Result) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if !bytes.Equal(a[i].Append(nil), b[i].Append(nil)) {
+			return false
+		}
+	}
+	return true
+}
+
+func TestLongOutputIsCut(t *testing.T) {
+	good, _, err := tabs.parse(strings.NewReader("h\t0\t"+strings.Repeat("x", check.MaxOutput+5)), time.Now())
+	if err != nil || len(good) != 1 || len(good[0].Output) > check.MaxOutput || !bytes.Contains(good[0].Output, []byte("cut at")) {
+		t.Fatalf("%d results, %v", len(good), err)
+	}
+}
+
+func FuzzInput(f *testing.F) {
+	f.Add([]byte("h\ts\t0\tok\x17h\t1\tdown\n"), false)
+	f.Add([]byte("[5] PROCESS_HOST_CHECK_RESULT;h;0;x\nDISABLE_NOTIFICATIONS"), true)
+	f.Fuzz(func(t *testing.T, in []byte, raw bool) {
+		shape := tabs
+		shape.raw = raw
+		good, _, err := shape.parse(bytes.NewReader(in), time.UnixMicro(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range good {
+			if err := r.Validate(); err != nil {
+				t.Fatalf("%+v is not valid: %v", r, err)
+			}
+		}
+	})
+}
+
+func TestParseAddress(t *testing.T) {
+	for in, want := range map[string]string{
+		"10.0.0.1": "10.0.0.1:5678", "10.0.0.1:99": "10.0.0.1:99", "::1": "[::1]:5678", "[::1]": "[::1]:5678",
+		"[::1]:99": "[::1]:99", "mon.example": "mon.example:5678", "mon.example:99": "mon.example:99",
+		"": "", "mon:0": "", "mon:99999": "", "mon:x y": "", "a b": "", "[::1": "", "mon/x": "",
+	} {
+		got, err := ParseAddress(in)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: got %q, %v, want %q", in, got, err, want)
+		}
+	}
+}
+
+func TestCutKeepsInstancesApart(t *testing.T) {
+	items := []Item{{Sequence: 1, Result: make([]byte, 400)}, {Sequence: 2, Result: make([]byte, 400)}, {Sequence: 3}, {Sequence: 4}}
+	items[3].Instance[0] = 1
+	var sizes [][]uint64
+	for rest := items; len(rest) > 0; {
+		batch, left := cut(rest, 700)
+		var sequences []uint64
+		for _, e := range batch.Entries {
+			sequences = append(sequences, e.Sequence)
+		}
+		sizes, rest = append(sizes, sequences), left
+	}
+	if want := [][]uint64{{1}, {2, 3}, {4}}; !reflect.DeepEqual(sizes, want) {
+		t.Errorf("got %v, want %v", sizes, want)
+	}
+}

@@ -87,7 +87,10 @@ func (o *SendOptions) validate() error {
 
 // ParseAddress completes ADDRESS[:PORT] with the default port.
 func ParseAddress(server string) (string, error) {
-	host, port := strings.Trim(server, "[]"), fmt.Sprint(wire.DefaultPort)
+	host, port := server, fmt.Sprint(wire.DefaultPort)
+	if inner, ok := strings.CutPrefix(server, "["); ok && strings.HasSuffix(inner, "]") {
+		host = strings.TrimSuffix(inner, "]")
+	}
 	if net.ParseIP(host) == nil {
 		host = server
 		if h, p, err := net.SplitHostPort(server); err == nil {

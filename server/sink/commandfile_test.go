@@ -239,8 +239,9 @@ func TestLongLinesGoThroughAFile(t *testing.T) {
 	r.submit(1, 0)
 	c.expect(1, 1)
 	line := strings.TrimSpace(c.line())
-	path, ok := strings.CutPrefix(line, "[1] PROCESS_FILE;")
-	if path, ok = strings.CutSuffix(path, ";1"); !ok {
+	path, begins := strings.CutPrefix(line, "[1] PROCESS_FILE;")
+	path, ends := strings.CutSuffix(path, ";1")
+	if !begins || !ends {
 		t.Fatalf("got %q", line)
 	}
 	data, err := os.ReadFile(path)

@@ -48,7 +48,9 @@ type Damage struct {
 	File   string // path of the file
 	Offset int64  // where in it, in bytes
 	What   string // what was found and what was done about it
-	Lost   int64  // records lost there; -1 if nothing tells how many
+	// Lost is how many records went with it, -1 if nothing tells. In a torn tail
+	// they are, after a crash, ones whose flush had not ended.
+	Lost int64
 }
 
 func (d Damage) String() string {

@@ -103,11 +103,18 @@ func drain(t *testing.T, r *Reader) (numbers []int) {
 
 func number(t *testing.T, rec Record) int {
 	t.Helper()
-	var n int
-	if _, err := fmt.Sscanf(string(rec.Payload), "%d:", &n); err != nil || string(rec.Payload) != payload(n) {
-		t.Fatalf("record %d holds %q", rec.Seq, rec.Payload)
+	n, err := parse(rec)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return n
+}
+
+func parse(rec Record) (n int, err error) {
+	if _, err := fmt.Sscanf(string(rec.Payload), "%d:", &n); err != nil || string(rec.Payload) != payload(n) {
+		return 0, fmt.Errorf("record %d holds %q", rec.Seq, rec.Payload)
+	}
+	return n, nil
 }
 
 func numbers(from, to int) (all []int) {

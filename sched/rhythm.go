@@ -22,7 +22,6 @@ type rhythmKey struct {
 type rhythm struct {
 	key  rhythmKey
 	base time.Time // intervals: beat 0; holds a monotonic reading
-	plan plan      // calendars
 	// clock reads the monotonic and the wall clock at once.
 	clock func() (now, wall time.Time)
 
@@ -35,6 +34,7 @@ type rhythm struct {
 	mu     sync.Mutex
 	last   int64     // intervals: the last beat taken
 	lastAt time.Time // calendars: the last instant taken, by the wall clock
+	plan   plan      // calendars
 }
 
 // beat is an instant of a rhythm that has come.
@@ -81,6 +81,7 @@ func (r *rhythm) definition() (gocron.JobDefinition, gocron.JobOption) {
 	}
 	if r.lastAt.IsZero() || r.lastAt.After(wall) {
 		r.lastAt = wall.Round(0)
+		r.plan.since = r.lastAt
 	}
 	return gocron.CronJob("calendar", false), gocron.WithCronImplementation(r)
 }
@@ -132,12 +133,25 @@ const horizon = time.Hour
 // Next tells gocron when to call next. Gocron lives by the monotonic clock: the
 // result is now plus what the wall clock lacks.
 func (r *rhythm) Next(last time.Time) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	now, wall := r.clock()
 	at, ok := r.plan.after(wall.Add(last.Sub(now) + early))
 	if next := now.Add(at.Sub(wall)); ok && next.Sub(last) <= horizon {
+		if next.Unix() == last.Unix() {
+			// As when the clock was just set back a little. Gocron would drop it.
+			next = last.Add(breath)
+		}
 		return next.UTC()
 	}
 	return last.Add(horizon).UTC()
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // IsValid makes the rhythm gocron's idea of a cron expression.
@@ -148,15 +162,16 @@ type plan struct {
 	calendar *Calendar
 	jitter   time.Duration
 	seed     uint64
+	since    time.Time // instants of the calendar up to this do not count, however delayed
 }
 
-// breath is what jitter leaves before the calendar's next instant. Gocron drops
-// a run in the same second as the one before.
+// breath is the least time between two instants: gocron drops one in the same
+// second as the one before.
 const breath = time.Second
 
 // after returns the first instant after t.
 func (p plan) after(t time.Time) (time.Time, bool) {
-	due, ok := p.calendar.Next(t.Add(-p.jitter))
+	due, ok := p.calendar.Next(later(t.Add(-p.jitter), p.since.Add(1)))
 	for ; ok; due, ok = p.calendar.Next(due.Add(1)) {
 		if at := p.delay(due); at.After(t) {
 			return at, true

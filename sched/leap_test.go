@@ -151,7 +151,7 @@ func TestCalendarOverDaylightSaving(t *testing.T) {
 		clock := &setClock{}
 		opts := options(2 * time.Second)
 		opts.Wall = clock.now
-		clock.leap(at(t, "2026-10-25T01:50:00+02:00").Sub(time.Now()))
+		clock.leap(time.Until(at(t, "2026-10-25T01:50:00+02:00")))
 		r := newRig(t, opts)
 		r.apply([]Job{r.calendar("half", object{"minute": "*/30"}, "Europe/Berlin")})
 		time.Sleep(2 * time.Hour)

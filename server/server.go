@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -115,6 +116,9 @@ func (s *Server) tellAccess(problems []access.Problem) {
 func (s *Server) openSink() error {
 	commandFile, err := s.options.commandFile()
 	if err != nil {
+		return err
+	}
+	if s.options.StateDir, err = filepath.Abs(s.options.StateDir); err != nil { // the core has another working directory
 		return err
 	}
 	if err := os.MkdirAll(s.options.StateDir, 0o711); err != nil { // the core passes through to the spool

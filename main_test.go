@@ -89,10 +89,12 @@ func TestNothingIsLostWhenBothAreKilled(t *testing.T) {
 	p.addCheck("count", map[string]any{"check_description": "count", "check_hostname": "h", "check_type": "service_check", "interval": 0.2,
 		"command": []string{"/bin/sh", "-c", fmt.Sprintf("echo x >> %s; /usr/bin/wc -l < %s", counter, counter)}})
 	p.startClient() // no server yet: results wait in the client's journal
-	for len(readFile(t, counter)) < 10 {
-		time.Sleep(20 * time.Millisecond)
+	const lines = 15 // two bytes each; the first five of them were flushed seconds ago by then
+	for deadline := time.Now().Add(20 * time.Second); len(readFile(t, counter)) < 2*lines; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the check does not run")
+		}
 	}
-	time.Sleep(200 * time.Millisecond) // the flush interval of what was counted last, twice
 	p.client.kill()
 	p.startServer()
 	p.startClient()

@@ -1,0 +1,75 @@
+package client
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"massive-passive/client/checkfile"
+
+	"github.com/rs/zerolog"
+)
+
+const goodCheck = `{"check_description": "d", "check_hostname": "h", "check_type": "service_check", "interval": 5, "command": "/bin/true", "servers": {"s": "127.0.0.1"}}`
+
+func writeCheck(t *testing.T, dir, name, content string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func names(list []checkfile.Check) (files []string) {
+	for _, c := range list {
+		files = append(files, c.File)
+	}
+	return files
+}
+
+func TestLoadFindsTheDifferences(t *testing.T) {
+	dir := t.TempDir()
+	c := &checks{dir: dir, log: zerolog.Nop()}
+	expect := func(step string, set, remove []string, inForce int) {
+		t.Helper()
+		found, err := c.load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(names(found.set), set) || !slices.Equal(found.remove, remove) || len(c.good) != inForce {
+			t.Errorf("%s: set %v, removed %v, %d in force", step, names(found.set), found.remove, len(c.good))
+		}
+	}
+	writeCheck(t, dir, "a.cfg", goodCheck)
+	writeCheck(t, dir, "b.cfg", goodCheck)
+	writeCheck(t, dir, "bad.cfg", "{")
+	expect("start", []string{"a.cfg", "b.cfg"}, nil, 2)
+	expect("nothing changed", nil, nil, 2)
+	writeCheck(t, dir, "a.cfg", goodCheck+"\n\n")
+	expect("only blanks changed", nil, nil, 2)
+	writeCheck(t, dir, "a.cfg", `{"interval": -1}`)
+	expect("became invalid: the last good version stays", nil, nil, 2)
+	writeCheck(t, dir, "a.cfg", goodCheck)
+	expect("mended as it was", nil, nil, 2)
+	if err := os.Remove(filepath.Join(dir, "b.cfg")); err != nil {
+		t.Fatal(err)
+	}
+	expect("removed", nil, []string{"b.cfg"}, 1)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.load(); err == nil || len(c.good) != 1 {
+		t.Errorf("a directory that is gone: %v, %d in force", err, len(c.good))
+	}
+}
+
+func TestOneNameWithTwoAddressesIsTwoServers(t *testing.T) {
+	of := func(address string) checkfile.Check {
+		return checkfile.Check{Servers: []checkfile.Server{{Name: "core", Address: address}}}
+	}
+	all := map[string]checkfile.Check{"a.cfg": of("127.0.0.1:1"), "b.cfg": of("127.0.0.1:2"), "c.cfg": of("127.0.0.1:1")}
+	addresses := (&deliveries{}).addresses(all)
+	if len(addresses) != 2 || addresses["core"] != "127.0.0.1:1" || addresses["core=127.0.0.1:2"] != "127.0.0.1:2" {
+		t.Errorf("got %v", addresses)
+	}
+}

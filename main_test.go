@@ -88,7 +88,7 @@ func TestNothingIsLostWhenBothAreKilled(t *testing.T) {
 	counter := filepath.Join(p.dir, "counter")
 	p.addCheck("count", map[string]any{"check_description": "count", "check_hostname": "h", "check_type": "service_check", "interval": 0.2,
 		"command": []string{"/bin/sh", "-c", fmt.Sprintf("echo x >> %s; /usr/bin/wc -l < %s", counter, counter)}})
-	p.startClient() // no server yet: results wait in the client's journal
+	p.startClient()  // no server yet: results wait in the client's journal
 	const lines = 15 // two bytes each; the first five of them were flushed seconds ago by then
 	for deadline := time.Now().Add(20 * time.Second); len(readFile(t, counter)) < 2*lines; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {

@@ -48,7 +48,7 @@ fuzz: ## each fuzz target for FUZZTIME (default 10s)
 	done
 
 e2e: ## through the real main, against real Nagios and Icinga; needs root and .ci/setup
-	CGO_ENABLED=1 $(GO) test -race -tags e2e -run E2E -count 1 -timeout 20m .
+	CGO_ENABLED=1 $(GO) test -race -tags e2e -run E2E -count 1 -timeout 20m . ./wire
 
 bench: ## benchmarks against what else there is; needs .ci/setup
 	$(GO) test -tags bench -run '^$$' -bench . -benchtime 1x -timeout 30m .

@@ -38,11 +38,12 @@ func (p *pool) free(c class) bool {
 	if p.running() >= p.limit {
 		return false
 	}
+	room := p.active[slow]+p.active[fresh] < p.limit-p.limit/8
 	switch c {
 	case slow:
-		return p.active[slow] < p.limit-p.limit/4
+		return room && p.active[slow] < p.limit-p.limit/4
 	case fresh:
-		return p.active[slow]+p.active[fresh] < p.limit-p.limit/8
+		return room
 	}
 	return true
 }

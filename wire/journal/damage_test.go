@@ -2,6 +2,7 @@ package journal
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,9 +43,9 @@ func reopen(t *testing.T, dir string) reopened {
 	t.Helper()
 	other := filepath.Join(t.TempDir(), "other")
 	copyDir(t, dir, other)
-	r := reopened{harness: open(t, Options{Dir: dir})}
+	r := reopened{harness: open(t, Options{Dir: dir, NoSync: true})}
 	r.read = drain(t, r.reader("a", Oldest))
-	o := Options{Dir: other, Recovered: func(rec Record) { r.recovered = append(r.recovered, number(t, rec)) }}
+	o := Options{Dir: other, NoSync: true, Recovered: func(rec Record) { r.recovered = append(r.recovered, number(t, rec)) }}
 	h := open(t, o)
 	if got := drain(t, h.reader("a", Oldest)); !slices.Equal(got, r.read) || !slices.Equal(r.recovered, r.read) {
 		t.Fatalf("read %v\nrecovered %v\nread after recovery %v", r.read, r.recovered, got)
@@ -91,14 +92,17 @@ func TestTornTailAtEveryByte(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scratch := t.TempDir()
 	for size := whole.Size(); size < at; size++ {
-		cut := filepath.Join(t.TempDir(), "cut")
-		copyDir(t, dir, cut)
-		// The state knows how many there were; a crash leaves it as it was.
-		if err := os.Remove(filepath.Join(cut, stateName)); err != nil {
+		cut := filepath.Join(scratch, fmt.Sprint(size))
+		if err := os.Mkdir(cut, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Truncate(segments(t, cut)[0], size); err != nil {
+		if err := os.WriteFile(filepath.Join(cut, filepath.Base(path)), content[:size], 0o600); err != nil {
 			t.Fatal(err)
 		}
 		good := 6
@@ -126,6 +130,9 @@ func TestTornTailAtEveryByte(t *testing.T) {
 		}
 		r.wantDamages(0)
 		_ = r.Close()
+		if err := os.RemoveAll(cut); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -133,19 +140,18 @@ func TestTornTailAtEveryByte(t *testing.T) {
 // most the rest of one batch goes, and what goes is told to the record.
 func TestFlippedBits(t *testing.T) {
 	dir := fixture(t)
+	scratch := t.TempDir()
 	for _, path := range segments(t, dir) {
 		content, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for at := 0; at < len(content); at += 1 + at*7919%1237 {
+		for at := 0; at < len(content); at += 1 + at*7919%1801 {
 			broken := slices.Clone(content)
 			broken[at] ^= 1 << (at % 8)
-			copied := filepath.Join(t.TempDir(), "copy")
+			copied := filepath.Join(scratch, fmt.Sprint(filepath.Base(path), at))
 			copyDir(t, dir, copied)
-			if err := os.WriteFile(filepath.Join(copied, filepath.Base(path)), broken, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			replaceFile(t, filepath.Join(copied, filepath.Base(path)), broken)
 			r := reopen(t, copied)
 			lost := fixtureRecords - len(r.read)
 			if lost > fixtureBatch || int(r.lost()) != lost {
@@ -237,6 +243,18 @@ func TestDamagedFiles(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// replaceFile writes a new file, because ext4 waits for the disk when an old one
+// is overwritten.
+func replaceFile(t *testing.T, path string, content []byte) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 

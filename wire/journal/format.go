@@ -86,6 +86,7 @@ const (
 	maxBatch    = batchTarget + recordHeader + MaxPayload
 
 	seqReserve = 1 << 32 // sequences reserved ahead of use
+	maxSeq     = 1 << 63 // none is ever this high: one that is read is damage
 
 	segmentSuffix = ".seg"
 	cursorSuffix  = ".cursor"
@@ -191,7 +192,7 @@ func decodeMark(b []byte, salt uint32) (mark, bool) {
 	}
 	m := mark{length: le.Uint32(b[8:]), count: le.Uint32(b[12:]), time: int64(le.Uint64(b[16:])), first: le.Uint64(b[24:])}
 	ok := m.count > 0 && m.length <= maxBatch && uint64(m.count)*recordHeader <= uint64(m.length) &&
-		m.first > 0 && m.after() > m.first
+		m.first > 0 && m.first < maxSeq
 	return m, ok
 }
 
@@ -220,5 +221,5 @@ func parseSegmentName(name string) (uint64, bool) {
 		return 0, false
 	}
 	first, err := strconv.ParseUint(digits, 10, 64)
-	return first, err == nil && first > 0 && segmentName(first) == name
+	return first, err == nil && first > 0 && first < maxSeq && segmentName(first) == name
 }

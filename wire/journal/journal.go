@@ -62,7 +62,7 @@ type Journal struct {
 	// The owner's alone.
 	active   *os.File // the newest segment, nil if the next flush begins a new one
 	state    slot     // as last stored
-	stateOld bool     // a segment was begun since
+	stateOld bool     // to be stored by the next Trim
 	reserved uint64   // sequences below it may be handed out
 	spare    []byte   // buffer of a flushed chunk that no reader saw
 
@@ -169,7 +169,10 @@ func (j *Journal) Close() error {
 	err := j.Flush()
 	j.mu.Lock()
 	j.closed = true
-	left := j.next - 1 - j.durable
+	left := uint64(0)
+	if len(j.tail) > 0 {
+		left = j.next - j.tail[0].first
+	}
 	readers := j.readersLocked()
 	j.mu.Unlock()
 	close(j.done)

@@ -35,7 +35,7 @@ type modelReader struct {
 }
 
 func TestAgainstModel(t *testing.T) {
-	for seed := range uint64(24) {
+	for seed := range uint64(16) {
 		o := Options{SegmentBytes: 40 << 10, TailBytes: 150 << 10, ReadUnflushed: seed%2 == 0, NoSync: seed%3 != 0}
 		if seed%4 < 3 {
 			o.Dir = t.TempDir()

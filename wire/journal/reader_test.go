@@ -218,6 +218,32 @@ func TestStateDamage(t *testing.T) {
 	}
 }
 
+// TestStateCannotBeStored: the start goes on, the trouble shows, and Trim heals it.
+func TestStateCannotBeStored(t *testing.T) {
+	dir := t.TempDir()
+	state := filepath.Join(dir, stateName)
+	if err := os.Mkdir(state, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h := open(t, Options{Dir: dir, ReadUnflushed: true})
+	h.wantDamages(1)
+	if s := h.Stats(); s.Failing == nil || s.DiskErrors == 0 {
+		t.Fatalf("%+v", s)
+	}
+	if err := h.Trim(); err == nil {
+		t.Fatal("a state was stored over a directory")
+	}
+	if err := os.Remove(state); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Trim(); err != nil || h.Stats().Failing != nil {
+		t.Fatal(err, h.Stats().Failing)
+	}
+	if s, err := readSlots(state); err != nil || s.seq < seqReserve {
+		t.Fatal(s, err)
+	}
+}
+
 // TestAges gives up what is too old, by the time of its batch, and tells the age
 // of what is left, on disk, in memory, and after a restart.
 func TestAges(t *testing.T) {

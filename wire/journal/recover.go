@@ -65,10 +65,10 @@ func (j *Journal) recover() error {
 	j.next, j.durable = next, next-1
 	r.reopenLast()
 	j.state = r.state
-	if j.reserved = next + j.reserveAhead(); j.o.ReadUnflushed {
-		// If the disk refuses, the next Flush tries again; a start must not
-		// fail for it.
-		_ = j.saveState(seqReserve)
+	if j.reserved = next + j.reserveAhead(); j.o.ReadUnflushed || r.state.generation == 0 {
+		// If the disk refuses, the next Trim tries again: a start must not fail
+		// for it, although until then a crash may let sequences come again.
+		j.stateOld = j.saveState(j.reserveAhead()) != nil
 	}
 	return nil
 }

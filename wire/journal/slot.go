@@ -40,7 +40,8 @@ func decodeSlot(b []byte) (slot, bool) {
 		le.Uint32(b[36:]) != crc32.Checksum(b[:36], castagnoli) {
 		return slot{}, false
 	}
-	return slot{le.Uint64(b[8:]), le.Uint64(b[16:]), le.Uint64(b[24:])}, true
+	s := slot{le.Uint64(b[8:]), le.Uint64(b[16:]), le.Uint64(b[24:])}
+	return s, s.seq < maxSeq
 }
 
 // readSlots returns the newest good slot; fs.ErrNotExist if there is no file,

@@ -37,13 +37,25 @@ func (j *Journal) Trim() error {
 	if err == nil && j.stateOld {
 		err = j.saveState(j.reserveAhead())
 	}
-	if err != nil || n == 0 {
-		return err
+	if err == nil && n > 0 {
+		if err = j.beforeRemove(upTo); err == nil {
+			err = j.removeOldest(n)
+		}
 	}
-	if err := j.beforeRemove(upTo); err != nil {
-		return err
+	if err == nil {
+		j.healed()
 	}
-	return j.removeOldest(n)
+	return err
+}
+
+// healed is called when a Trim had nothing to complain of. What a flush was
+// refused only the next flush can put right.
+func (j *Journal) healed() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.tail) == 0 {
+		j.failing = nil
+	}
 }
 
 // isActiveLocked tells whether segment i is the one that the next flush writes to.

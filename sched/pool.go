@@ -229,18 +229,18 @@ func (p *pool) sweep() {
 	p.release(p.fill(now))
 }
 
-// remove forgets runs of the entries that have not started.
-func (p *pool) remove(gone []*entry) {
+// remove marks the entries as removed, and returns those that were not yet. A
+// sweep then skips what waits.
+func (p *pool) remove(entries []*entry) (removed []*entry) {
 	p.mu.Lock()
-	waiting := 0
-	for _, e := range gone {
-		e.removed = true
-		waiting += e.waiting
+	defer p.mu.Unlock()
+	for _, e := range entries {
+		if !e.removed {
+			e.removed = true
+			removed = append(removed, e)
+		}
 	}
-	p.mu.Unlock()
-	if waiting > 0 {
-		p.sweep()
-	}
+	return removed
 }
 
 func (p *pool) deserted(r *rhythm) bool {

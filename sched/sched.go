@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -133,6 +134,7 @@ type Scheduler struct {
 	state   state
 	cron    gocron.Scheduler // while running
 	jobs    map[string]*entry
+	dying   []*entry // removed ones that are in jobs while they run
 	rhythms map[rhythmKey]*rhythm
 	leap    time.Duration // the wall clock's lead when calendars were last armed
 }
@@ -167,7 +169,7 @@ func New(opts Options) (*Scheduler, error) {
 //
 // A replaced job's new definition counts from its next start on. It keeps its
 // phase if its interval, or its calendar and jitter, are the same. What is
-// already running goes on, also for a removed job.
+// already running goes on, also for a removed job. A key in both lists is set.
 func (s *Scheduler) Apply(set []Job, remove []string) error {
 	keys := make(map[string]bool, len(set))
 	for _, job := range set {
@@ -186,20 +188,38 @@ func (s *Scheduler) Apply(set []Job, remove []string) error {
 	}
 	var gone []*entry
 	for _, key := range remove {
-		if e := s.jobs[key]; e != nil {
-			delete(s.jobs, key)
+		if e := s.jobs[key]; e != nil && !keys[key] {
 			gone = append(gone, e)
 		}
 	}
+	gone = s.pool.remove(gone)
 	moved, fresh := s.define(set)
 	if s.state == running {
 		s.detach(gone)
 		s.detach(moved)
-		s.pool.remove(gone)
 		s.attach(append(moved, fresh...))
+	}
+	s.bury(gone)
+	if s.state == running {
 		return s.rearm()
 	}
 	return nil
+}
+
+// bury forgets removed entries, but not before their last run has ended: if a
+// job comes back meanwhile, that run counts.
+func (s *Scheduler) bury(gone []*entry) {
+	s.dying = append(s.dying, gone...)
+	s.pool.sweep()
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	s.dying = slices.DeleteFunc(s.dying, func(e *entry) bool {
+		if e.removed && e.running == 0 {
+			delete(s.jobs, e.job.Key)
+		}
+		return !e.removed || e.running == 0
+	})
+	s.pool.counts.Jobs = len(s.jobs) - len(s.dying)
 }
 
 // define takes the definitions over. It returns the entries whose rhythm is no
@@ -215,12 +235,15 @@ func (s *Scheduler) define(set []Job) (moved, fresh []*entry) {
 			fresh = append(fresh, e)
 			continue
 		}
-		if s.state == running && !sameTrigger(e.job, job) {
+		switch {
+		case e.removed:
+			e.removed = false
+			fresh = append(fresh, e)
+		case s.state == running && !sameTrigger(e.job, job):
 			moved = append(moved, e)
 		}
 		e.job = job
 	}
-	s.pool.counts.Jobs = len(s.jobs)
 	return moved, fresh
 }
 

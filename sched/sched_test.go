@@ -193,6 +193,39 @@ func TestReplacedCountsInstances(t *testing.T) {
 	})
 }
 
+// TestComesBack: a job that is removed and comes back does not run beside what is
+// left of it, and is counted once.
+func TestComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, options(2*time.Second))
+		job := r.job("a", 10*time.Second, 15*time.Second)
+		r.apply([]Job{job})
+		time.Sleep(5 * time.Second) // it runs from 2 to 17
+		r.apply(nil, "a")
+		if n := r.Stats().Jobs; n != 0 {
+			t.Errorf("%d jobs after it was removed", n)
+		}
+		time.Sleep(5 * time.Second)
+		r.apply([]Job{job}) // due at 12 and 22
+		if n := r.Stats().Jobs; n != 1 {
+			t.Errorf("%d jobs after it came back", n)
+		}
+		time.Sleep(15 * time.Second)
+		if skipped := r.skips("a", Instances); len(skipped) != 1 || len(r.started("a")) != 2 {
+			t.Errorf("skipped %v, started %v; want the run of 12 s skipped, those of 2 and 22 s started", skipped, r.started("a"))
+		}
+		time.Sleep(15 * time.Second)
+		r.apply(nil, "a")
+		time.Sleep(time.Minute)
+		r.apply(nil, "a")
+		r.Scheduler.mu.Lock()
+		defer r.Scheduler.mu.Unlock()
+		if len(r.jobs)+len(r.dying)+len(r.rhythms) != 0 {
+			t.Errorf("what was removed is kept: %v, %v, %v", r.jobs, r.dying, r.rhythms)
+		}
+	})
+}
+
 func TestBadJobsChangeNothing(t *testing.T) {
 	s, err := New(DefaultOptions())
 	if err != nil {

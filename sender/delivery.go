@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -65,7 +64,9 @@ const (
 	mostItems        = 10000
 	mostBytes        = 1 << 20 // of a batch, but for a single result that is larger
 	drainTick        = 20 * time.Millisecond
-	steadyConnection = 30 * time.Second // resets the back-off
+	steadyConnection = 30 * time.Second // resets the back-off, as an ACK does
+	pingRecheck      = 5 * time.Second  // while an ACK keeps a PING from going
+	settleTime       = time.Second      // for the last ACKs at a stop, and the last word of a server
 )
 
 // Delivery gets the results of a source to one server, in order.
@@ -73,14 +74,24 @@ type Delivery struct {
 	options Options
 	source  Source
 	state   atomic.Pointer[string]
-	pending atomic.Int64 // 1 while the source holds something known to be undelivered
+	session atomic.Pointer[wire.Session] // nil while not connected
+	inHand  atomic.Bool                  // the source gave something that is not all sent
+
+	drain    chan struct{} // closed by Drain: gather no more
+	draining sync.Once
 
 	told   string // the last trouble in the log
 	toldAt time.Time
+
+	// Of the goroutine that receives.
+	rejected   int // results since the last line in the log about it
+	rejectedAt time.Time
 }
 
 // New makes a Delivery; it does nothing before Run.
-func New(o Options, s Source) *Delivery { return &Delivery{options: o, source: s} }
+func New(o Options, s Source) *Delivery {
+	return &Delivery{options: o, source: s, drain: make(chan struct{})}
+}
 
 // State says why nothing is delivered; "" while connected.
 func (d *Delivery) State() string {
@@ -91,10 +102,12 @@ func (d *Delivery) State() string {
 }
 
 // Drain waits until nothing is in flight and the source gave nothing for a
-// moment, or until the server is out of reach, or ctx ends.
+// moment, or until the server is out of reach, or ctx ends. From then on
+// batches are sent without gathering.
 func (d *Delivery) Drain(ctx context.Context) {
+	d.draining.Do(func() { close(d.drain) })
 	for quiet := 0; quiet < 5 && d.State() == "" && ctx.Err() == nil; quiet++ {
-		if d.pending.Load() > 0 {
+		if s := d.session.Load(); d.inHand.Load() || s != nil && s.InFlight() > 0 {
 			quiet = 0
 		}
 		pause(ctx, drainTick)
@@ -106,12 +119,11 @@ func (d *Delivery) Run(ctx context.Context) error {
 	wait := retryFirst
 	d.trouble("not yet connected", false)
 	for ctx.Err() == nil {
-		begin := time.Now()
-		err := d.connectAndDeliver(ctx)
+		steady, err := d.connectAndDeliver(ctx)
 		if ctx.Err() != nil {
 			break
 		}
-		if time.Since(begin) > steadyConnection {
+		if steady {
 			wait = retryFirst
 		}
 		d.trouble(Explain(err, d.options.Address), true)
@@ -131,22 +143,21 @@ func (d *Delivery) trouble(why string, say bool) {
 	}
 }
 
-func (d *Delivery) connectAndDeliver(ctx context.Context) error {
+// connectAndDeliver lives for one connection. It was steady if it lasted, or
+// if the server took something.
+func (d *Delivery) connectAndDeliver(ctx context.Context) (steady bool, err error) {
 	conn, err := Dial(ctx, d.options)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer conn.Close()
-	d.source.Rewind()
-	d.pending.Store(0)
 	session, err := wire.Connect(ctx, conn, d.options.Hello, nil, d.waiting)
 	if err != nil {
-		return err
+		return false, err
 	}
-	d.state.Store(nil)
 	d.told = ""
 	d.options.Log.Info().Str("server_version", session.Welcome.Version).Msg("connected")
-	return d.deliver(ctx, session)
+	return d.deliver(ctx, conn, session)
 }
 
 func (d *Delivery) waiting(text string) {
@@ -194,145 +205,6 @@ func setUserTimeout(conn net.Conn) {
 		raw.Control(func(fd uintptr) {
 			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout/time.Millisecond))
 		})
-	}
-}
-
-// deliver sends in this goroutine and receives in a second one, until the
-// session breaks or ctx ends.
-func (d *Delivery) deliver(ctx context.Context, s *wire.Session) error {
-	life, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	var receiving sync.WaitGroup
-	received := context.WithoutCancel(ctx) // at a stop the last ACKs are waited for
-	receiveCtx, stopReceiving := context.WithCancel(received)
-	receiving.Go(func() { end(d.receive(receiveCtx, s)) })
-	err := d.send(life, s)
-	if ctx.Err() != nil {
-		for deadline := time.Now().Add(time.Second); s.InFlight() > 0 && time.Now().Before(deadline); {
-			pause(received, drainTick)
-		}
-	}
-	stopReceiving()
-	receiving.Wait()
-	if cause := context.Cause(life); cause != nil && ctx.Err() == nil {
-		err = cause
-	}
-	if ctx.Err() != nil || err == nil {
-		return s.Close()
-	}
-	return err
-}
-
-func (d *Delivery) send(ctx context.Context, s *wire.Session) error {
-	var items []Item
-	for {
-		var err error
-		if items, err = d.next(ctx, s, items); err != nil {
-			return err
-		}
-		for rest := items; len(rest) > 0; {
-			var batch wire.Batch
-			batch, rest = cut(rest, int(s.Welcome.MaxFrame))
-			if err := s.Send(batch); err != nil {
-				return fmt.Errorf("send a batch: %w", err)
-			}
-		}
-	}
-}
-
-// next waits for results, pings meanwhile, and gathers in batch mode.
-func (d *Delivery) next(ctx context.Context, s *wire.Session, items []Item) ([]Item, error) {
-	limit := mostItems
-	for {
-		short, cancel := context.WithTimeout(ctx, wire.PingInterval)
-		found, err := d.source.Next(short, items[:0], d.limit(limit), mostBytes)
-		cancel()
-		if err == nil {
-			d.pending.Store(1)
-			return d.gather(ctx, found)
-		}
-		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
-			return nil, err
-		}
-		if err := s.Ping(); err != nil {
-			return nil, fmt.Errorf("send a ping: %w", err)
-		}
-	}
-}
-
-func (d *Delivery) limit(most int) int {
-	if d.options.BatchWait > 0 && d.options.BatchItems > 0 {
-		return min(most, d.options.BatchItems)
-	}
-	return most
-}
-
-// gather waits in batch mode for more to go along. Results are copied, as the
-// source's are valid only until its next Next.
-func (d *Delivery) gather(ctx context.Context, items []Item) ([]Item, error) {
-	limit := d.limit(mostItems)
-	if d.options.BatchWait == 0 || len(items) >= limit {
-		return items, nil
-	}
-	size := 0
-	keep := func(all []Item, more []Item) []Item {
-		for _, it := range more {
-			it.Result = append([]byte(nil), it.Result...)
-			size += len(it.Result)
-			all = append(all, it)
-		}
-		return all
-	}
-	all := keep(make([]Item, 0, len(items)), items)
-	wait, cancel := context.WithTimeout(ctx, d.options.BatchWait)
-	defer cancel()
-	var more []Item
-	for len(all) < limit && size < mostBytes {
-		var err error
-		if more, err = d.source.Next(wait, more[:0], limit-len(all), mostBytes-size); err != nil {
-			if wait.Err() != nil && ctx.Err() == nil {
-				return all, nil
-			}
-			return nil, err
-		}
-		all = keep(all, more)
-	}
-	return all, nil
-}
-
-// cut takes the first items that make one batch: of one instance, and not
-// longer than the server takes.
-func cut(items []Item, maxFrame int) (wire.Batch, []Item) {
-	batch := wire.Batch{Instance: items[0].Instance}
-	size := wire.BatchOverhead
-	n := 0
-	for ; n < len(items) && items[n].Instance == batch.Instance; n++ {
-		e := wire.Entry{Sequence: items[n].Sequence, Result: items[n].Result}
-		if size += e.Size(); size > maxFrame && n > 0 {
-			break
-		}
-		batch.Entries = append(batch.Entries, e)
-	}
-	return batch, items[n:]
-}
-
-func (d *Delivery) receive(ctx context.Context, s *wire.Session) error {
-	for {
-		ack, err := s.Receive(ctx)
-		if err != nil {
-			return err
-		}
-		for _, r := range ack.Rejections {
-			d.options.Log.Warn().Uint64("sequence", r.Sequence).Stringer("reason", r.Reason).Str("why", r.Text).Msg("the server rejected a result for good")
-			if d.options.Rejected != nil {
-				d.options.Rejected(r)
-			}
-		}
-		d.source.Ack(ack.Sequence)
-		if s.InFlight() == 0 {
-			d.pending.Store(0)
-		}
-		d.options.Log.Debug().Uint64("sequence", ack.Sequence).Msg("acknowledged")
 	}
 }
 

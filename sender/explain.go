@@ -41,6 +41,8 @@ func Explain(err error, address string) string {
 		return address + " did not answer in time: is it reachable, and its port open in the firewalls between?"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return address + " closed the connection"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE): // whose text has a port that changes
+		return address + " broke the connection off"
 	}
 	return explainAlert(err, address)
 }
@@ -49,11 +51,16 @@ func Explain(err error, address string) string {
 // says what it thinks of our certificate.
 func explainAlert(err error, address string) string {
 	text := strings.TrimSpace(err.Error())
-	var alert tls.AlertError
-	var op *net.OpError
-	if !errors.As(err, &alert) && !(errors.As(err, &op) && op.Op == "remote error") {
+	if !isAlert(err) {
 		return fmt.Sprintf("%s: %s", address, text)
 	}
 	return fmt.Sprintf("%s refused our certificate (%s): it must be signed by the CA that the server has in --ssl-ca-cert, be valid now, "+
 		"and be for clients; the server's log says more", address, text)
+}
+
+// isAlert tells whether the server ended the handshake with an alert.
+func isAlert(err error) bool {
+	var alert tls.AlertError
+	var op *net.OpError
+	return errors.As(err, &alert) || errors.As(err, &op) && op.Op == "remote error"
 }

@@ -210,7 +210,8 @@ func Deliver(ctx context.Context, o Options, items []Item) error {
 func permanent(err error) bool {
 	var server *certs.ServerError
 	var bye *wire.ByeError
-	return errors.As(err, &server) || errors.Is(err, errOtherProtocol) || errors.As(err, &bye) && bye.Reason == wire.NotListed
+	return errors.As(err, &server) || errors.Is(err, errOtherProtocol) || isAlert(err) ||
+		errors.As(err, &bye) && (bye.Reason == wire.NotListed || bye.Reason == wire.BadPolicy)
 }
 
 // attempt sends items over one connection and returns how many of them were

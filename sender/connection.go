@@ -1,0 +1,273 @@
+package sender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"massive-passive/wire"
+)
+
+// connection is what a Delivery knows of one session. The goroutine of Run
+// sends, a second one receives.
+type connection struct {
+	*Delivery
+	session *wire.Session
+	sentAt  time.Time // the last frame; the sending goroutine's
+
+	progress chan struct{} // holds a token when an ACK came
+	over     chan struct{} // closed when nothing is received any more
+
+	mu           sync.Mutex
+	last, acked  uint64 // sequences sent and acknowledged
+	skipped      uint64 // a result that cannot travel ...
+	skippedAfter uint64 // ... and is done with once this one is acknowledged
+}
+
+// deliver lives for one session, until it breaks or ctx ends. At a stop what
+// is in flight has a moment to be acknowledged. After a failed write the
+// server's last word is waited for: its BYE says more than a broken pipe.
+func (d *Delivery) deliver(ctx context.Context, conn net.Conn, s *wire.Session) (steady bool, err error) {
+	c := &connection{Delivery: d, session: s, sentAt: time.Now(), progress: make(chan struct{}, 1), over: make(chan struct{})}
+	begin := c.sentAt
+	d.source.Rewind()
+	d.inHand.Store(false)
+	d.session.Store(s)
+	defer d.session.Store(nil)
+	d.state.Store(nil)
+	life, end := context.WithCancel(ctx)
+	defer end()
+	// A write that the peer does not take may not hold up the end.
+	defer context.AfterFunc(life, func() { conn.SetWriteDeadline(time.Now().Add(wire.DrainTimeout)) })()
+	receiving, stopReceiving := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopReceiving()
+	var lastWord error
+	go func() {
+		defer close(c.over)
+		defer end()
+		lastWord = c.receive(receiving)
+	}()
+	err = c.send(life)
+	c.settle(ctx.Err() != nil)
+	stopReceiving()
+	<-c.over
+	steady = c.acked > 0 || time.Since(begin) > steadyConnection
+	if ctx.Err() != nil {
+		return steady, s.Close()
+	}
+	if !errors.Is(lastWord, context.Canceled) {
+		err = lastWord
+	}
+	return steady, err
+}
+
+// settle waits for the end of what is received, or, if stopping, for the ACKs
+// of what is in flight.
+func (c *connection) settle(stopping bool) {
+	limit := time.NewTimer(settleTime)
+	defer limit.Stop()
+	for !stopping || c.session.InFlight() > 0 {
+		select {
+		case <-c.progress:
+		case <-c.over:
+			return
+		case <-limit.C:
+			return
+		}
+	}
+}
+
+func (c *connection) send(ctx context.Context) error {
+	var items []Item
+	for {
+		var err error
+		if items, err = c.take(ctx, items, c.limit(), mostBytes); err != nil {
+			return err
+		}
+		c.inHand.Store(true)
+		batch, err := c.gather(ctx, items)
+		if err != nil {
+			return err
+		}
+		if err := c.sendAll(batch); err != nil {
+			return err
+		}
+		c.inHand.Store(false)
+	}
+}
+
+func (c *connection) sendAll(items []Item) error {
+	most := int(c.session.Welcome.MaxFrame)
+	for rest := items; len(rest) > 0; {
+		if e := (wire.Entry{Result: rest[0].Result}); wire.BatchOverhead+e.Size() > most {
+			c.skip(rest[0])
+			rest = rest[1:]
+			continue
+		}
+		var batch wire.Batch
+		batch, rest = cut(rest, most)
+		c.mu.Lock()
+		c.last = batch.Entries[len(batch.Entries)-1].Sequence
+		c.mu.Unlock()
+		if err := c.session.Send(batch); err != nil {
+			return fmt.Errorf("send a batch: %w", err)
+		}
+		c.sentAt = time.Now()
+	}
+	return nil
+}
+
+// skip gives up a result that this server can never take, so that it does not
+// hold up those behind it.
+func (c *connection) skip(it Item) {
+	text := fmt.Sprintf("a result of %d bytes is over this server's limit of %d", len(it.Result), c.session.Welcome.MaxFrame)
+	c.options.Log.Error().Uint64("sequence", it.Sequence).Str("why", text).Msg("gave up a result: make the plugin say less")
+	if c.options.Rejected != nil {
+		c.options.Rejected(wire.Rejection{Sequence: it.Sequence, Reason: wire.Refused, Text: text})
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.acked == c.last {
+		c.source.Ack(it.Sequence)
+		return
+	}
+	c.skipped, c.skippedAfter = it.Sequence, c.last
+}
+
+// take waits for results and pings meanwhile. A server gives up a client that
+// it hears nothing from, whatever it sends itself: what counts is when we last
+// sent. While an ACK is due, no PING may go.
+func (c *connection) take(ctx context.Context, dst []Item, maxItems, maxBytes int) ([]Item, error) {
+	for {
+		short, cancel := context.WithTimeout(ctx, max(time.Until(c.sentAt.Add(wire.PingInterval)), pingRecheck))
+		items, err := c.source.Next(short, dst[:0], maxItems, maxBytes)
+		expired := short.Err() != nil && ctx.Err() == nil
+		cancel()
+		if err == nil || !expired {
+			return items, err
+		}
+		if c.session.InFlight() > 0 || time.Since(c.sentAt) < wire.PingInterval {
+			continue
+		}
+		c.sentAt = time.Now()
+		if err := c.session.Ping(); err != nil {
+			return nil, fmt.Errorf("send a ping: %w", err)
+		}
+	}
+}
+
+func (c *connection) limit() int {
+	if c.options.BatchWait > 0 && c.options.BatchItems > 0 {
+		return min(mostItems, c.options.BatchItems)
+	}
+	return mostItems
+}
+
+// gather waits in batch mode for more to go along, unless Drain was called.
+// Results are copied, as the source's are valid only until its next Next.
+func (c *connection) gather(ctx context.Context, items []Item) ([]Item, error) {
+	limit := c.limit()
+	if c.options.BatchWait == 0 || len(items) >= limit {
+		return items, nil
+	}
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	wait, cancel := context.WithTimeout(ctx, c.options.BatchWait)
+	defer cancel()
+	watching.Go(func() {
+		select {
+		case <-c.drain:
+			cancel()
+		case <-wait.Done():
+		}
+	})
+	all, size := keep(nil, items)
+	var more []Item
+	for len(all) < limit && size < mostBytes {
+		var err error
+		if more, err = c.take(wait, more, limit-len(all), mostBytes-size); err != nil {
+			if wait.Err() != nil && ctx.Err() == nil {
+				return all, nil
+			}
+			return nil, err
+		}
+		var n int
+		all, n = keep(all, more)
+		size += n
+	}
+	return all, nil
+}
+
+// keep appends copies of more to all, and returns how many bytes they have.
+func keep(all, more []Item) ([]Item, int) {
+	size := 0
+	for _, it := range more {
+		it.Result = append([]byte(nil), it.Result...)
+		size += len(it.Result)
+		all = append(all, it)
+	}
+	return all, size
+}
+
+// cut takes the first items that make one batch: of one instance, and not
+// longer than limit unless the first alone is.
+func cut(items []Item, limit int) (wire.Batch, []Item) {
+	batch := wire.Batch{Instance: items[0].Instance}
+	size := wire.BatchOverhead
+	n := 0
+	for ; n < len(items) && items[n].Instance == batch.Instance; n++ {
+		e := wire.Entry{Sequence: items[n].Sequence, Result: items[n].Result}
+		if size += e.Size(); size > limit && n > 0 {
+			break
+		}
+		batch.Entries = append(batch.Entries, e)
+	}
+	return batch, items[n:]
+}
+
+func (c *connection) receive(ctx context.Context) error {
+	for {
+		ack, err := c.session.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		c.rejections(ack.Rejections)
+		c.acknowledge(ack.Sequence)
+		select {
+		case c.progress <- struct{}{}:
+		default:
+		}
+		c.options.Log.Debug().Uint64("sequence", ack.Sequence).Msg("acknowledged")
+	}
+}
+
+func (c *connection) acknowledge(sequence uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.acked = sequence
+	if sequence >= c.skippedAfter {
+		sequence = max(sequence, c.skipped)
+	}
+	c.source.Ack(sequence)
+}
+
+// rejections tells at once of a first rejection and then once a minute how
+// many there were: a client that may send nothing would fill its log.
+func (c *connection) rejections(list []wire.Rejection) {
+	for _, r := range list {
+		if c.options.Rejected != nil {
+			c.options.Rejected(r)
+		}
+		c.rejected++
+		event := c.options.Log.Debug()
+		if time.Since(c.rejectedAt) > sayInterval {
+			event = c.options.Log.Warn().Int("results", c.rejected)
+			c.rejected, c.rejectedAt = 0, time.Now()
+		}
+		event.Uint64("sequence", r.Sequence).Stringer("reason", r.Reason).Str("why", r.Text).
+			Msg("the server rejected a result for good; its log tells which client may send what")
+	}
+}

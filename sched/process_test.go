@@ -84,7 +84,7 @@ func TestSuspend(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	const stopped = 2 * time.Second
+	const stopped = time.Second
 	records := make(chan record, 1000)
 	go func() {
 		defer close(records)

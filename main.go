@@ -77,6 +77,7 @@ func clientCommand(std streams) *cli.Command {
 		o := sender.DefaultSendOptions()
 		o.Servers, o.Raw = s.Servers, true
 		o.SSLKey, o.SSLCert, o.SSLCACert, o.SSLVerify = s.SSLKey, s.SSLCert, s.SSLCACert, s.SSLVerify
+		o.TLSMinVersion = s.TLSMinVersion
 		return sender.Run(ctx, senderEnv(std), o)
 	}})
 }

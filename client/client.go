@@ -88,15 +88,11 @@ func (c *Client) loadCertificates() error {
 		}
 		c.log.Info().Strs("files", files).Msg("certificates read anew")
 	}
-	pair, err := certs.LoadPair(c.options.SSLCert, c.options.SSLKey, report)
+	end, err := certs.Load(c.options.certificates(), report)
 	if err != nil {
 		return err
 	}
-	pool, err := certs.LoadPool(c.options.SSLCACert, report)
-	if err != nil {
-		return err
-	}
-	c.deliveries = deliveries{client: c, pair: pair, pool: pool}
+	c.deliveries = deliveries{client: c, certs: end}
 	return nil
 }
 

@@ -26,6 +26,7 @@ type Env struct {
 type Sending struct {
 	Servers                               []string
 	SSLKey, SSLCert, SSLCACert, SSLVerify string
+	TLSMinVersion                         string
 }
 
 // Command is `massive-passive client`.
@@ -69,6 +70,7 @@ func sendFlags() []cli.Flag {
 		&cli.StringFlag{Name: "ssl-cert", Value: d.SSLCert, Usage: "`FILE` with the client's certificate"},
 		&cli.StringFlag{Name: "ssl-ca-cert", Value: d.SSLCACert, Usage: "`FILE` with the CA that signed the servers' certificates"},
 		&cli.StringFlag{Name: "ssl-verify", Value: d.SSLVerify, Usage: "name: the certificate must be for the server's name or address; ca: its CA is enough"},
+		&cli.StringFlag{Name: "tls-min-version", Value: d.TLSMinVersion, Usage: "the oldest `VERSION` of TLS that a server may speak: 1.0, 1.1, 1.2 or 1.3"},
 		&cli.BoolFlag{Name: "act-as-sender", Usage: "read external commands from standard input, send them to --server, and end"},
 		&cli.StringSliceFlag{Name: "server", Usage: "`ADDRESS[:PORT]`,... for --act-as-sender"},
 	}
@@ -100,7 +102,8 @@ func act(c *cli.Context, env Env) error {
 		return &OptionError{c.Args().First(), "there is no such option; `massive-passive client --help` lists them"}
 	}
 	if c.Bool("act-as-sender") {
-		return env.Send(c.Context, Sending{c.StringSlice("server"), c.String("ssl-key"), c.String("ssl-cert"), c.String("ssl-ca-cert"), c.String("ssl-verify")})
+		return env.Send(c.Context, Sending{Servers: c.StringSlice("server"), SSLKey: c.String("ssl-key"), SSLCert: c.String("ssl-cert"),
+			SSLCACert: c.String("ssl-ca-cert"), SSLVerify: c.String("ssl-verify"), TLSMinVersion: c.String("tls-min-version")})
 	}
 	if c.IsSet("server") {
 		return &OptionError{"--server", "only goes with --act-as-sender; the servers of checks are in their files, or in --default-servers"}
@@ -149,6 +152,7 @@ func options(c *cli.Context, version string) Options {
 		SSLCert:                c.String("ssl-cert"),
 		SSLCACert:              c.String("ssl-ca-cert"),
 		SSLVerify:              c.String("ssl-verify"),
+		TLSMinVersion:          c.String("tls-min-version"),
 		Version:                version,
 	}
 }

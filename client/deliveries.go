@@ -19,8 +19,7 @@ import (
 // that loads the check files uses them.
 type deliveries struct {
 	client *Client
-	pair   *certs.Pair
-	pool   *certs.Pool
+	certs  certs.End
 
 	ctx     context.Context // of all deliveries
 	stop    context.CancelFunc
@@ -125,7 +124,7 @@ func (d *deliveries) sender(name, address string, reader *journal.Reader) *sende
 	host, _ := os.Hostname() // only for people
 	certName, _, _ := strings.Cut(name, "=")
 	so := sender.Options{
-		Name: certName, Address: address, Pair: d.pair, Pool: d.pool, Verify: certs.Verify(o.SSLVerify), Log: log,
+		Name: certName, Address: address, End: d.certs, Verify: certs.Verify(o.SSLVerify), Log: log,
 		Hello: wire.Hello{Instance: d.client.instance, Version: o.Version, Host: host, Remember: uint32(o.JournalMaxAge / time.Second)},
 	}
 	if o.BatchMode {

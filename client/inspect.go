@@ -164,11 +164,7 @@ func readOne(o Options, file string, warn io.Writer) (checkfile.Check, error) {
 const sendOnceTimeout = 10 * time.Second
 
 func sendOnce(ctx context.Context, o Options, servers []checkfile.Server, r *check.Result) error {
-	pair, err := certs.LoadPair(o.SSLCert, o.SSLKey, nil)
-	if err != nil {
-		return err
-	}
-	pool, err := certs.LoadPool(o.SSLCACert, nil)
+	end, err := certs.Load(o.certificates(), nil)
 	if err != nil {
 		return err
 	}
@@ -176,7 +172,7 @@ func sendOnce(ctx context.Context, o Options, servers []checkfile.Server, r *che
 	rand.Read(hello.Instance[:]) // never fails
 	var failed error
 	for _, s := range servers {
-		so := sender.Options{Name: s.Name, Address: s.Address, Pair: pair, Pool: pool, Verify: certs.Verify(o.SSLVerify), Hello: hello}
+		so := sender.Options{Name: s.Name, Address: s.Address, End: end, Verify: certs.Verify(o.SSLVerify), Hello: hello}
 		short, cancel := context.WithTimeout(ctx, sendOnceTimeout)
 		failed = errors.Join(failed, sender.Deliver(short, so, []sender.Item{{Instance: hello.Instance, Sequence: 1, Result: r.Append(nil)}}))
 		cancel()

@@ -32,6 +32,7 @@ type Options struct {
 	SSLCert                string
 	SSLCACert              string
 	SSLVerify              string
+	TLSMinVersion          string
 	Version                string // of the program, told to servers
 }
 
@@ -53,6 +54,7 @@ func DefaultOptions() Options {
 		SSLCert:                "/etc/massive-passive/massive-passive-client-ssl.cert",
 		SSLCACert:              "/etc/massive-passive/massive-passive-ssl-ca.cert",
 		SSLVerify:              string(certs.VerifyName),
+		TLSMinVersion:          certs.DefaultMinVersion,
 	}
 }
 
@@ -90,8 +92,15 @@ func (o *Options) validate() error {
 			return &OptionError{c.option, c.problem}
 		}
 	}
+	if _, err := certs.ParseVersion(o.TLSMinVersion); err != nil {
+		return &OptionError{"--tls-min-version", err.Error()}
+	}
 	_, err := o.defaults()
 	return err
+}
+
+func (o *Options) certificates() certs.Files {
+	return certs.Files{Cert: o.SSLCert, Key: o.SSLKey, CA: o.SSLCACert, MinVersion: o.TLSMinVersion}
 }
 
 // defaults are what check files may leave out.

@@ -25,20 +25,22 @@ func Command(env Env) *cli.Command {
 			&cli.StringFlag{Name: "ssl-cert", Value: d.SSLCert, Usage: "`FILE` with the client's certificate"},
 			&cli.StringFlag{Name: "ssl-ca-cert", Value: d.SSLCACert, Usage: "`FILE` with the CA that signed the servers' certificates"},
 			&cli.StringFlag{Name: "ssl-verify", Value: d.SSLVerify, Usage: "name: the certificate must be for the server's address; ca: its CA is enough"},
+			&cli.StringFlag{Name: "tls-min-version", Value: d.TLSMinVersion, Usage: "the oldest `VERSION` of TLS that a server may speak: 1.0, 1.1, 1.2 or 1.3"},
 		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
 				return &OptionError{c.Args().First(), "there is no such option; `massive-passive send --help` lists them"}
 			}
 			return Run(c.Context, env, SendOptions{
-				Servers:   c.StringSlice("server"),
-				SSLKey:    c.String("ssl-key"),
-				SSLCert:   c.String("ssl-cert"),
-				SSLCACert: c.String("ssl-ca-cert"),
-				SSLVerify: c.String("ssl-verify"),
-				Raw:       c.Bool("C"),
-				Timeout:   time.Duration(c.Float64("timeout") * float64(time.Second)),
-				Quiet:     c.Bool("quiet"),
+				Servers:       c.StringSlice("server"),
+				SSLKey:        c.String("ssl-key"),
+				SSLCert:       c.String("ssl-cert"),
+				SSLCACert:     c.String("ssl-ca-cert"),
+				SSLVerify:     c.String("ssl-verify"),
+				TLSMinVersion: c.String("tls-min-version"),
+				Raw:           c.Bool("C"),
+				Timeout:       time.Duration(c.Float64("timeout") * float64(time.Second)),
+				Quiet:         c.Bool("quiet"),
 			})
 		},
 	}

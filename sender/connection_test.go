@@ -204,7 +204,7 @@ func TestOneServerThatIsAwayIsToldAndDelaysNone(t *testing.T) {
 func TestAStrangersCertificateIsRefusedAtOnce(t *testing.T) {
 	p, other := newPeer(t), newPeer(t)
 	o := p.options()
-	o.Pair = other.options().Pair
+	o.End.Pair = other.options().End.Pair
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	err := Deliver(ctx, o, []Item{{wire.Instance{1}, 1, []byte("a")}})

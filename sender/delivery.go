@@ -43,8 +43,7 @@ type Source interface {
 type Options struct {
 	Name    string // what the server's certificate may be for, beside the address
 	Address string // host:port
-	Pair    *certs.Pair
-	Pool    *certs.Pool
+	End     certs.End
 	Verify  certs.Verify
 	Hello   wire.Hello
 
@@ -179,7 +178,7 @@ func Dial(ctx context.Context, o Options) (*tls.Conn, error) {
 	if o.Name != "" && o.Name != host {
 		names = []string{o.Name, host}
 	}
-	conn := tls.Client(plain, certs.ClientConfig(o.Pair, o.Pool, o.Verify, names...))
+	conn := tls.Client(plain, certs.ClientConfig(o.End, o.Verify, names...))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		plain.Close()
 		return nil, err

@@ -68,7 +68,7 @@ func newPeer(t *testing.T) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := tls.Listen("tcp", "127.0.0.1:0", certs.ServerConfig(pair, pool))
+	l, err := tls.Listen("tcp", "127.0.0.1:0", certs.ServerConfig(certs.End{Pair: pair, Pool: pool}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func (p *peer) options() Options {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return Options{Address: p.address, Pair: pair, Pool: pool, Verify: certs.VerifyName, Log: zerolog.Nop(),
+	return Options{Address: p.address, End: certs.End{Pair: pair, Pool: pool}, Verify: certs.VerifyName, Log: zerolog.Nop(),
 		Hello: wire.Hello{Instance: wire.Instance{1}}}
 }
 

@@ -28,24 +28,26 @@ type Env struct {
 
 // SendOptions say what `send` does.
 type SendOptions struct {
-	Servers   []string // each ADDRESS[:PORT]
-	SSLKey    string
-	SSLCert   string
-	SSLCACert string
-	SSLVerify string
-	Raw       bool          // standard input holds external commands
-	Timeout   time.Duration // for everything together
-	Quiet     bool
+	Servers       []string // each ADDRESS[:PORT]
+	SSLKey        string
+	SSLCert       string
+	SSLCACert     string
+	SSLVerify     string
+	TLSMinVersion string
+	Raw           bool          // standard input holds external commands
+	Timeout       time.Duration // for everything together
+	Quiet         bool
 }
 
 // DefaultSendOptions are those of the original, and send_nsca's time-out.
 func DefaultSendOptions() SendOptions {
 	return SendOptions{
-		SSLKey:    "/etc/massive-passive/massive-passive-client-ssl.key",
-		SSLCert:   "/etc/massive-passive/massive-passive-client-ssl.cert",
-		SSLCACert: "/etc/massive-passive/massive-passive-ssl-ca.cert",
-		SSLVerify: string(certs.VerifyName),
-		Timeout:   10 * time.Second,
+		SSLKey:        "/etc/massive-passive/massive-passive-client-ssl.key",
+		SSLCert:       "/etc/massive-passive/massive-passive-client-ssl.cert",
+		SSLCACert:     "/etc/massive-passive/massive-passive-ssl-ca.cert",
+		SSLVerify:     string(certs.VerifyName),
+		TLSMinVersion: certs.DefaultMinVersion,
+		Timeout:       10 * time.Second,
 	}
 }
 
@@ -74,6 +76,9 @@ func (o *SendOptions) validate() error {
 	}
 	if v := certs.Verify(o.SSLVerify); v != certs.VerifyName && v != certs.VerifyCA {
 		return &OptionError{"--ssl-verify", fmt.Sprintf("%q is neither name nor ca", o.SSLVerify)}
+	}
+	if _, err := certs.ParseVersion(o.TLSMinVersion); err != nil {
+		return &OptionError{"--tls-min-version", err.Error()}
 	}
 	for i, server := range o.Servers {
 		address, err := ParseAddress(server)
@@ -119,17 +124,13 @@ func Run(ctx context.Context, env Env, o SendOptions) error {
 	if len(results) == 0 {
 		return &NotSentError{"nothing was sent: there is no good input"}
 	}
-	pair, err := certs.LoadPair(o.SSLCert, o.SSLKey, nil)
-	if err != nil {
-		return err
-	}
-	pool, err := certs.LoadPool(o.SSLCACert, nil)
+	end, err := certs.Load(certs.Files{Cert: o.SSLCert, Key: o.SSLKey, CA: o.SSLCACert, MinVersion: o.TLSMinVersion}, nil)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	base := Options{Pair: pair, Pool: pool, Verify: certs.Verify(o.SSLVerify), Log: zerolog.Nop(), Hello: hello(env.Version, o.Timeout)}
+	base := Options{End: end, Verify: certs.Verify(o.SSLVerify), Log: zerolog.Nop(), Hello: hello(env.Version, o.Timeout)}
 	if err := sendAll(ctx, base, o.Servers, encode(results, base.Hello.Instance)); err != nil {
 		return err
 	}

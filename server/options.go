@@ -12,6 +12,7 @@ import (
 
 	"massive-passive/server/sink"
 	"massive-passive/wire"
+	"massive-passive/wire/certs"
 )
 
 // Options say what a server does. Files and directories are paths.
@@ -21,6 +22,7 @@ type Options struct {
 	SSLCACert            string
 	SSLKey               string
 	SSLCert              string
+	TLSMinVersion        string
 	AllowedClientCertDir string
 	CommandFile          string // empty: the first usual one that exists
 	Dialect              string // empty: by the command file's path
@@ -38,6 +40,7 @@ func DefaultOptions() Options {
 		SSLCACert:            "/etc/massive-passive/massive-passive-ssl-ca.cert",
 		SSLKey:               "/etc/massive-passive/massive-passive-server-ssl.key",
 		SSLCert:              "/etc/massive-passive/massive-passive-server-ssl.cert",
+		TLSMinVersion:        certs.DefaultMinVersion,
 		AllowedClientCertDir: "/etc/massive-passive/allowed-client-cert.d",
 		StateDir:             "/var/lib/massive-passive/server",
 		JournalMaxBytes:      1 << 30,
@@ -73,6 +76,9 @@ func (o *Options) validate() error {
 	}
 	if o.StateDir == "" {
 		return &OptionError{"--state-dir", "name a directory for the journal"}
+	}
+	if _, err := certs.ParseVersion(o.TLSMinVersion); err != nil {
+		return &OptionError{"--tls-min-version", err.Error()}
 	}
 	if o.Dialect != "" {
 		if _, err := sink.ParseDialect(o.Dialect); err != nil {

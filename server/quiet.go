@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"sync"
 	"time"
 )
@@ -8,6 +9,8 @@ import (
 // quiet lets a thing be said once a minute, however often it happens, and
 // counts what it kept to itself. Any goroutine may use it.
 type quiet struct {
+	every time.Duration // 0: a minute
+
 	mu    sync.Mutex
 	since map[string]*silence
 }
@@ -17,10 +20,7 @@ type silence struct {
 	times int
 }
 
-const (
-	quietFor  = time.Minute
-	quietMost = 10000 // things; beyond that, old ones are forgotten
-)
+const quietMost = 10000 // things; beyond that, old ones are forgotten
 
 // say tells whether to speak of thing now, and how often it happened since it
 // was last spoken of, this time included.
@@ -40,6 +40,6 @@ func (q *quiet) say(thing string) (times int, now bool) {
 		return 0, false
 	}
 	times, s.times = s.times, 0
-	s.until = time.Now().Add(quietFor)
+	s.until = time.Now().Add(cmp.Or(q.every, time.Minute))
 	return times, true
 }

@@ -44,6 +44,7 @@ type Server struct {
 	budget    *wire.Budget
 	sessions  sessions
 	quiet     quiet
+	oldPeers  quiet
 }
 
 // New binds the listeners and checks everything that can be wrong; it starts
@@ -52,7 +53,7 @@ func New(o Options, log zerolog.Logger) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, log: log, budget: wire.NewBudget(frameMemory)}
+	s := &Server{options: o, log: log, budget: wire.NewBudget(frameMemory), oldPeers: quiet{every: time.Hour}}
 	for _, step := range []func() error{s.loadCertificates, s.openAccess, s.openSink, s.listen} {
 		if err := step(); err != nil {
 			s.Close()
@@ -80,15 +81,12 @@ func (s *Server) loadCertificates() error {
 		}
 		s.log.Info().Strs("files", files).Msg("certificates read anew")
 	}
-	pair, err := certs.LoadPair(s.options.SSLCert, s.options.SSLKey, report)
+	o := &s.options
+	end, err := certs.Load(certs.Files{Cert: o.SSLCert, Key: o.SSLKey, CA: o.SSLCACert, MinVersion: o.TLSMinVersion}, report)
 	if err != nil {
 		return err
 	}
-	pool, err := certs.LoadPool(s.options.SSLCACert, report)
-	if err != nil {
-		return err
-	}
-	s.tls = certs.ServerConfig(pair, pool)
+	s.tls = certs.ServerConfig(end)
 	return nil
 }
 

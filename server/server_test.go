@@ -31,10 +31,12 @@ type rig struct {
 	server  *Server
 	pipe    *os.File
 	lines   *bufio.Reader
+	log     logBuffer
 	stop    func()
 }
 
-func newRig(t *testing.T) *rig {
+// newRig starts a server with the default options but for what change does.
+func newRig(t *testing.T, change ...func(*Options)) *rig {
 	t.Helper()
 	dir := t.TempDir()
 	set, err := certstest.WriteSet(dir, "web1")
@@ -45,6 +47,9 @@ func newRig(t *testing.T) *rig {
 	o.Listen = []string{"127.0.0.1:0"}
 	o.SSLCACert, o.SSLCert, o.SSLKey, o.AllowedClientCertDir = set.CA, set.ServerCert, set.ServerKey, set.AllowedDir
 	o.CommandFile, o.StateDir = filepath.Join(dir, "nagios.cmd"), filepath.Join(dir, "state")
+	for _, f := range change {
+		f(&o)
+	}
 	if err := syscall.Mkfifo(o.CommandFile, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +65,7 @@ func newRig(t *testing.T) *rig {
 
 func (r *rig) start() {
 	r.t.Helper()
-	s, err := New(r.options, zerolog.Nop())
+	s, err := New(r.options, zerolog.New(&r.log))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -92,7 +97,7 @@ func (r *rig) dial(cert, key string, protocols ...string) (*tls.Conn, error) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	config := certs.ClientConfig(pair, pool, certs.VerifyName, "127.0.0.1")
+	config := certs.ClientConfig(certs.End{Pair: pair, Pool: pool}, certs.VerifyName, "127.0.0.1")
 	config.NextProtos = protocols
 	conn, err := tls.Dial("tcp", r.server.Addrs()[0].String(), config)
 	if err == nil {

@@ -14,6 +14,7 @@ import (
 
 	"massive-passive/server/record"
 	"massive-passive/wire"
+	"massive-passive/wire/certs"
 
 	"github.com/rs/zerolog"
 )
@@ -66,6 +67,7 @@ func (s *Server) greet(ctx context.Context, conn net.Conn, open *sync.WaitGroup)
 		s.refuse(secured, cert, state.NegotiatedProtocol == wire.ALPN)
 		return
 	}
+	s.tellOldTLS(conn, client, state.Version)
 	if state.NegotiatedProtocol != wire.ALPN {
 		s.complain(conn, "a peer without ALPN "+wire.ALPN+" was closed: it is no client of version 1 or later")
 		wire.Close(secured)
@@ -114,6 +116,18 @@ func (s *Server) tellHandshake(conn net.Conn, err error) {
 		why = "it closed the connection during the TLS handshake"
 	}
 	s.complain(conn, why)
+}
+
+// tellOldTLS names a client whose library has nothing newer, for each at most
+// once an hour: such a client may connect for every single message.
+func (s *Server) tellOldTLS(conn net.Conn, client string, version uint16) {
+	if !certs.Old(version) {
+		return
+	}
+	if times, now := s.oldPeers.say(client); now {
+		s.log.Warn().Str("client", client).Stringer("peer", conn.RemoteAddr()).Str("version", tls.VersionName(version)).Int("times", times).
+			Msg("a client speaks a version of TLS that is not safe any more: renew the software there, then take --tls-min-version back")
+	}
 }
 
 // complain logs what is wrong with a peer, for each address at most once a

@@ -13,13 +13,7 @@ import (
 	"massive-passive/wire/certs/certstest"
 )
 
-// end is one side's pair and pool.
-type end struct {
-	pair *Pair
-	pool *Pool
-}
-
-func load(t *testing.T, cert, key, ca string) end {
+func load(t *testing.T, cert, key, ca string) End {
 	t.Helper()
 	pair, err := LoadPair(cert, key, nil)
 	if err != nil {
@@ -29,7 +23,7 @@ func load(t *testing.T, cert, key, ca string) end {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return end{pair, pool}
+	return End{Pair: pair, Pool: pool}
 }
 
 // handshake connects both ends over loopback and returns what each one saw.
@@ -78,8 +72,8 @@ func TestMutualTLS(t *testing.T) {
 	}
 	server := load(t, set.ServerCert, set.ServerKey, set.CA)
 	client := load(t, set.ClientCert, set.ClientKey, set.CA)
-	config := ClientConfig(client.pair, client.pool, VerifyName, "nagios-1", "127.0.0.1")
-	state, serverErr, clientErr := handshake(t, ServerConfig(server.pair, server.pool), config)
+	config := ClientConfig(client, VerifyName, "nagios-1", "127.0.0.1")
+	state, serverErr, clientErr := handshake(t, ServerConfig(server), config)
 	if serverErr != nil || clientErr != nil {
 		t.Fatalf("server: %v, client: %v", serverErr, clientErr)
 	}
@@ -88,7 +82,7 @@ func TestMutualTLS(t *testing.T) {
 	}
 	without := config.Clone()
 	without.NextProtos = nil
-	state, serverErr, clientErr = handshake(t, ServerConfig(server.pair, server.pool), without)
+	state, serverErr, clientErr = handshake(t, ServerConfig(server), without)
 	if serverErr != nil || clientErr != nil || state.NegotiatedProtocol != "" {
 		t.Errorf("without ALPN: server %v, client %v, ALPN %q", serverErr, clientErr, state.NegotiatedProtocol)
 	}
@@ -139,7 +133,7 @@ func TestServerIsVerified(t *testing.T) {
 			}
 			server := load(t, cert, key, set.CA)
 			client := load(t, set.ClientCert, set.ClientKey, c.ca)
-			_, _, err := handshake(t, ServerConfig(server.pair, server.pool), ClientConfig(client.pair, client.pool, c.verify, c.names...))
+			_, _, err := handshake(t, ServerConfig(server), ClientConfig(client, c.verify, c.names...))
 			if len(c.want) == 0 {
 				if err != nil {
 					t.Error(err)
@@ -171,14 +165,14 @@ func TestServerProvesTheChain(t *testing.T) {
 		"the server's own as one": {set.ServerCert, set.ServerKey},
 	} {
 		client := load(t, files[0], files[1], set.CA)
-		_, serverErr, clientErr := handshake(t, ServerConfig(server.pair, server.pool), ClientConfig(client.pair, client.pool, VerifyCA))
+		_, serverErr, clientErr := handshake(t, ServerConfig(server), ClientConfig(client, VerifyCA))
 		if serverErr == nil || clientErr == nil {
 			t.Errorf("%s: server %v, client %v", name, serverErr, clientErr)
 		}
 	}
-	anonymous := ClientConfig(server.pair, server.pool, VerifyCA)
+	anonymous := ClientConfig(server, VerifyCA)
 	anonymous.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &tls.Certificate{}, nil }
-	if _, serverErr, _ := handshake(t, ServerConfig(server.pair, server.pool), anonymous); serverErr == nil {
+	if _, serverErr, _ := handshake(t, ServerConfig(server), anonymous); serverErr == nil {
 		t.Error("a client without a certificate got in")
 	}
 }

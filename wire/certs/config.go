@@ -13,24 +13,53 @@ import (
 	"massive-passive/wire"
 )
 
+// End is what one end of a connection proves itself with, and what it asks of
+// the other.
+type End struct {
+	Pair       *Pair
+	Pool       *Pool
+	MinVersion uint16 // of TLS, a constant of package tls; 0: DefaultMinVersion
+}
+
+// Files names what an End is made of.
+type Files struct {
+	Cert, Key, CA string // paths of PEM files
+	MinVersion    string // of TLS, as ParseVersion reads it
+}
+
+// Load makes an End. Errors name the file and what is wrong with it; report is
+// told of what is read anew, and may be nil.
+func Load(f Files, report Reloaded) (e End, err error) {
+	if e.MinVersion, err = ParseVersion(f.MinVersion); err != nil {
+		return End{}, err
+	}
+	if e.Pair, err = LoadPair(f.Cert, f.Key, report); err != nil {
+		return End{}, err
+	}
+	if e.Pool, err = LoadPool(f.CA, report); err != nil {
+		return End{}, err
+	}
+	return e, nil
+}
+
 // ServerConfig returns the configuration of the listening end: a client must
-// prove a chain to pool. A client without ALPN passes as well, so that the
+// prove a chain to the pool. A client without ALPN passes as well, so that the
 // caller can tell a peer of an older protocol; tickets are off, because a
 // resumed session would not prove anything anew.
-func ServerConfig(pair *Pair, pool *Pool) *tls.Config {
+func ServerConfig(e End) *tls.Config {
 	base := &tls.Config{
-		MinVersion:             tls.VersionTLS12,
 		ClientAuth:             tls.RequireAndVerifyClientCert,
 		SessionTicketsDisabled: true,
 		NextProtos:             []string{wire.ALPN},
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return pair.current(), nil
+			return e.Pair.current(), nil
 		},
 	}
+	restrict(base, e.MinVersion)
 	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		c := base.Clone()
 		c.GetConfigForClient = nil
-		c.ClientCAs = pool.current()
+		c.ClientCAs = e.Pool.current()
 		return c, nil
 	}
 	return base
@@ -49,19 +78,19 @@ const (
 // ClientConfig returns the configuration of the connecting end. names are
 // those that the server's certificate may be for, the best first; one is
 // enough.
-func ClientConfig(pair *Pair, pool *Pool, verify Verify, names ...string) *tls.Config {
+func ClientConfig(e End, verify Verify, names ...string) *tls.Config {
 	c := &tls.Config{
-		MinVersion:             tls.VersionTLS12,
 		SessionTicketsDisabled: true,
 		NextProtos:             []string{wire.ALPN},
 		// VerifyConnection below does what this switches off, for several names.
 		InsecureSkipVerify: true,
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			return pair.current(), nil
+			return e.Pair.current(), nil
 		},
 	}
+	restrict(c, e.MinVersion)
 	c.VerifyConnection = func(state tls.ConnectionState) error {
-		return verifyServer(state, pool, verify, names)
+		return verifyServer(state, e.Pool, verify, names)
 	}
 	for _, name := range names {
 		if net.ParseIP(name) == nil && strings.Contains(name, ".") {

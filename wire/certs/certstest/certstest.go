@@ -3,9 +3,11 @@
 package certstest
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -29,6 +31,7 @@ type Request struct {
 	Name                string
 	Hosts               []string
 	Usage               []x509.ExtKeyUsage
+	RSA                 bool // a key as those of 2013, instead of ECDSA
 	NotBefore, NotAfter time.Time
 }
 
@@ -59,7 +62,7 @@ func (a *Authority) WriteCA(file string) error {
 
 // Write makes a certificate and writes it and its key as PEM files.
 func (a *Authority) Write(r Request, certFile, keyFile string) error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := r.newKey()
 	if err != nil {
 		return err
 	}
@@ -68,6 +71,9 @@ func (a *Authority) Write(r Request, certFile, keyFile string) error {
 		return err
 	}
 	template.KeyUsage = x509.KeyUsageDigitalSignature
+	if r.RSA {
+		template.KeyUsage |= x509.KeyUsageKeyEncipherment
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.Cert, key.Public(), a.key)
 	if err != nil {
 		return err
@@ -80,6 +86,13 @@ func (a *Authority) Write(r Request, certFile, keyFile string) error {
 		return err
 	}
 	return writePEM(certFile, "CERTIFICATE", der, 0o644)
+}
+
+func (r Request) newKey() (crypto.Signer, error) {
+	if r.RSA {
+		return rsa.GenerateKey(rand.Reader, 2048)
+	}
+	return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 }
 
 func (r Request) template() (*x509.Certificate, error) {

@@ -139,7 +139,7 @@ func (c *connection) skip(it Item) {
 
 // take waits for results and pings meanwhile. A server gives up a client that
 // it hears nothing from, whatever it sends itself: what counts is when we last
-// sent. While an ACK is due, no PING may go.
+// sent. While an ACK is due, no PING goes, and is tried again soon.
 func (c *connection) take(ctx context.Context, dst []Item, maxItems, maxBytes int) ([]Item, error) {
 	for {
 		short, cancel := context.WithTimeout(ctx, max(time.Until(c.sentAt.Add(wire.PingInterval)), pingRecheck))
@@ -149,12 +149,15 @@ func (c *connection) take(ctx context.Context, dst []Item, maxItems, maxBytes in
 		if err == nil || !expired {
 			return items, err
 		}
-		if c.session.InFlight() > 0 || time.Since(c.sentAt) < wire.PingInterval {
+		if time.Since(c.sentAt) < wire.PingInterval {
 			continue
 		}
-		c.sentAt = time.Now()
-		if err := c.session.Ping(); err != nil {
+		sent, err := c.session.Ping()
+		if err != nil {
 			return nil, fmt.Errorf("send a ping: %w", err)
+		}
+		if sent {
+			c.sentAt = time.Now()
 		}
 	}
 }

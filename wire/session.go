@@ -116,17 +116,21 @@ func (s *Session) note(b *Batch, size int) {
 	s.arm()
 }
 
-// Ping asks for a sign of life; while batches are in flight it does nothing.
-func (s *Session) Ping() error {
+// Ping asks for a sign of life, and tells whether it did: while batches are in
+// flight, or an earlier PING has no answer, it sends nothing.
+func (s *Session) Ping() (sent bool, err error) {
 	s.mu.Lock()
 	busy := len(s.sent) > 0 || s.pinged
-	s.pinged = true
+	if !busy {
+		s.pinged = true
+	}
+	token := s.last
 	s.mu.Unlock()
 	if busy {
-		return nil
+		return false, nil
 	}
 	s.arm()
-	return s.out.write(TypePing, &Ping{Token: s.last})
+	return true, s.out.write(TypePing, &Ping{Token: token})
 }
 
 // InFlight returns how many batches wait for their ACK.

@@ -214,7 +214,7 @@ func TestIdleSessionLivesOnPings(t *testing.T) {
 		go func() { _, err := s.Receive(t.Context()); ended <- err }()
 		for range 10 {
 			time.Sleep(PingInterval)
-			if err := s.Ping(); err != nil {
+			if _, err := s.Ping(); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -250,7 +250,7 @@ func TestClientNoticesADeadServer(t *testing.T) {
 			go io.Copy(io.Discard, server)
 			s := connect(t, client, first, nil)
 			if first == nil {
-				if err := s.Ping(); err != nil {
+				if _, err := s.Ping(); err != nil {
 					t.Fatal(err)
 				}
 			}

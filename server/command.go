@@ -29,7 +29,13 @@ func Command(env Env) *cli.Command {
 				Usage: "`ADDRESS`[:PORT] to listen on; may be repeated or separated by commas"},
 			&cli.IntFlag{Name: "port", Value: d.Port, Usage: "`PORT` to listen on where --listen names none"},
 			&cli.StringFlag{Name: "command-file", DefaultText: "the first usual one that exists", Usage: "`PATH` of the core's external command file"},
+			&cli.GenericFlag{Name: "sink", Value: &repeated{}, Usage: "deliver to `KIND:TARGET` (command-file:PATH); may be repeated"},
 			&cli.StringFlag{Name: "dialect", DefaultText: "guessed from the path", Usage: "`CORE` behind the command file: nagios, naemon or icinga"},
+			&cli.BoolFlag{Name: "order-guard", DefaultText: "on for Nagios and Naemon",
+				Usage: "drop a result that is older than one of the same host or service from another client"},
+			&cli.IntFlag{Name: "drain-rate", DefaultText: "as fast as the core takes them",
+				Usage: "the most `RESULTS` a second of a backlog, received more than a minute ago"},
+			&cli.StringFlag{Name: "backlog", Value: d.Backlog, Usage: "deliver `WHAT` of a backlog: all, or the latest result of each host and service"},
 			&cli.StringFlag{Name: "ssl-ca-cert", Value: d.SSLCACert, Usage: "`FILE` with the CA that signed the clients' certificates"},
 			&cli.StringFlag{Name: "ssl-key", Value: d.SSLKey, Usage: "`FILE` with the server's private key"},
 			&cli.StringFlag{Name: "ssl-cert", Value: d.SSLCert, Usage: "`FILE` with the server's certificate"},
@@ -63,8 +69,19 @@ func Command(env Env) *cli.Command {
 	}
 }
 
+// repeated is an option that may be given several times, whose values may hold
+// commas.
+type repeated []string
+
+func (r *repeated) Set(value string) error {
+	*r = append(*r, value)
+	return nil
+}
+
+func (r *repeated) String() string { return "" }
+
 func options(c *cli.Context, version string) Options {
-	return Options{
+	o := Options{
 		Listen:               c.StringSlice("listen"),
 		Port:                 c.Int("port"),
 		SSLCACert:            c.String("ssl-ca-cert"),
@@ -73,12 +90,20 @@ func options(c *cli.Context, version string) Options {
 		TLSMinVersion:        c.String("tls-min-version"),
 		AllowedClientCertDir: c.String("allowed-client-cert-dir"),
 		CommandFile:          c.String("command-file"),
+		Sinks:                *c.Generic("sink").(*repeated),
 		Dialect:              c.String("dialect"),
+		DrainRate:            c.Int("drain-rate"),
+		Backlog:              c.String("backlog"),
 		StateDir:             c.String("state-dir"),
 		JournalMaxBytes:      c.Int64("journal-max-bytes"),
 		JournalFlush:         c.Bool("journal-flush"),
 		Version:              version,
 	}
+	if c.IsSet("order-guard") {
+		guard := c.Bool("order-guard")
+		o.OrderGuard = &guard
+	}
+	return o
 }
 
 func run(ctx context.Context, o Options, log zerolog.Logger) error {

@@ -1,11 +1,8 @@
 package server
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -24,8 +21,12 @@ type Options struct {
 	SSLCert              string
 	TLSMinVersion        string
 	AllowedClientCertDir string
-	CommandFile          string // empty: the first usual one that exists
-	Dialect              string // empty: by the command file's path
+	CommandFile          string   // short for the sink command-file:PATH
+	Sinks                []string // each KIND:TARGET; none: the first usual command file that exists
+	Dialect              string   // empty: by the command file's path
+	OrderGuard           *bool    // nil: where the core does not order results itself
+	DrainRate            int      // results a second of a backlog; 0: as fast as the core takes them
+	Backlog              string   // "all" or "latest"
 	StateDir             string
 	JournalMaxBytes      int64
 	JournalFlush         bool
@@ -43,10 +44,17 @@ func DefaultOptions() Options {
 		TLSMinVersion:        certs.DefaultMinVersion,
 		AllowedClientCertDir: "/etc/massive-passive/allowed-client-cert.d",
 		StateDir:             "/var/lib/massive-passive/server",
+		Backlog:              backlogAll,
 		JournalMaxBytes:      1 << 30,
 		JournalFlush:         true,
 	}
 }
+
+// What of a backlog is delivered.
+const (
+	backlogAll    = "all"
+	backlogLatest = "latest" // of each object the newest
+)
 
 // OptionError is an option that cannot be meant so.
 type OptionError struct{ Option, Problem string }
@@ -85,7 +93,14 @@ func (o *Options) validate() error {
 			return &OptionError{"--dialect", err.Error()}
 		}
 	}
-	return nil
+	if o.DrainRate < 0 {
+		return &OptionError{"--drain-rate", fmt.Sprintf("%d is no rate: give results a second, or 0 for as fast as the core takes them", o.DrainRate)}
+	}
+	if o.Backlog != backlogAll && o.Backlog != backlogLatest {
+		return &OptionError{"--backlog", fmt.Sprintf("%q is neither %q nor %q", o.Backlog, backlogAll, backlogLatest)}
+	}
+	_, err := o.targets()
+	return err
 }
 
 // address returns the network and the address of one --listen.
@@ -113,20 +128,13 @@ func (o *Options) address(listen string) (network, address string, err error) {
 	return network, net.JoinHostPort(host, port), nil
 }
 
-// commandFile returns the core's command file.
-func (o *Options) commandFile() (string, error) {
-	if o.CommandFile != "" {
-		return o.CommandFile, nil
+// orderGuard tells whether a sink judges the order of results of several
+// clients; core is what is right for its core.
+func (o *Options) orderGuard(core bool) bool {
+	if o.OrderGuard != nil {
+		return *o.OrderGuard
 	}
-	for _, file := range sink.DefaultCommandFiles() {
-		if _, err := os.Stat(file); err == nil {
-			return file, nil
-		} else if errors.Is(err, fs.ErrPermission) {
-			return "", fmt.Errorf("look for the core's command file: %w: the server's user must be in the core's group", err)
-		}
-	}
-	return "", &OptionError{"--command-file", fmt.Sprintf("none of the usual command files exists (%s): start the core, or name its command file",
-		strings.Join(sink.DefaultCommandFiles(), ", "))}
+	return core
 }
 
 func (o *Options) dialect(commandFile string) sink.Dialect {

@@ -17,10 +17,8 @@ import (
 
 	"massive-passive/sched/watch"
 	"massive-passive/server/access"
-	"massive-passive/server/sink"
 	"massive-passive/wire"
 	"massive-passive/wire/certs"
-	"massive-passive/wire/journal"
 
 	"github.com/rs/zerolog"
 )
@@ -39,8 +37,7 @@ type Server struct {
 	tls       *tls.Config
 	access    *access.Directory
 	intake    *intake
-	sink      *sink.CommandFile
-	reader    *journal.Reader
+	sinks     []runner
 	budget    *wire.Budget
 	sessions  sessions
 	quiet     quiet
@@ -54,7 +51,7 @@ func New(o Options, log zerolog.Logger) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{options: o, log: log, budget: wire.NewBudget(frameMemory), oldPeers: quiet{every: time.Hour}}
-	for _, step := range []func() error{s.loadCertificates, s.openAccess, s.openSink, s.listen} {
+	for _, step := range []func() error{s.loadCertificates, s.openAccess, s.openJournal, s.listen} {
 		if err := step(); err != nil {
 			s.Close()
 			return nil, err
@@ -111,11 +108,8 @@ func (s *Server) tellAccess(problems []access.Problem) {
 	event.Int("certificates", s.access.Clients()).Str("dir", s.options.AllowedClientCertDir).Msg("read the directory of allowed clients")
 }
 
-func (s *Server) openSink() error {
-	commandFile, err := s.options.commandFile()
-	if err != nil {
-		return err
-	}
+func (s *Server) openJournal() error {
+	var err error
 	if s.options.StateDir, err = filepath.Abs(s.options.StateDir); err != nil { // the core has another working directory
 		return err
 	}
@@ -125,12 +119,7 @@ func (s *Server) openSink() error {
 	if s.intake, err = openIntake(s.options, s.access, s.log); err != nil {
 		return err
 	}
-	if s.reader, err = s.intake.journal.Reader("command-file", journal.Oldest); err != nil {
-		return err
-	}
-	s.sink = &sink.CommandFile{Path: commandFile, Dialect: s.options.dialect(commandFile), Spool: s.options.spoolDir(),
-		Window: sink.DefaultWindow, Log: s.log}
-	return nil
+	return s.openSinks()
 }
 
 func (s *Server) listen() error {
@@ -165,7 +154,7 @@ func (s *Server) Addrs() []net.Addr {
 }
 
 // Run serves until ctx ends, then stops in the reverse order of the start:
-// listeners, sessions, sink, journal.
+// listeners, sessions, sinks, journal.
 func (s *Server) Run(ctx context.Context) error {
 	own := context.WithoutCancel(ctx)
 	journalCtx, stopJournal := context.WithCancel(own)
@@ -175,7 +164,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var journalDone, sinkDone, doors sync.WaitGroup
 	var journalErr error
 	journalDone.Go(func() { journalErr = s.intake.run(journalCtx) })
-	sinkDone.Go(func() { s.sink.Run(sinkCtx, s.reader) })
+	sinkDone.Go(func() { s.runSinks(sinkCtx) })
 	doors.Go(func() {
 		if err := watch.Dir(ctx, s.options.AllowedClientCertDir, settle, s.reloadAccess); err != nil && ctx.Err() == nil {
 			s.log.Error().Err(err).Msg("cannot watch the directory of allowed clients: changes need a restart")
@@ -183,8 +172,7 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	for _, l := range s.listeners {
 		doors.Go(func() { s.accept(ctx, l) })
-		s.log.Info().Stringer("address", l.Addr()).Str("command_file", s.sink.Path).Str("dialect", string(s.sink.Dialect)).
-			Str("version", s.options.Version).Msg("listening")
+		s.log.Info().Stringer("address", l.Addr()).Str("version", s.options.Version).Msg("listening")
 	}
 	<-ctx.Done()
 	s.log.Info().Msg("stopping")

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,23 +23,19 @@ const (
 	busyTick    = 100 * time.Millisecond // between looks at a pipe with results in their window
 	reopenFirst = 100 * time.Millisecond
 	reopenMost  = time.Second
-	batchItems  = 1000
-	batchBytes  = 1 << 20
 )
 
 // CommandFile writes to a core's external command file, a named pipe. It never
 // creates the pipe and never blocks on it.
 type CommandFile struct {
+	Feed    *Feed
 	Path    string
 	Dialect Dialect
 	Spool   string        // directory for lines that are too long for one write; the core must be able to read it
 	Window  time.Duration // how long a result stays in the journal after the core took it
 	Log     zerolog.Logger
 
-	state atomic.Pointer[string]
-
 	// Owned by Run.
-	reader *journal.Reader
 	pipe   *os.File
 	opened fs.FileInfo
 	looked time.Time // when the path was last compared with what is open
@@ -48,8 +43,6 @@ type CommandFile struct {
 	last   uint64    // the last sequence formatted
 	wrote  int64     // bytes written since the pipe was opened
 	marks  []mark    // writes that are still inside their window, oldest first
-	told   string    // the last trouble in the log
-	toldAt time.Time
 }
 
 // mark is a place in the stream of bytes: up to there everything belongs to
@@ -61,61 +54,33 @@ type mark struct {
 	file  string    // in the spool directory, to be removed if the core did not
 }
 
-// State says in a few words what the sink waits for; "" while it delivers.
-func (c *CommandFile) State() string {
-	if s := c.state.Load(); s != nil {
-		return *s
-	}
-	return ""
-}
+// Status says how the sink fares.
+func (c *CommandFile) Status() Status { return c.Feed.Status() }
 
-// Run feeds the core from r until ctx ends. What the core does not take stays
-// in the journal.
-func (c *CommandFile) Run(ctx context.Context, r *journal.Reader) error {
-	c.reader = r
+// Run feeds the core until ctx ends. What the core does not take stays in the
+// journal.
+func (c *CommandFile) Run(ctx context.Context) {
 	if err := c.cleanSpool(); err != nil {
-		c.trouble(err)
+		c.Feed.trouble(err)
 	}
 	wait := reopenFirst
 	for ctx.Err() == nil {
 		err := c.open()
 		if err == nil {
 			wait = reopenFirst
-			c.well()
+			c.Feed.well()
 			err = c.feed(ctx)
 			c.leave(ctx)
 		}
 		if ctx.Err() != nil || errors.Is(err, journal.ErrClosed) {
-			break
+			return
 		}
-		c.trouble(err)
+		c.Feed.trouble(err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
 		}
 		wait = min(2*wait, reopenMost)
-	}
-	return nil
-}
-
-// trouble says what keeps the core from getting results: at once when it is
-// new, then once a minute.
-func (c *CommandFile) trouble(err error) {
-	text := err.Error()
-	c.state.Store(&text)
-	if text != c.told || time.Since(c.toldAt) > time.Minute {
-		c.told, c.toldAt = text, time.Now()
-		c.Log.Warn().Str("command_file", c.Path).Str("why", text).Msg("the core takes no results: they wait in the journal")
-	}
-}
-
-func (c *CommandFile) well() {
-	if c.state.Load() != nil {
-		c.state.Store(nil)
-	}
-	if c.told != "" {
-		c.told = ""
-		c.Log.Info().Str("command_file", c.Path).Msg("the core takes results again")
 	}
 }
 
@@ -130,19 +95,18 @@ func (c *CommandFile) leave(ctx context.Context) {
 		}
 	}
 	c.marks = nil
-	c.reader.Rewind()
+	c.Feed.rewind()
 }
 
 // feed writes until the core leaves or ctx ends.
 func (c *CommandFile) feed(ctx context.Context) error {
-	var records []journal.Record
 	for {
-		var err error
-		if records, err = c.next(ctx, records); err != nil {
+		items, err := c.next(ctx)
+		if err != nil {
 			return err
 		}
-		for _, rec := range records {
-			if err := c.add(ctx, rec); err != nil {
+		for i := range items {
+			if err := c.add(ctx, &items[i]); err != nil {
 				return err
 			}
 		}
@@ -152,42 +116,27 @@ func (c *CommandFile) feed(ctx context.Context) error {
 		if err := c.look(); err != nil {
 			return err
 		}
-		if len(c.marks) == 0 {
-			c.reader.Ack(c.last) // all entries were passed over
-		}
 		c.settle(time.Now())
 	}
 }
 
 // next waits for results, but no longer than busyTick while some are inside
 // their window.
-func (c *CommandFile) next(ctx context.Context, records []journal.Record) ([]journal.Record, error) {
+func (c *CommandFile) next(ctx context.Context) ([]item, error) {
 	if len(c.marks) == 0 {
-		return c.reader.Next(ctx, records, batchItems, batchBytes)
+		return c.Feed.next(ctx)
 	}
-	short, cancel := context.WithTimeout(ctx, busyTick)
-	defer cancel()
-	records, err := c.reader.Next(short, records, batchItems, batchBytes)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return nil, nil
-	}
-	return records, err
+	return c.Feed.nextWithin(ctx, busyTick)
 }
 
 // add puts a result's line into the group, and writes the group first where it
 // would grow too long.
-func (c *CommandFile) add(ctx context.Context, rec journal.Record) error {
-	it, err := decode(rec)
-	if err != nil {
-		c.Log.Error().Err(err).Uint64("sequence", rec.Seq).Msg("passed over an entry of the journal")
-		c.last = rec.Seq
-		return nil
-	}
+func (c *CommandFile) add(ctx context.Context, it *item) error {
 	before := len(c.group)
 	c.group = c.Dialect.appendLine(c.group, &it.result)
 	length := len(c.group) - before
 	if len(c.group) <= pipeBuf {
-		c.last = rec.Seq
+		c.last = it.seq
 		return nil
 	}
 	line := append([]byte(nil), c.group[before:]...)
@@ -195,7 +144,7 @@ func (c *CommandFile) add(ctx context.Context, rec journal.Record) error {
 	if err := c.flush(ctx); err != nil {
 		return err
 	}
-	c.last = rec.Seq
+	c.last = it.seq
 	if length <= pipeBuf {
 		c.group = append(c.group, line...)
 		return nil
@@ -225,7 +174,7 @@ func (c *CommandFile) write(ctx context.Context, b []byte) error {
 		c.wrote += int64(n)
 		switch {
 		case err == nil:
-			c.well()
+			c.Feed.well()
 			return nil
 		case errors.Is(err, syscall.EPIPE):
 			return fmt.Errorf("the core closed %s", c.Path)
@@ -235,8 +184,7 @@ func (c *CommandFile) write(ctx context.Context, b []byte) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		busy := fmt.Sprintf("%s is full: the core is busy", c.Path)
-		c.state.Store(&busy)
+		c.Feed.setState(fmt.Sprintf("%s is full: the core is busy", c.Path))
 		if err := c.look(); err != nil {
 			return err
 		}
@@ -276,7 +224,7 @@ func (c *CommandFile) settle(now time.Time) {
 		c.removeFile(m.file)
 	}
 	if done > 0 {
-		c.reader.Ack(c.marks[done-1].seq)
+		c.Feed.ack(c.marks[done-1].seq)
 		c.marks = append(c.marks[:0], c.marks[done:]...)
 	}
 }

@@ -41,22 +41,23 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, path: filepath.Join(dir, "nagios.cmd"), journal: j, reader: reader}
-	r.sink = &CommandFile{Path: r.path, Dialect: Nagios, Spool: filepath.Join(dir, "spool"), Window: 300 * time.Millisecond, Log: zerolog.Nop()}
+	feed := NewFeed(reader, FeedOptions{Target: r.path, Log: zerolog.Nop()})
+	r.sink = &CommandFile{Feed: feed, Path: r.path, Dialect: Nagios, Spool: filepath.Join(dir, "spool"), Window: 300 * time.Millisecond, Log: zerolog.Nop()}
 	return r
 }
 
 func (r *rig) start() {
 	ctx, cancel := context.WithCancel(r.t.Context())
-	done := make(chan error, 1)
-	go func() { done <- r.sink.Run(ctx, r.reader) }()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.sink.Run(ctx)
+	}()
 	r.stop = func() {
 		cancel()
-		if err := <-done; err != nil {
-			r.t.Errorf("Run: %v", err)
-		}
+		<-done
 	}
 	r.t.Cleanup(r.stop)
-	r.t.Cleanup(func() { done <- nil })
 }
 
 // submit appends n numbered results with output of size bytes.
@@ -156,7 +157,7 @@ func TestUnreadResultsAreNotAcknowledged(t *testing.T) {
 	c := r.newCore()
 	r.start()
 	r.submit(3, 0)
-	eventually(t, "written", func() bool { return r.sink.State() == "" && pending(t, c.file) > 0 })
+	eventually(t, "written", func() bool { return r.sink.Status().Waiting == "" && pending(t, c.file) > 0 })
 	time.Sleep(3 * busyTick) // the sink looks at the pipe a few times
 	if acked := r.reader.Acked(); acked != 0 {
 		t.Errorf("acknowledged up to %d, but nobody read it", acked)
@@ -180,7 +181,7 @@ func TestACoreThatRestartsGetsTheWindowAgain(t *testing.T) {
 				}
 			}
 			c.file.Close()
-			eventually(t, "noticed", func() bool { return r.sink.State() != "" })
+			eventually(t, "noticed", func() bool { return r.sink.Status().Waiting != "" })
 			r.submit(5, 0)
 			c = r.newCore()
 			c.expect(1, 25)
@@ -192,7 +193,7 @@ func TestACoreThatIsAwayGetsAllOfIt(t *testing.T) {
 	r := newRig(t)
 	r.submit(100, 100)
 	r.start()
-	eventually(t, "says why", func() bool { return strings.Contains(r.sink.State(), "does not exist") })
+	eventually(t, "says why", func() bool { return strings.Contains(r.sink.Status().Waiting, "does not exist") })
 	if _, err := os.Stat(r.path); err == nil {
 		t.Fatal("the sink made the command file")
 	}
@@ -205,7 +206,7 @@ func TestABusyCoreIsWaitedFor(t *testing.T) {
 	c := r.newCore()
 	r.start()
 	r.submit(3000, 200) // far more than a pipe holds
-	eventually(t, "says why", func() bool { return strings.Contains(r.sink.State(), "busy") })
+	eventually(t, "says why", func() bool { return strings.Contains(r.sink.Status().Waiting, "busy") })
 	c.expect(1, 3000)
 	eventually(t, "acknowledged", func() bool { return r.reader.Acked() == 3000 })
 }
@@ -217,7 +218,7 @@ func TestARegularFileIsLeftAlone(t *testing.T) {
 	}
 	r.submit(1, 0)
 	r.start()
-	eventually(t, "says why", func() bool { return strings.Contains(r.sink.State(), "no named pipe") })
+	eventually(t, "says why", func() bool { return strings.Contains(r.sink.Status().Waiting, "no named pipe") })
 	if data, err := os.ReadFile(r.path); err != nil || string(data) != "precious" {
 		t.Errorf("the file holds %q, %v", data, err)
 	}

@@ -19,9 +19,11 @@ const DefaultWindow = 10 * time.Second
 
 // item is a result on its way to a core.
 type item struct {
-	seq    uint64
-	client string
-	result check.Result
+	seq      uint64
+	client   string
+	received int64 // microseconds since the Unix epoch, by this server's clock
+	early    bool  // its time lay in the future
+	result   check.Result
 }
 
 // decode reads an entry of the journal. Times that lie in the future, or are
@@ -31,12 +33,15 @@ func decode(r journal.Record) (item, error) {
 	if err != nil {
 		return item{}, err
 	}
-	it := item{seq: r.Seq, client: rec.Client}
+	it := item{seq: r.Seq, client: rec.Client, received: rec.Received}
 	if it.result, err = check.Decode(rec.Result); err != nil {
 		return item{}, fmt.Errorf("result of client %q in the journal: %w", rec.Client, err)
 	}
 	if f := it.result.Finish; f == 0 || f > rec.Received {
-		it.result.Finish = rec.Received
+		it.result.Finish, it.early = rec.Received, f != 0
+	}
+	if s := it.result.Start; s == 0 || s > it.result.Finish {
+		it.result.Start = it.result.Finish
 	}
 	return it, nil
 }

@@ -1,0 +1,226 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"massive-passive/wire/check"
+	"massive-passive/wire/journal"
+
+	"github.com/rs/zerolog"
+)
+
+const (
+	batchItems = 1000
+	batchBytes = 1 << 20
+)
+
+// FeedOptions say what a sink gets of what its reader reads.
+type FeedOptions struct {
+	Target     string // what the sink delivers to, for messages
+	OrderGuard bool   // drop a result older than one delivered from another client
+	DrainRate  int    // results a second of a backlog; 0 is as fast as the core takes them
+	LatestOnly bool   // of a backlog, only the newest result of each object
+	Log        zerolog.Logger
+}
+
+// Feed stands between a sink and its reader on the journal. It decodes and
+// judges what is read, holds a backlog to its rate, and knows what may be
+// acknowledged. Status may be called from any goroutine, all else only from
+// the one that runs the sink.
+type Feed struct {
+	o      FeedOptions
+	reader *journal.Reader
+
+	records []journal.Record
+	batch   []item
+	ready   []item // the part of batch that is not handed out yet
+	judged  uint64 // the last sequence that was judged since the last rewind
+	highest uint64 // ever judged
+	ledger  ledger
+	guard   *guard // nil without OrderGuard
+	seed    maphash.Seed
+	ahead   lookahead
+
+	nextDue   time.Time // of a backlog's next result, with DrainRate
+	drainSeen time.Time // when drainAge was taken
+	drainAge  time.Duration
+
+	told   string // the last trouble in the log
+	toldAt time.Time
+
+	mu      sync.Mutex // guards what follows
+	waiting string
+	counts  map[string]uint64
+}
+
+// NewFeed returns the feed of the sink that reads r.
+func NewFeed(r *journal.Reader, o FeedOptions) *Feed {
+	f := &Feed{o: o, reader: r, seed: maphash.MakeSeed(), counts: map[string]uint64{}}
+	if o.OrderGuard {
+		f.guard = newGuard()
+	}
+	return f
+}
+
+// Status says how the sink fares.
+func (f *Feed) Status() Status {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := Status{Name: f.reader.Name(), Target: f.o.Target, Waiting: f.waiting, Counts: make(map[string]uint64, len(f.counts))}
+	for reason, n := range f.counts {
+		s.Counts[reason] = n
+	}
+	return s
+}
+
+// next returns the next results to deliver, at least one, valid until the next
+// call. It ends with ctx's error or the journal's.
+func (f *Feed) next(ctx context.Context) ([]item, error) {
+	for len(f.ready) == 0 {
+		if f.ahead.running {
+			if err := f.lookAhead(ctx); err != nil {
+				return nil, err
+			}
+		}
+		var err error
+		if f.records, err = f.reader.Next(ctx, f.records, batchItems, batchBytes); err != nil {
+			return nil, err
+		}
+		f.take()
+		f.settle(0) // entries that nobody will deliver
+	}
+	return f.pace(ctx)
+}
+
+// nextWithin is next, but returns nothing where there is nothing within d.
+func (f *Feed) nextWithin(ctx context.Context, d time.Duration) ([]item, error) {
+	short, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	items, err := f.next(short)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil, nil
+	}
+	return items, err
+}
+
+// take judges the records that were read. Where they begin a backlog that has
+// to be looked at first, it leaves them for later.
+func (f *Feed) take() {
+	f.batch = f.batch[:0]
+	for _, rec := range f.records {
+		if rec.Seq <= f.judged { // handed out before the journal was looked at
+			continue
+		}
+		it, err := decode(rec)
+		if err != nil {
+			f.o.Log.Error().Err(err).Uint64("sequence", rec.Seq).Msg("passed over an entry of the journal")
+			f.judge(rec.Seq, CountUnreadable)
+			continue
+		}
+		if f.needsLookahead(&it) {
+			f.ahead = lookahead{newest: map[object]candidate{}, asked: it.seq, running: true}
+			f.reader.Rewind()
+			break
+		}
+		if it.early && it.seq > f.highest {
+			f.count(CountTimeFixed, 1)
+		}
+		reason := f.fate(&it)
+		f.judge(it.seq, reason)
+		if reason == CountDelivered {
+			f.batch = append(f.batch, it)
+		}
+	}
+	f.ready = f.batch
+}
+
+// fate says what becomes of a result, and notes it where later ones depend on it.
+func (f *Feed) fate(it *item) string {
+	if it.result.Kind == check.Command || f.guard == nil && f.ahead.newest == nil {
+		return CountDelivered
+	}
+	o := objectOf(f.seed, &it.result)
+	switch {
+	case f.ahead.newest != nil && f.ahead.passes(o, it):
+		return CountPassedOver
+	case f.guard != nil && !f.guard.pass(o, it.client, it.result.Finish):
+		return CountOlder
+	}
+	return CountDelivered
+}
+
+func (f *Feed) judge(seq uint64, reason string) {
+	f.ledger.add(seq, reason)
+	f.judged, f.highest = seq, max(f.highest, seq)
+	if seq >= f.ahead.upTo && !f.ahead.running {
+		f.ahead = lookahead{}
+	}
+}
+
+// ack tells that the sink is done with all that it was handed up to seq.
+func (f *Feed) ack(seq uint64) { f.settle(seq) }
+
+func (f *Feed) settle(seq uint64) {
+	if upTo := f.ledger.ack(seq, f.count); upTo > 0 {
+		f.reader.Ack(upTo)
+	}
+}
+
+// rewind goes back to the first result that is not acknowledged, as after a
+// restart of the core. What the core has is not known any more, so the judgement
+// of order begins anew.
+func (f *Feed) rewind() {
+	f.reader.Rewind()
+	f.ready, f.judged = nil, 0
+	f.ledger.reset()
+	f.ahead = lookahead{}
+	if f.guard != nil {
+		f.guard = newGuard()
+	}
+}
+
+// reject tells that the core will never take a result. The sink acknowledges
+// it like a delivered one.
+func (f *Feed) reject(it *item, reason, text string) {
+	f.ledger.refuse(it.seq, reason)
+}
+
+func (f *Feed) count(reason string, n uint64) {
+	if n == 0 {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.counts[reason] += n
+}
+
+// setState says in a few words what the sink waits for; "" while it delivers.
+func (f *Feed) setState(why string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.waiting = why
+}
+
+// trouble says what keeps the core from getting results: at once when it is
+// new, then once a minute.
+func (f *Feed) trouble(err error) {
+	text := err.Error()
+	f.setState(text)
+	if text != f.told || time.Since(f.toldAt) > time.Minute {
+		f.told, f.toldAt = text, time.Now()
+		f.o.Log.Warn().Str("sink", f.o.Target).Str("why", text).Msg("the core takes no results: they wait in the journal")
+	}
+}
+
+// well tells that the core takes results.
+func (f *Feed) well() {
+	f.setState("")
+	if f.told != "" {
+		f.told = ""
+		f.o.Log.Info().Str("sink", f.o.Target).Msg("the core takes results again")
+	}
+}

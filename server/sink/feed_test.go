@@ -1,0 +1,300 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"massive-passive/server/record"
+	"massive-passive/wire/check"
+	"massive-passive/wire/journal"
+
+	"github.com/rs/zerolog"
+)
+
+// feedRig is a feed on a journal in memory, for tests inside a synctest bubble.
+type feedRig struct {
+	t       *testing.T
+	journal *journal.Journal
+	reader  *journal.Reader
+	feed    *Feed
+}
+
+func newFeedRig(t *testing.T, o FeedOptions) *feedRig {
+	t.Helper()
+	j, err := journal.Open(journal.Options{ReadUnflushed: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := j.Reader("sink", journal.Oldest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &feedRig{t, j, reader, NewFeed(reader, o)}
+}
+
+// put appends a result of a client, finished the given seconds ago and received now.
+func (r *feedRig) put(client, service string, ago int) {
+	r.t.Helper()
+	finish := time.Now().Add(-time.Duration(ago) * time.Second).UnixMicro()
+	r.append(client, check.Result{Kind: check.Service, Host: "h", Service: service, Finish: finish})
+}
+
+func (r *feedRig) append(client string, res check.Result) {
+	r.t.Helper()
+	rec := record.Record{Origin: record.Origin{Client: client, Received: time.Now().UnixMicro()}, Result: res.Append(nil)}
+	if _, err := r.journal.Append(rec.Append(nil)); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// all returns what the feed hands out until there is nothing, within limit.
+func (r *feedRig) all(limit time.Duration) []item {
+	r.t.Helper()
+	var list []item
+	ctx, cancel := context.WithTimeout(r.t.Context(), limit)
+	defer cancel()
+	for {
+		items, err := r.feed.next(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			return list
+		}
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		list = append(list, items...)
+	}
+}
+
+func (r *feedRig) expect(want string) {
+	r.t.Helper()
+	var got []string
+	for _, it := range r.all(time.Second) {
+		got = append(got, fmt.Sprint(it.seq))
+	}
+	if text := strings.Join(got, " "); text != want {
+		r.t.Errorf("handed out %q, want %q", text, want)
+	}
+}
+
+func (r *feedRig) expectCounts(want map[string]uint64) {
+	r.t.Helper()
+	if got := r.feed.Status().Counts; !maps.Equal(got, want) {
+		r.t.Errorf("counted %v, want %v", got, want)
+	}
+}
+
+func TestOrderGuard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFeedRig(t, FeedOptions{OrderGuard: true})
+		r.put("a", "s", 100) // 1
+		r.put("b", "s", 101) // 2: older than another client's
+		r.put("a", "s", 102) // 3: its own order is the client's business
+		r.put("b", "s", 99)  // 4
+		r.put("b", "s", 101) // 5: still older than 1
+		r.put("a", "s", 99)  // 6: as old is not older
+		r.put("b", "u", 200) // 7: another service
+		r.append("b", check.Result{Kind: check.Host, Host: "h", Finish: 1})
+		r.append("b", check.Result{Kind: check.Command, Command: "X", Finish: 1})
+		r.put("c", "s", -100) // 10: from the future, brought to now
+		r.put("a", "s", 0)    // 11
+		r.put("a", "s", 1)    // 12: the same client's as 11, but older than 10
+		r.expect("1 3 4 6 7 8 9 10 11")
+		r.feed.ack(11)
+		r.expectCounts(map[string]uint64{CountDelivered: 9, CountOlder: 3, CountTimeFixed: 1})
+		if acked := r.reader.Acked(); acked != 12 {
+			t.Errorf("acknowledged up to %d, want 12 with what was dropped", acked)
+		}
+		r.put("c", "s", 1) // 13
+		r.feed.rewind()    // and with it all is forgotten
+		r.expect("13")
+	})
+}
+
+func TestOrderGuardOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFeedRig(t, FeedOptions{})
+		r.put("a", "s", 100)
+		r.put("b", "s", 101)
+		r.expect("1 2")
+	})
+}
+
+// What is dropped must not hold the journal, whatever stands around it.
+func TestDroppedEntriesAreAcknowledged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFeedRig(t, FeedOptions{OrderGuard: true})
+		r.put("a", "s", 1)
+		r.expect("1")
+		r.feed.ack(1)
+		r.put("b", "s", 20)
+		r.put("b", "s", 30)
+		r.expect("")
+		if acked := r.reader.Acked(); acked != 3 {
+			t.Errorf("acknowledged up to %d, want 3", acked)
+		}
+		if _, err := r.journal.Append([]byte("no record")); err != nil {
+			t.Fatal(err)
+		}
+		r.put("a", "s", 0)
+		r.put("b", "s", 20)
+		r.put("a", "s", 0)
+		r.expect("5 7")
+		if acked := r.reader.Acked(); acked != 4 {
+			t.Errorf("acknowledged up to %d, want 4", acked)
+		}
+		r.feed.ack(5)
+		if acked := r.reader.Acked(); acked != 6 {
+			t.Errorf("acknowledged up to %d, want 6", acked)
+		}
+		r.feed.ack(7)
+		r.expectCounts(map[string]uint64{CountDelivered: 3, CountOlder: 3, CountUnreadable: 1})
+	})
+}
+
+func TestRejectsAreCountedOnceWhenTheyLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFeedRig(t, FeedOptions{})
+		for range 3 {
+			r.put("a", "s", 1)
+		}
+		for range 2 {
+			items := r.all(time.Second)
+			r.feed.reject(&items[1], CountNoObject, "no such service")
+			r.expectCounts(map[string]uint64{})
+			r.feed.rewind()
+		}
+		items := r.all(time.Second)
+		r.feed.reject(&items[1], CountNoObject, "no such service")
+		r.feed.ack(1)
+		r.expectCounts(map[string]uint64{CountDelivered: 1})
+		r.feed.ack(3)
+		r.expectCounts(map[string]uint64{CountDelivered: 2, CountNoObject: 1})
+	})
+}
+
+func TestLatestOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFeedRig(t, FeedOptions{LatestOnly: true})
+		r.put("a", "fresh", 0) // 1
+		r.expect("1")          // and is inside the sink's window
+		for range 1500 {       // 2 to 3001
+			r.put("a", "s", 1)
+			r.put("a", "t", 1)
+		}
+		r.append("a", check.Result{Kind: check.Command, Command: "X"}) // 3002
+		r.put("b", "s", 0)                                             // 3003: the last, and the newest
+		r.put("b", "t", 100)                                           // 3004: the last, but not the newest
+		time.Sleep(backlogAge + time.Second)
+		r.put("a", "s", 1) // 3005: no backlog
+		r.put("a", "s", 1)
+		r.expect("3001 3002 3003 3005 3006")
+		r.feed.ack(3006)
+		r.expectCounts(map[string]uint64{CountDelivered: 6, CountPassedOver: 3000})
+		if acked := r.reader.Acked(); acked != 3006 {
+			t.Errorf("acknowledged up to %d, want 3006", acked)
+		}
+	})
+}
+
+func TestLatestOnlyAfterARewind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFeedRig(t, FeedOptions{LatestOnly: true})
+		r.put("a", "s", 0)
+		r.put("a", "s", 0)
+		r.expect("1 2")
+		time.Sleep(2 * backlogAge) // in which the core was away
+		r.feed.rewind()
+		r.expect("2")
+		r.put("a", "s", 0)
+		r.expect("3")
+	})
+}
+
+// A look ahead that is longer than a sink has patience goes on where it was.
+func TestLatestOnlyWithoutPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFeedRig(t, FeedOptions{LatestOnly: true})
+		for range 5000 {
+			r.put("a", "s", 1)
+		}
+		time.Sleep(backlogAge + time.Second)
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := r.feed.next(over); err == nil {
+			t.Error("results without patience")
+		}
+		r.expect("5000")
+	})
+}
+
+func TestDrainRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFeedRig(t, FeedOptions{DrainRate: 50})
+		for range 1000 {
+			r.put("a", "s", 0)
+		}
+		if n := len(r.all(time.Second)); n != 1000 {
+			t.Errorf("%d young results at once, want all", n)
+		}
+		r.feed.rewind()
+		time.Sleep(backlogAge + time.Second)
+		for range 10 {
+			if n := len(r.all(time.Second)); n < 49 || n > 56 {
+				t.Errorf("%d results in a second, want 50", n)
+			}
+		}
+		start := time.Now()
+		r.put("a", "s", 0)
+		items := r.all(9 * time.Second)
+		items = append(items, r.all(2*time.Second)...)
+		if last := items[len(items)-1].seq; last != 1001 {
+			t.Errorf("after %v the last was %d, want the young one behind the backlog, 1001", time.Since(start), last)
+		}
+	})
+}
+
+func TestDrainThatNeverEndsIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		r := newFeedRig(t, FeedOptions{DrainRate: 1, Log: zerolog.New(&log)})
+		for range 300 {
+			r.put("a", "s", 0)
+			time.Sleep(time.Second / 2)
+		}
+		r.all(4 * time.Minute)
+		if !strings.Contains(log.String(), "--drain-rate") {
+			t.Errorf("the log says nothing of the rate: %s", log.String())
+		}
+	})
+}
+
+func TestGuardIsSmall(t *testing.T) {
+	const objects = 400_000
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	g := newGuard()
+	for i := range objects {
+		g.pass(object(uint64(i)*0x9e3779b97f4a7c15), "client", int64(i))
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if used := int64(after.HeapAlloc) - int64(before.HeapAlloc); used > 32<<20 {
+		t.Errorf("%d objects take %d bytes", objects, used)
+	} else {
+		t.Logf("%d objects take %d bytes", objects, used)
+	}
+	for i := range 3 * guardObjects {
+		g.pass(object(i), "client", 1)
+	}
+	if n := len(g.now) + len(g.before); n > 2*guardObjects {
+		t.Errorf("the guard holds %d objects", n)
+	}
+}

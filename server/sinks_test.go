@@ -1,0 +1,108 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"massive-passive/server/record"
+	"massive-passive/wire/check"
+
+	"github.com/rs/zerolog"
+)
+
+// sinksRig opens a server's journal and sinks as New does, without its doors.
+func sinksRig(t *testing.T, dir string, sinks ...string) *Server {
+	t.Helper()
+	o := DefaultOptions()
+	o.StateDir, o.Sinks = dir, sinks
+	s := &Server{options: o, log: zerolog.Nop()}
+	if err := s.openJournal(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *Server) put(t *testing.T, n int) {
+	t.Helper()
+	for range n {
+		res := check.Result{Kind: check.Service, Host: "h", Service: "s", Finish: 1}
+		rec := record.Record{Origin: record.Origin{Client: "c", Received: 1}, Result: res.Append(nil)}
+		if _, err := s.intake.journal.Append(rec.Append(nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.intake.journal.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// places lists the readers and up to where each has acknowledged.
+func (s *Server) places() string {
+	var list []string
+	for _, r := range s.intake.journal.Stats().Readers {
+		list = append(list, fmt.Sprintf("%s=%d", r.Name, r.Acked))
+	}
+	return strings.Join(list, " ")
+}
+
+// What waits for a sink is not lost when another takes its place, and one that
+// joins others does not get what was delivered before it was there.
+func TestSinksComeAndGo(t *testing.T) {
+	dir := t.TempDir()
+	for _, step := range []struct {
+		what  string
+		sinks []string
+		want  string
+		put   int
+	}{
+		{"the first", []string{"command-file:/a"}, "command-file=0", 20},
+		{"its path changed", []string{"command-file:/b"}, "command-file=0", 5},
+		{"another kind in its place", []string{"command-file:/a", "command-file:/b"}, "command-file:/a=0 command-file:/b=0", 3},
+		{"one that joins", []string{"command-file:/a", "command-file:/b", "command-file:/c"},
+			"command-file:/a=0 command-file:/b=0 command-file:/c=28", 2},
+		{"back to one", []string{"command-file:/c"}, "command-file=0", 0},
+	} {
+		s := sinksRig(t, dir, step.sinks...)
+		if got := s.places(); got != step.want {
+			t.Errorf("%s: %s, want %s", step.what, got, step.want)
+		}
+		s.put(t, step.put)
+		if err := s.intake.journal.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestReaderNames(t *testing.T) {
+	long := "/" + strings.Repeat("x", 300)
+	names := readerNames([]target{{"command-file", "/a"}, {"command-file", long}})
+	if names[0] != "command-file:/a" || len(names[1]) > 90 || !strings.HasPrefix(names[1], "command-file:") {
+		t.Errorf("got %q", names)
+	}
+	if got := readerNames([]target{{"command-file", long}}); !slices.Equal(got, []string{"command-file"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestBadSinks(t *testing.T) {
+	for name, change := range map[string]func(*Options){
+		"--sink: \"pipe:/x\"":          func(o *Options) { o.Sinks = []string{"pipe:/x"} },
+		"--sink: \"nothing\"":          func(o *Options) { o.Sinks = []string{"nothing"} },
+		"--sink: \"command-file:/a\"":  func(o *Options) { o.CommandFile, o.Sinks = "/a", []string{"command-file:/a"} },
+		"--drain-rate: -1":             func(o *Options) { o.DrainRate = -1 },
+		"--backlog: \"newest\" is nei": func(o *Options) { o.Backlog = "newest" },
+	} {
+		o := DefaultOptions()
+		o.CommandFile = filepath.Join(t.TempDir(), "nagios.cmd")
+		change(&o)
+		err := o.validate()
+		var wrong *OptionError
+		if !errors.As(err, &wrong) || !strings.HasPrefix(err.Error(), name) {
+			t.Errorf("got %v, want it to begin with %s", err, name)
+		}
+	}
+}

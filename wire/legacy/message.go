@@ -33,12 +33,15 @@ func (f Form) String() string {
 const MaxMessage = 16 << 20
 
 // FormatError says why bytes are no message of either form.
-type FormatError struct{ Reason string }
+type FormatError struct {
+	Form   Form // that it was taken for
+	Reason string
+}
 
 func (e *FormatError) Error() string { return "malformed message: " + e.Reason }
 
 func malformed(format string, args ...any) error {
-	return &FormatError{fmt.Sprintf(format, args...)}
+	return &FormatError{Reason: fmt.Sprintf(format, args...)}
 }
 
 // lineLength is how many characters MIME has on a line of base64.

@@ -73,25 +73,37 @@ func (r *Reader) Next(ctx context.Context) (Message, error) {
 	if err := r.begin(ctx); err != nil {
 		return Message{}, err
 	}
-	deadline := time.Now().Add(MessageTimeout)
-	size, newer, err := r.header(ctx, deadline)
-	if err != nil {
-		return Message{}, err
-	}
-	m := Message{Form: Older}
-	if newer {
-		m.Form = Newer
-		err = r.readNewer(ctx, deadline, size)
-	} else {
-		size, err = r.readOlder(ctx, deadline)
+	m, err := r.read(ctx, time.Now().Add(MessageTimeout))
+	var bad *FormatError
+	if errors.As(err, &bad) {
+		bad.Form = m.Form
 	}
 	if err != nil {
-		return Message{}, err
-	}
-	if m.Text, err = r.decode(size); err != nil {
 		return Message{}, err
 	}
 	return m, nil
+}
+
+// read reads a message whose first byte is there. Its form is right beside an
+// error, too.
+func (r *Reader) read(ctx context.Context, deadline time.Time) (Message, error) {
+	m := Message{Form: Older}
+	size, newer, err := r.header(ctx, deadline)
+	if newer {
+		m.Form = Newer
+	}
+	switch {
+	case err != nil:
+	case newer:
+		err = r.readNewer(ctx, deadline, size)
+	default:
+		size, err = r.readOlder(ctx, deadline)
+	}
+	if err != nil {
+		return m, err
+	}
+	m.Text, err = r.decode(size)
+	return m, err
 }
 
 // begin waits for the first byte of a message.
@@ -132,7 +144,7 @@ func (r *Reader) header(ctx context.Context, deadline time.Time) (size int, newe
 		case c == ' ' && n > 0:
 			r.buf = r.buf[n+1:]
 			if size == 0 || size > MaxMessage {
-				return 0, false, malformed("its length is given as %d bytes, and may be from 1 to %d", size, MaxMessage)
+				return 0, true, malformed("its length is given as %d bytes, and may be from 1 to %d", size, MaxMessage)
 			}
 			return size, true, nil
 		case c < '0' || c > '9' || n == maxDigits:

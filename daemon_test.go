@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	for _, a := range applets() {
 		for _, link := range a.links {
 			if filepath.Base(os.Args[0]) == link {
-				os.Exit(run(os.Args, streams{os.Stdin, os.Stdout, os.Stderr, hangups()}))
+				os.Exit(run(os.Args, streams{os.Stdin, os.Stdout, os.Stderr, signals(syscall.SIGHUP), signals(syscall.SIGUSR1)}))
 			}
 		}
 	}
@@ -89,13 +89,6 @@ func (d *daemon) stop() {
 	case <-time.After(30 * time.Second):
 		d.t.Errorf("%s did not stop within 30 s", d.cmd.Path)
 		d.kill()
-	}
-}
-
-func (d *daemon) signal(s syscall.Signal) {
-	d.t.Helper()
-	if err := d.cmd.Process.Signal(s); err != nil {
-		d.t.Fatal(err)
 	}
 }
 

@@ -14,11 +14,11 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	_ "time/tzdata" // the time zones of check files, on machines that have none, such as an empty image
 
 	"massive-passive/client"
 	"massive-passive/sender"
 	"massive-passive/server"
+	"massive-passive/wire/status"
 
 	"github.com/urfave/cli/v2"
 )
@@ -34,15 +34,16 @@ type streams struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	hangups        <-chan os.Signal // SIGHUP: read the configuration again
+	reports        <-chan os.Signal // SIGUSR1: write the status to the log
 }
 
 func main() {
-	os.Exit(run(os.Args, streams{os.Stdin, os.Stdout, os.Stderr, hangups()}))
+	os.Exit(run(os.Args, streams{os.Stdin, os.Stdout, os.Stderr, signals(syscall.SIGHUP), signals(syscall.SIGUSR1)}))
 }
 
-func hangups() <-chan os.Signal {
+func signals(s os.Signal) <-chan os.Signal {
 	c := make(chan os.Signal, 1)
-	signal.Notify(c, syscall.SIGHUP)
+	signal.Notify(c, s)
 	return c
 }
 
@@ -58,11 +59,12 @@ func applets() []applet {
 		{"client", []string{"massive-passive-client"}, clientCommand},
 		{"server", []string{"massive-passive-server"}, serverCommand},
 		{"send", []string{"massive-passive-send", "send_nsca"}, sendCommand},
+		{"status", []string{"massive-passive-status"}, statusCommand},
 	}
 }
 
 func serverCommand(std streams) *cli.Command {
-	return server.Command(server.Env{Version: version, Log: std.logger})
+	return server.Command(server.Env{Version: version, Log: std.logger, Status: std.reports})
 }
 
 func sendCommand(std streams) *cli.Command {
@@ -74,13 +76,17 @@ func senderEnv(std streams) sender.Env {
 }
 
 func clientCommand(std streams) *cli.Command {
-	return client.Command(client.Env{Version: version, Log: std.logger, Reload: std.hangups, Send: func(ctx context.Context, s client.Sending) error {
+	return client.Command(client.Env{Version: version, Log: std.logger, Reload: std.hangups, Status: std.reports, Send: func(ctx context.Context, s client.Sending) error {
 		o := sender.DefaultSendOptions()
 		o.Servers, o.Raw = s.Servers, true
 		o.SSLKey, o.SSLCert, o.SSLCACert, o.SSLVerify = s.SSLKey, s.SSLCert, s.SSLCACert, s.SSLVerify
 		o.TLSMinVersion = s.TLSMinVersion
 		return sender.Run(ctx, senderEnv(std), o)
 	}})
+}
+
+func statusCommand(std streams) *cli.Command {
+	return status.Command(status.Env{Stdout: std.stdout, StateDirs: []string{client.DefaultOptions().StateDir, server.DefaultOptions().StateDir}})
 }
 
 // run is the whole program but for the exit: its result is the exit code.
@@ -93,7 +99,9 @@ func run(args []string, std streams) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(std.stderr, "%s: %s\n", app.Name, strings.TrimSpace(err.Error()))
+	if text := strings.TrimSpace(err.Error()); text != "" { // else all was said
+		fmt.Fprintf(std.stderr, "%s: %s\n", app.Name, text)
+	}
 	var coded interface{ ExitCode() int }
 	if errors.As(err, &coded) {
 		return coded.ExitCode()

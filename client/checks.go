@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"massive-passive/client/checkfile"
@@ -17,7 +18,10 @@ type checks struct {
 	defaults checkfile.Defaults
 	log      zerolog.Logger
 	good     map[string]checkfile.Check // the last good version of each file
-	told     map[string]bool            // what the last load said
+
+	// What other goroutines may know.
+	count atomic.Int64             // of good
+	bad   atomic.Pointer[[]string] // the files that are not as they should be
 }
 
 // change is what a load found different.
@@ -27,32 +31,23 @@ type change struct {
 }
 
 // load reads the directory. A file that became invalid keeps its last good
-// version; a directory that cannot be read keeps all. What is wrong is said at
-// each load, but if it only makes sure of what was just read.
-func (c *checks) load(again bool) (change, error) {
+// version; a directory that cannot be read keeps all.
+func (c *checks) load() (change, error) {
 	files, warnings, err := checkfile.ReadDir(c.dir, c.defaults)
 	if err != nil {
 		return change{}, err
 	}
-	said := c.told
-	c.told = map[string]bool{}
-	isNews := func(text string) bool {
-		c.told[text] = true
-		return !again || !said[text]
-	}
 	for _, w := range warnings {
-		if isNews(w.String()) {
-			c.log.Warn().Str("file", w.Place.String()).Msg(w.String())
-		}
+		c.log.Warn().Str("file", w.Place.String()).Msg(w.String())
 	}
 	var found change
+	var bad []string
 	now := map[string]checkfile.Check{}
 	for _, f := range files {
 		before, known := c.good[f.Name]
 		if f.Err != nil {
-			if isNews(f.Err.Error()) {
-				c.tellBad(f, known)
-			}
+			bad = append(bad, f.Name)
+			c.tellBad(f, known)
 			if known {
 				now[f.Name] = before
 			}
@@ -70,6 +65,8 @@ func (c *checks) load(again bool) (change, error) {
 		}
 	}
 	c.good = now
+	c.count.Store(int64(len(now)))
+	c.bad.Store(&bad)
 	return found, nil
 }
 

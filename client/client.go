@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"massive-passive/client/checkfile"
@@ -28,10 +29,6 @@ import (
 // read again.
 const settle = 500 * time.Millisecond
 
-// reapInterval is how long an orphan may stay a zombie, about, where this
-// process inherits orphans.
-const reapInterval = 5 * time.Second
-
 // Client is one agent, loaded and checked.
 type Client struct {
 	options    Options
@@ -44,6 +41,9 @@ type Client struct {
 	deliveries deliveries
 	plugins    context.Context // of all running plugins, ended at the stop
 	troubles   sync.Map        // by check file: the plugin.Trouble of its last run
+	skips      skips
+	timedOut   atomic.Uint64
+	started    time.Time
 }
 
 // New reads everything that can be wrong and starts nothing. An *OptionError
@@ -52,7 +52,7 @@ func New(o Options, log zerolog.Logger) (*Client, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	c := &Client{options: o, log: log}
+	c := &Client{options: o, log: log, started: time.Now()}
 	rand.Read(c.instance[:]) // never fails
 	defaults, err := o.defaults()
 	if err != nil {
@@ -101,9 +101,9 @@ func (c *Client) loadCertificates() error {
 }
 
 // Run schedules checks and delivers their results until ctx ends; reload asks
-// for the check files to be read again. The stop goes in the reverse order of
+// for the check files to be read again, asked for the status in the log. The stop goes in the reverse order of
 // the start: no new checks, the running ones, deliveries, journal.
-func (c *Client) Run(ctx context.Context, reload <-chan os.Signal) error {
+func (c *Client) Run(ctx context.Context, reload, asked <-chan os.Signal) error {
 	own := context.WithoutCancel(ctx)
 	var stopPlugins context.CancelFunc
 	c.plugins, stopPlugins = context.WithCancel(own)
@@ -114,13 +114,14 @@ func (c *Client) Run(ctx context.Context, reload <-chan os.Signal) error {
 	var outboxErr error
 	outboxDone.Go(func() { outboxErr = c.outbox.run(outboxCtx) })
 	c.deliveries.begin(own)
-	c.reload(false)
+	c.reload()
 	c.log.Info().Int("checks", len(c.checks.good)).Str("confdir", c.options.ConfDir).Str("version", c.options.Version).Msg("started")
 	scheduling.Go(func() { c.scheduler.Run(ctx) })
-	if os.Getpid() == 1 { // of a container
-		loading.Go(func() { plugin.ReapOrphans(ctx, reapInterval) })
-	}
 	loading.Go(func() { c.keepLoading(ctx, reload) })
+	reportCtx, stopReport := context.WithCancel(own)
+	defer stopReport()
+	var reporting sync.WaitGroup
+	reporting.Go(func() { c.reporter(asked).Run(reportCtx) })
 	<-ctx.Done()
 	c.log.Info().Msg("stopping")
 	loading.Wait()
@@ -128,6 +129,8 @@ func (c *Client) Run(ctx context.Context, reload <-chan os.Signal) error {
 	scheduling.Wait()
 	patience.Stop()
 	c.deliveries.end(own)
+	stopReport()
+	reporting.Wait()
 	stopOutbox()
 	outboxDone.Wait()
 	c.log.Info().Msg("stopped")
@@ -150,24 +153,20 @@ func (c *Client) keepLoading(ctx context.Context, asked <-chan os.Signal) {
 		}
 	})
 	defer watching.Wait()
-	first := true // the watch calls once when it stands
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-asked:
-			c.reload(false)
 		case <-changed:
-			c.reload(first)
-			first = false
 		}
+		c.reload()
 	}
 }
 
-// reload brings the scheduler to what the check files ask for now. again is for
-// one that only makes sure of the last.
-func (c *Client) reload(again bool) {
-	found, err := c.checks.load(again)
+// reload brings the scheduler to what the check files ask for now.
+func (c *Client) reload() {
+	found, err := c.checks.load()
 	if err != nil {
 		c.log.Error().Err(err).Msg("the checks stay as they were")
 		return
@@ -184,6 +183,7 @@ func (c *Client) reload(again bool) {
 		c.log.Error().Err(err).Msg("the checks stay as they were")
 		return
 	}
+	c.skips.forget(found.remove)
 	if len(found.set)+len(found.remove) > 0 {
 		c.log.Info().Int("set", len(found.set)).Int("removed", len(found.remove)).Int("checks", len(c.checks.good)).Msg("read the check files")
 	}
@@ -198,6 +198,9 @@ func (c *Client) check(k checkfile.Check, servers []string) {
 	}
 	event.Str("file", k.File).Str("host", k.Hostname).Str("service", k.Description).Int("code", out.Code).
 		Stringer("trouble", out.Trouble).Dur("took", out.Finish.Sub(out.Start)).Msg("checked")
+	if out.TimedOut() {
+		c.timedOut.Add(1)
+	}
 	if out.Trouble == plugin.Stopped {
 		return // it says nothing about the service
 	}
@@ -221,6 +224,9 @@ func result(k checkfile.Check, out plugin.Outcome) check.Result {
 	return r
 }
 
+// skipped says so once a minute for each check, with how often since.
 func (c *Client) skipped(s sched.Skip) {
-	c.log.Warn().Str("file", s.Key).Time("due", s.Due).Int("runs", s.Runs).Str("why", string(s.Why)).Msg("skipped a check that was due")
+	if runs, now := c.skips.say(s.Key, s.Runs, time.Now()); now {
+		c.log.Warn().Str("file", s.Key).Time("due", s.Due).Int("runs", runs).Str("why", string(s.Why)).Msg("skipped a check that was due")
+	}
 }

@@ -18,6 +18,7 @@ type Env struct {
 	// and a file, "" for none. quiet keeps it off standard error.
 	Log    func(level, format, file string, quiet bool) (zerolog.Logger, io.Closer, error)
 	Reload <-chan os.Signal // asks for the check files to be read again
+	Status <-chan os.Signal // asks for the status in the log
 	// Send is `massive-passive send -C`.
 	Send func(ctx context.Context, o Sending) error
 }
@@ -129,7 +130,7 @@ func act(c *cli.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	return agent.Run(c.Context, env.Reload)
+	return agent.Run(c.Context, env.Reload, env.Status)
 }
 
 func options(c *cli.Context, version string) Options {

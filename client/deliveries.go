@@ -16,13 +16,14 @@ import (
 )
 
 // deliveries are the connections to the servers, one each. Only the goroutine
-// that loads the check files uses them.
+// that loads the check files changes them.
 type deliveries struct {
 	client *Client
 	certs  certs.End
 
 	ctx     context.Context // of all deliveries
 	stop    context.CancelFunc
+	mu      sync.Mutex           // held to change running, and by others to look at it
 	running map[string]*delivery // by the server's name
 	done    sync.WaitGroup
 }
@@ -37,6 +38,8 @@ type delivery struct {
 
 func (d *deliveries) begin(ctx context.Context) {
 	d.ctx, d.stop = context.WithCancel(ctx)
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.running = map[string]*delivery{}
 }
 
@@ -109,7 +112,9 @@ func (d *deliveries) open(name, address string) error {
 	}
 	ctx, end := context.WithCancel(d.ctx)
 	way := &delivery{address: address, sender: d.sender(name, address, reader), end: end, ended: make(chan struct{})}
+	d.mu.Lock()
 	d.running[name] = way
+	d.mu.Unlock()
 	d.done.Go(func() {
 		defer close(way.ended)
 		way.sender.Run(ctx)
@@ -130,13 +135,15 @@ func (d *deliveries) sender(name, address string, reader *journal.Reader) *sende
 	if o.BatchMode {
 		so.BatchWait, so.BatchItems = o.BatchWaitTime, o.BatchMaxItems
 	}
-	return sender.New(so, &source{reader: reader, server: name, maxAge: o.JournalMaxAge, log: log})
+	return sender.New(so, &source{reader: reader, server: name, maxAge: o.JournalMaxAge, drops: &d.client.outbox.dropped, log: log})
 }
 
 // close ends a way. What the journal holds for it stays there.
 func (d *deliveries) close(name string, way *delivery) {
 	way.end()
 	<-way.ended
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	delete(d.running, name)
 }
 

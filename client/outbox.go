@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-	"sync/atomic"
 	"time"
 
 	"massive-passive/wire/journal"
@@ -27,7 +26,7 @@ type outbox struct {
 	log      zerolog.Logger
 	puts     chan []byte
 	calls    chan func() // run by the owner
-	lost     atomic.Uint64
+	dropped  drops
 
 	// Owned by run.
 	dirty  bool // something is not flushed
@@ -91,11 +90,11 @@ func (b *outbox) run(ctx context.Context) error {
 func (b *outbox) append(payload []byte) {
 	_, err := b.journal.Append(payload)
 	for errors.Is(err, journal.ErrTailFull) {
-		b.tellLost(b.journal.DropTailOldest(1000), "the disk refuses, and memory is full")
+		b.tellLost(b.journal.DropTailOldest(1000), memoryFull)
 		_, err = b.journal.Append(payload)
 	}
 	if err != nil {
-		b.lost.Add(1)
+		b.dropped.add("", unstorable, 1)
 		b.log.Error().Err(err).Msg("a result was lost")
 	}
 }
@@ -128,7 +127,7 @@ func (b *outbox) trim() {
 	}
 	if over := stats.Bytes - b.maxBytes; over > 0 {
 		lost, err := b.journal.PushOut(over)
-		b.tellLost(lost, "the journal is over --journal-max-bytes")
+		b.tellLost(lost, journalFull)
 		if err != nil {
 			b.log.Error().Err(err).Msg("cannot make room in the journal")
 		}
@@ -146,14 +145,14 @@ func (b *outbox) forget(stats journal.Stats) {
 			b.log.Error().Err(err).Str("server", r.Name).Msg("cannot forget a server that no check names")
 			continue
 		}
-		b.lost.Add(r.Pending)
+		b.dropped.forget(r.Name)
 		b.log.Info().Str("server", r.Name).Uint64("given_up", r.Pending).Msg("forgot a server that no check names")
 	}
 }
 
 func (b *outbox) tellLost(lost map[string]int, why string) {
 	for server, n := range lost {
-		b.lost.Add(uint64(n))
+		b.dropped.add(server, why, uint64(n))
 		b.log.Error().Str("server", server).Int("results", n).Str("why", why).Msg("the oldest results were given up")
 	}
 }

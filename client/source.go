@@ -17,6 +17,7 @@ type source struct {
 	reader *journal.Reader
 	server string
 	maxAge time.Duration
+	drops  *drops
 	log    zerolog.Logger
 
 	records []journal.Record // of Next
@@ -72,6 +73,7 @@ func (s *source) passOld() error {
 	s.aged = time.Now()
 	n, err := s.reader.PassOlder(s.aged.Add(-s.maxAge))
 	if n > 0 {
+		s.drops.add(s.server, tooOld, uint64(n))
 		s.log.Error().Int("results", n).Stringer("age", s.maxAge).Msg("results were over --journal-max-age and given up")
 	}
 	return err

@@ -23,6 +23,7 @@ type connection struct {
 
 	mu           sync.Mutex
 	last, acked  uint64 // sequences sent and acknowledged
+	sent         []sent // batches that are not acknowledged, oldest first
 	skipped      uint64 // a result that cannot travel ...
 	skippedAfter uint64 // ... and is done with once this one is acknowledged
 }
@@ -111,6 +112,7 @@ func (c *connection) sendAll(items []Item) error {
 		batch, rest = cut(rest, most)
 		c.mu.Lock()
 		c.last = batch.Entries[len(batch.Entries)-1].Sequence
+		c.sent = append(c.sent, sent{c.last, len(batch.Entries)})
 		c.mu.Unlock()
 		if err := c.session.Send(batch); err != nil {
 			return fmt.Errorf("send a batch: %w", err)
@@ -125,6 +127,7 @@ func (c *connection) sendAll(items []Item) error {
 func (c *connection) skip(it Item) {
 	text := fmt.Sprintf("a result of %d bytes is over this server's limit of %d", len(it.Result), c.session.Welcome.MaxFrame)
 	c.options.Log.Error().Uint64("sequence", it.Sequence).Str("why", text).Msg("gave up a result: make the plugin say less")
+	c.tally.reject(tooLarge)
 	if c.options.Rejected != nil {
 		c.options.Rejected(wire.Rejection{Sequence: it.Sequence, Reason: wire.Refused, Text: text})
 	}
@@ -238,7 +241,8 @@ func (c *connection) receive(ctx context.Context) error {
 			return err
 		}
 		c.rejections(ack.Rejections)
-		c.acknowledge(ack.Sequence)
+		done := c.acknowledge(ack.Sequence)
+		c.tally.deliver(done - len(ack.Rejections))
 		select {
 		case c.progress <- struct{}{}:
 		default:
@@ -247,20 +251,28 @@ func (c *connection) receive(ctx context.Context) error {
 	}
 }
 
-func (c *connection) acknowledge(sequence uint64) {
+// acknowledge returns how many results are done with; those of a batch count
+// when all of it is.
+func (c *connection) acknowledge(sequence uint64) (done int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.acked = sequence
+	for len(c.sent) > 0 && c.sent[0].last <= sequence {
+		done += c.sent[0].results
+		c.sent = c.sent[1:]
+	}
 	if sequence >= c.skippedAfter {
 		sequence = max(sequence, c.skipped)
 	}
 	c.source.Ack(sequence)
+	return done
 }
 
 // rejections tells at once of a first rejection and then once a minute how
 // many there were: a client that may send nothing would fill its log.
 func (c *connection) rejections(list []wire.Rejection) {
 	for _, r := range list {
+		c.tally.reject(r.Reason.String())
 		if c.options.Rejected != nil {
 			c.options.Rejected(r)
 		}

@@ -75,6 +75,7 @@ type Delivery struct {
 	state   atomic.Pointer[string]
 	session atomic.Pointer[wire.Session] // nil while not connected
 	inHand  atomic.Bool                  // the source gave something that is not all sent
+	tally   tally
 
 	drain    chan struct{} // closed by Drain: gather no more
 	draining sync.Once

@@ -198,13 +198,15 @@ func TestDeliveryGoesOnAfterABrokenConnection(t *testing.T) {
 	p, q := newPeer(t), newQueue()
 	p.breaks = 2
 	q.add("a", "b", "c")
-	run(t, New(p.options(), q))
+	d := New(p.options(), q)
+	run(t, d)
 	eventually(t, "all acknowledged", func() bool { return q.ackedUpTo() == 3 })
 	q.add("d", "e")
 	eventually(t, "all acknowledged", func() bool { return q.ackedUpTo() == 5 })
 	if got := p.sequences(); got != "[1 2 3 4 5]" {
 		t.Errorf("arrived: %s", got)
 	}
+	eventually(t, "all counted once", func() bool { n, rejected := d.Counts(); return n == 5 && len(rejected) == 0 })
 }
 
 func TestRejectedResultsDoNotStall(t *testing.T) {
@@ -213,8 +215,10 @@ func TestRejectedResultsDoNotStall(t *testing.T) {
 	rejected := make(chan wire.Rejection, 10)
 	o.Rejected = func(r wire.Rejection) { rejected <- r }
 	q.add("a", "bad", "c")
-	run(t, New(o, q))
+	d := New(o, q)
+	run(t, d)
 	eventually(t, "all acknowledged", func() bool { return q.ackedUpTo() == 3 })
+	eventually(t, "all counted", func() bool { n, rejected := d.Counts(); return n == 2 && rejected[wire.Malformed.String()] == 1 })
 	if r := <-rejected; r.Sequence != 2 || p.sequences() != "[1 3]" {
 		t.Errorf("rejected %+v, arrived %s", r, p.sequences())
 	}

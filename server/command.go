@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"io"
+	"os"
 
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
@@ -13,7 +14,8 @@ type Env struct {
 	Version string
 	// Log makes a logger: level by its name, format "console", "json" or "",
 	// and a file, "" for none. quiet keeps it off standard error.
-	Log func(level, format, file string, quiet bool) (zerolog.Logger, io.Closer, error)
+	Log    func(level, format, file string, quiet bool) (zerolog.Logger, io.Closer, error)
+	Status <-chan os.Signal // asks for the status in the log
 }
 
 // Command is `massive-passive server`.
@@ -47,7 +49,6 @@ func Command(env Env) *cli.Command {
 			&cli.Int64Flag{Name: "journal-max-bytes", Value: d.JournalMaxBytes, Usage: "the most `BYTES` that the journal takes on disk"},
 			&cli.BoolFlag{Name: "journal-flush", Value: d.JournalFlush,
 				Usage: "wait for the disk before a result is acknowledged; with --journal-flush=false a power loss may lose results"},
-			&cli.BoolFlag{Name: "legacy", Value: d.Legacy, Usage: "take results from clients of version 0.3.9 as well"},
 			&cli.BoolFlag{Name: "foreground", Aliases: []string{"f"}, Usage: "do not run in the background"},
 			&cli.StringFlag{Name: "logfile", Usage: "`FILE` to log to as well"},
 			&cli.StringFlag{Name: "loglevel", Aliases: []string{"l"}, Value: "info", Usage: "`LEVEL`: notset, debug, info, warning or error"},
@@ -65,7 +66,7 @@ func Command(env Env) *cli.Command {
 				return err
 			}
 			defer closer.Close()
-			return run(c.Context, options(c, env.Version), log)
+			return run(c.Context, options(c, env.Version), log, env.Status)
 		},
 	}
 }
@@ -98,7 +99,6 @@ func options(c *cli.Context, version string) Options {
 		StateDir:             c.String("state-dir"),
 		JournalMaxBytes:      c.Int64("journal-max-bytes"),
 		JournalFlush:         c.Bool("journal-flush"),
-		Legacy:               c.Bool("legacy"),
 		Version:              version,
 	}
 	if c.IsSet("order-guard") {
@@ -108,10 +108,10 @@ func options(c *cli.Context, version string) Options {
 	return o
 }
 
-func run(ctx context.Context, o Options, log zerolog.Logger) error {
+func run(ctx context.Context, o Options, log zerolog.Logger, asked <-chan os.Signal) error {
 	s, err := New(o, log)
 	if err != nil {
 		return err
 	}
-	return s.Run(ctx)
+	return s.Run(ctx, asked)
 }

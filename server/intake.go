@@ -30,16 +30,18 @@ type intake struct {
 	log      zerolog.Logger
 	quiet    quiet
 
-	requests chan *submission
-	known    *duplicates // owned by run
-	measured time.Time   // when the journal's size was last looked at; owned by run
-	trouble  atomic.Pointer[string]
-	counts   counts
+	requests  chan *submission
+	known     *duplicates // owned by run
+	measured  time.Time   // when the journal's size was last looked at; owned by run
+	trouble   atomic.Pointer[string]
+	counts    counts
+	heard     heard
+	pushedOut pushedOut
 }
 
 // counts are what the intake did since its start.
 type counts struct {
-	taken, duplicate, malformed, denied, pushedOut atomic.Uint64
+	taken, duplicate, malformed, denied atomic.Uint64
 }
 
 // submission is what one Submit hands to the owner.
@@ -91,6 +93,7 @@ func openIntake(o Options, judge judge, log zerolog.Logger) (*intake, error) {
 // when all but the rejected ones are safe in the journal. It blocks while the
 // journal takes nothing; Waiting says why.
 func (in *intake) Submit(ctx context.Context, o record.Origin, entries []wire.Entry) ([]wire.Rejection, error) {
+	in.heard.note(o.Client, len(entries))
 	s := &submission{done: make(chan error, 1), origins: make([]record.Origin, 0, len(entries)), payloads: make([][]byte, 0, len(entries))}
 	var rejections []wire.Rejection
 	buffer := make([]byte, 0, sizeOf(entries))
@@ -279,7 +282,7 @@ func (in *intake) awaitRoom(ctx context.Context) error {
 func (in *intake) pushOut() {
 	lost, err := in.journal.PushOut(1)
 	for sink, n := range lost {
-		in.counts.pushedOut.Add(uint64(n))
+		in.pushedOut.add(sink, uint64(n))
 		in.log.Error().Str("sink", sink).Int("results", n).Msg("the journal is full: the oldest results of a sink that lags were given up")
 	}
 	if err != nil {

@@ -42,6 +42,7 @@ type Server struct {
 	sessions  sessions
 	quiet     quiet
 	oldPeers  quiet
+	started   time.Time
 }
 
 // New binds the listeners and checks everything that can be wrong; it starts
@@ -50,7 +51,7 @@ func New(o Options, log zerolog.Logger) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, log: log, budget: wire.NewBudget(frameMemory), oldPeers: quiet{every: time.Hour}}
+	s := &Server{options: o, log: log, started: time.Now(), budget: wire.NewBudget(frameMemory), oldPeers: quiet{every: time.Hour}}
 	for _, step := range []func() error{s.loadCertificates, s.openAccess, s.openJournal, s.listen} {
 		if err := step(); err != nil {
 			s.Close()
@@ -153,9 +154,10 @@ func (s *Server) Addrs() []net.Addr {
 	return addrs
 }
 
-// Run serves until ctx ends, then stops in the reverse order of the start:
+// Run serves until ctx ends, and writes its status to the log each time that
+// asked has something. It stops in the reverse order of the start:
 // listeners, sessions, sinks, journal.
-func (s *Server) Run(ctx context.Context) error {
+func (s *Server) Run(ctx context.Context, asked <-chan os.Signal) error {
 	own := context.WithoutCancel(ctx)
 	journalCtx, stopJournal := context.WithCancel(own)
 	sinkCtx, stopSink := context.WithCancel(own)
@@ -165,6 +167,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var journalErr error
 	journalDone.Go(func() { journalErr = s.intake.run(journalCtx) })
 	sinkDone.Go(func() { s.runSinks(sinkCtx) })
+	sinkDone.Go(func() { s.reporter(asked).Run(sinkCtx) })
 	doors.Go(func() {
 		if err := watch.Dir(ctx, s.options.AllowedClientCertDir, settle, s.reloadAccess); err != nil && ctx.Err() == nil {
 			s.log.Error().Err(err).Msg("cannot watch the directory of allowed clients: changes need a restart")

@@ -71,7 +71,7 @@ func (r *rig) start() {
 	}
 	ctx, cancel := context.WithCancel(r.t.Context())
 	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
+	go func() { done <- s.Run(ctx, nil) }()
 	stopped := false
 	r.server, r.stop = s, func() {
 		if stopped {
@@ -323,6 +323,11 @@ func TestStrangersAreTurnedAway(t *testing.T) {
 		if _, err := conn.Read(make([]byte, 1)); err == nil {
 			t.Error("another CA's client was answered")
 		}
+	}
+	if conn, err := r.dial(r.set.ClientCert, r.set.ClientKey); err != nil {
+		t.Error(err)
+	} else if n, err := conn.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("a listed client without ALPN: %d bytes, %v", n, err)
 	}
 	r.deliver(wire.Instance{1}, 1)
 	r.expect(1)

@@ -52,6 +52,17 @@ func (l *sessions) supersede(c *session, instance wire.Instance) {
 	l.instances[key] = c
 }
 
+// count tells how many connections each client has.
+func (l *sessions) count() map[string]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	open := map[string]int{}
+	for c := range l.open {
+		open[c.client]++
+	}
+	return open
+}
+
 func (l *sessions) endAll(why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,0 +1,93 @@
+package client
+
+import (
+	"cmp"
+	"os"
+	"slices"
+	"time"
+
+	"massive-passive/sched"
+	"massive-passive/wire/journal"
+	"massive-passive/wire/status"
+)
+
+// late is from when on a run counts as late; it is one of sched's bounds.
+const late = time.Second
+
+// reporter answers who asks how the client is doing.
+func (c *Client) reporter(asked <-chan os.Signal) *status.Reporter {
+	return &status.Reporter{Dir: c.options.StateDir, Asked: asked, Page: c.status,
+		Line: func(text string) { c.log.Info().Msg(text) },
+		Failed: func(err error) {
+			c.log.Warn().Err(err).Msg("`massive-passive status` cannot ask this client, which goes on without it; tried again every minute")
+		}}
+}
+
+// status is the client's page. Any goroutine may call it.
+func (c *Client) status() *status.Page {
+	now := time.Now()
+	stats := c.outbox.journal.Stats()
+	p := &status.Page{Role: "client", Version: c.options.Version, PID: os.Getpid(), StateDir: c.options.StateDir,
+		Started: c.started, At: now, Uptime: status.Since(now.Sub(c.started))}
+	p.Journal = journalPage(stats, c.options.JournalMaxBytes, now)
+	p.Outlets = c.deliveries.status(stats, now)
+	p.Client = c.checksPage()
+	return p
+}
+
+func journalPage(stats journal.Stats, maxBytes int64, now time.Time) status.Journal {
+	page := status.Journal{Bytes: stats.Bytes, MaxBytes: maxBytes, Memory: stats.TailBytes, Damages: stats.Damages, Lost: stats.LostRecords}
+	for _, r := range stats.Readers {
+		page.Depth = max(page.Depth, r.Pending)
+		page.OldestAge = max(page.OldestAge, ageOf(r, now))
+	}
+	if stats.Failing != nil {
+		page.Refuses = "the journal cannot be written, results are kept in memory only: " + stats.Failing.Error()
+	}
+	return page
+}
+
+func ageOf(r journal.ReaderStats, now time.Time) status.Seconds {
+	if r.Pending == 0 || r.Oldest.After(now) {
+		return 0
+	}
+	return status.Since(now.Sub(r.Oldest))
+}
+
+func (c *Client) checksPage() *status.Client {
+	s := c.scheduler.Stats()
+	page := &status.Client{Checks: int(c.checks.count.Load()), Running: s.Running, Waiting: s.Waiting, Started: s.Started,
+		Latest: status.Since(s.Late.Max), TimedOut: c.timedOut.Load(), Skipped: map[string]uint64{}, BadFiles: []string{}}
+	if bad := c.checks.bad.Load(); bad != nil {
+		page.BadFiles = append(page.BadFiles, *bad...)
+	}
+	for why, n := range s.Skipped {
+		page.Skipped[string(why)] = n
+	}
+	bounds := sched.LatenessBounds()
+	for i, n := range s.Late.Within {
+		if i == len(bounds) || bounds[i] > late {
+			page.Late += n
+		}
+	}
+	return page
+}
+
+// status returns a line for each server, and for each that no check names any
+// more while results still wait for it.
+func (d *deliveries) status(stats journal.Stats, now time.Time) []status.Outlet {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	outlets := []status.Outlet{}
+	for _, r := range stats.Readers {
+		o := status.Outlet{Name: r.Name, Depth: r.Pending, OldestAge: ageOf(r, now), Dropped: d.client.outbox.dropped.of(r.Name),
+			Waiting: "no check names this server any more", Rejected: map[string]uint64{}}
+		if way := d.running[r.Name]; way != nil {
+			o.Target, o.Waiting = way.address, way.sender.State()
+			o.Delivered, o.Rejected = way.sender.Counts()
+		}
+		outlets = append(outlets, o)
+	}
+	slices.SortFunc(outlets, func(a, b status.Outlet) int { return cmp.Compare(a.Name, b.Name) })
+	return outlets
+}

@@ -1,0 +1,48 @@
+package sender
+
+import (
+	"maps"
+	"sync"
+)
+
+// tooLarge is the reason of results that are over a server's limit and were
+// not sent.
+const tooLarge = "too large"
+
+// sent is a batch that waits for its ACK.
+type sent struct {
+	last    uint64 // its last sequence
+	results int
+}
+
+// tally counts what became of results. Any goroutine may use it.
+type tally struct {
+	mu        sync.Mutex
+	delivered uint64
+	rejected  map[string]uint64
+}
+
+func (t *tally) deliver(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.delivered += uint64(max(n, 0)) // an ACK inside a batch brings its rejections first
+}
+
+func (t *tally) reject(why string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.rejected == nil {
+		t.rejected = map[string]uint64{}
+	}
+	t.rejected[why]++
+}
+
+// Counts returns how many results the server took since New, and how many it
+// never will, by reason.
+func (d *Delivery) Counts() (delivered uint64, rejected map[string]uint64) {
+	d.tally.mu.Lock()
+	defer d.tally.mu.Unlock()
+	rejected = map[string]uint64{}
+	maps.Copy(rejected, d.tally.rejected)
+	return d.tally.delivered, rejected
+}

@@ -1,0 +1,66 @@
+package server
+
+import (
+	"sync"
+	"time"
+)
+
+// mostHeard bounds how many clients are known by when they were last heard of.
+const mostHeard = 50000
+
+// heard knows when each client was last heard of since the start. Any
+// goroutine may use it.
+type heard struct {
+	mu      sync.Mutex
+	clients map[string]*contact
+}
+
+type contact struct {
+	last    time.Time
+	results uint64
+}
+
+// note is told that a client said something, with so many results in it.
+func (h *heard) note(client string, results int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c := h.clients[client]
+	if c == nil {
+		if h.clients == nil {
+			h.clients = map[string]*contact{}
+		}
+		if len(h.clients) >= mostHeard {
+			h.forgetOldest()
+		}
+		c = &contact{}
+		h.clients[client] = c
+	}
+	c.last = time.Now()
+	c.results += uint64(results)
+}
+
+// forgetOldest drops who was not heard of for longest, of a sample: the whole
+// would be looked through at every new client.
+func (h *heard) forgetOldest() {
+	oldest, looked := "", 0
+	for name, c := range h.clients {
+		if oldest == "" || c.last.Before(h.clients[oldest].last) {
+			oldest = name
+		}
+		if looked++; looked == 50 {
+			break
+		}
+	}
+	delete(h.clients, oldest)
+}
+
+// all returns a copy of what is known.
+func (h *heard) all() map[string]contact {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := make(map[string]contact, len(h.clients))
+	for name, c := range h.clients {
+		list[name] = *c
+	}
+	return list
+}

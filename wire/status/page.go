@@ -1,0 +1,204 @@
+// Package status carries what a running client or server says of itself, its
+// page, over a unix socket in its state directory to the `status` command,
+// which shows it to people or to a monitoring core. It decides nothing about
+// results, and only the machine that a process runs on can ask: it is no way
+// into the server.
+package status
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Page is one process at one moment. Counters begin at its start.
+type Page struct {
+	Role     string    `json:"role"` // "client" or "server"
+	Version  string    `json:"version"`
+	PID      int       `json:"pid"`
+	StateDir string    `json:"state_dir"`
+	Started  time.Time `json:"started"`
+	At       time.Time `json:"at"` // when the page was written
+	Uptime   Seconds   `json:"uptime_seconds"`
+	Journal  Journal   `json:"journal"`
+	// Outlets are where the journal's results go: a client's servers, a
+	// server's sinks.
+	Outlets []Outlet `json:"outlets"`
+	Client  *Client  `json:"client,omitempty"`
+	Server  *Server  `json:"server,omitempty"`
+}
+
+// Seconds is a length of time.
+type Seconds float64
+
+// Since makes Seconds of d, to the millisecond.
+func Since(d time.Duration) Seconds { return Seconds(d.Round(time.Millisecond).Seconds()) }
+
+func (s Seconds) duration() time.Duration { return time.Duration(float64(s) * float64(time.Second)) }
+
+// Journal is the process's journal.
+type Journal struct {
+	Depth     uint64  `json:"depth"` // results that some outlet still waits for
+	Bytes     int64   `json:"bytes"` // on disk
+	MaxBytes  int64   `json:"max_bytes"`
+	Memory    int64   `json:"memory_bytes"` // of them not yet on disk
+	OldestAge Seconds `json:"oldest_age_seconds"`
+	Refuses   string  `json:"refuses"` // why it takes nothing, or only into memory; "" while all is well
+	Damages   int     `json:"damages"` // places found damaged
+	Lost      int64   `json:"lost"`    // results in them, as far as it is known
+}
+
+// Outlet is a server of a client, or a sink of a server.
+type Outlet struct {
+	Name    string `json:"name"`
+	Target  string `json:"target"`
+	Waiting string `json:"waiting"` // for what; "" while it delivers
+	// Depth may count results behind the oldest that are for other outlets.
+	Depth     uint64            `json:"depth"`
+	OldestAge Seconds           `json:"oldest_age_seconds"`
+	Delivered uint64            `json:"delivered"`
+	Dropped   map[string]uint64 `json:"dropped"`  // by reason: given up without being delivered
+	Rejected  map[string]uint64 `json:"rejected"` // by reason: refused for good by the other side
+	// TimeFixed counts results with a time in the future, which became now.
+	TimeFixed uint64 `json:"time_fixed,omitempty"`
+}
+
+// Client is what only a client has.
+type Client struct {
+	Checks   int               `json:"checks"` // configured
+	Running  int               `json:"running"`
+	Waiting  int               `json:"waiting"` // due, for a free slot
+	Started  uint64            `json:"started"`
+	Late     uint64            `json:"late"` // started over a second after they were due
+	Latest   Seconds           `json:"latest_seconds"`
+	TimedOut uint64            `json:"timed_out"`
+	Skipped  map[string]uint64 `json:"skipped"` // by reason: due and not started
+	BadFiles []string          `json:"bad_files"`
+}
+
+// Server is what only a server has.
+type Server struct {
+	Listed      int               `json:"listed"` // certificates of allowed clients
+	Connections int               `json:"connections"`
+	Taken       uint64            `json:"taken"`
+	Duplicates  uint64            `json:"duplicates"` // sent again and known already
+	Rejected    map[string]uint64 `json:"rejected"`   // by reason
+	Clients     []Heard           `json:"clients"`
+}
+
+// Heard is a client that was heard of since the server's start.
+type Heard struct {
+	Name        string    `json:"name"`
+	Connections int       `json:"connections"` // open now
+	Last        time.Time `json:"last_heard"`  // of its last results, its last connection's begin or end
+	Results     uint64    `json:"results"`     // that it sent, duplicates and rejected ones too
+}
+
+// Problems are what is wrong now, the worst first; nothing is wrong if there
+// are none.
+func (p *Page) Problems() []string {
+	var found []string
+	if p.Journal.Refuses != "" {
+		found = append(found, plain(p.Journal.Refuses))
+	}
+	for _, o := range p.Outlets {
+		if o.Waiting != "" {
+			found = append(found, fmt.Sprintf("%s %s waits, with %s: %s", p.outlet(), plain(o.Name), count(o.Depth, "result"), plain(o.Waiting)))
+		}
+	}
+	if p.Client != nil && len(p.Client.BadFiles) > 0 {
+		found = append(found, fmt.Sprintf("%s wrong: %s", count(uint64(len(p.Client.BadFiles)), "check file"), plain(several(p.Client.BadFiles))))
+	}
+	if p.Server != nil && p.Server.Listed == 0 {
+		found = append(found, "no client's certificate is listed")
+	}
+	return found
+}
+
+// outlet is what this side calls an outlet.
+func (p *Page) outlet() string {
+	if p.Role == "client" {
+		return "server"
+	}
+	return "sink"
+}
+
+// several names the first few of a list.
+func several(list []string) string {
+	const most = 5
+	text := ""
+	for i, s := range list {
+		switch {
+		case i == most:
+			return fmt.Sprintf("%s and %d more", text, len(list)-most)
+		case i > 0:
+			text += ", "
+		}
+		text += s
+	}
+	return text
+}
+
+// sum adds up what a map counts.
+func sum(counts map[string]uint64) (n uint64) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+// dropped and rejected add up what all outlets lost, and what was refused for
+// good on either end.
+func (p *Page) dropped() (n uint64) {
+	for _, o := range p.Outlets {
+		n += sum(o.Dropped)
+	}
+	return n
+}
+
+func (p *Page) rejected() (n uint64) {
+	for _, o := range p.Outlets {
+		n += sum(o.Rejected)
+	}
+	if p.Server != nil {
+		n += sum(p.Server.Rejected)
+	}
+	return n
+}
+
+// count writes a number of things.
+func count(n uint64, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}
+
+// byReason writes counters in the order of their names.
+func byReason(counts map[string]uint64) string {
+	text := ""
+	for _, why := range slices.Sorted(maps.Keys(counts)) {
+		if counts[why] == 0 {
+			continue
+		}
+		if text != "" {
+			text += ", "
+		}
+		text += fmt.Sprintf("%s %d", plain(why), counts[why])
+	}
+	return cmp.Or(text, "none")
+}
+
+// plain keeps what came from elsewhere, a peer's words or a file's name, from
+// moving the cursor or breaking a line.
+func plain(text string) string {
+	clean := []rune(text)
+	for i, r := range clean {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			clean[i] = '?'
+		}
+	}
+	return string(clean)
+}

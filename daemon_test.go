@@ -92,6 +92,13 @@ func (d *daemon) stop() {
 	}
 }
 
+func (d *daemon) signal(s syscall.Signal) {
+	d.t.Helper()
+	if err := d.cmd.Process.Signal(s); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
 func (d *daemon) kill() {
 	d.cmd.Process.Kill()
 	<-d.exited

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // the time zones of check files, on machines that have none, such as an empty image
 
 	"massive-passive/client"
 	"massive-passive/sender"

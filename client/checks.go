@@ -18,6 +18,7 @@ type checks struct {
 	defaults checkfile.Defaults
 	log      zerolog.Logger
 	good     map[string]checkfile.Check // the last good version of each file
+	told     map[string]bool            // what the last load said
 
 	// What other goroutines may know.
 	count atomic.Int64             // of good
@@ -31,14 +32,23 @@ type change struct {
 }
 
 // load reads the directory. A file that became invalid keeps its last good
-// version; a directory that cannot be read keeps all.
-func (c *checks) load() (change, error) {
+// version; a directory that cannot be read keeps all. What is wrong is said at
+// each load, but if it only makes sure of what was just read.
+func (c *checks) load(again bool) (change, error) {
 	files, warnings, err := checkfile.ReadDir(c.dir, c.defaults)
 	if err != nil {
 		return change{}, err
 	}
+	said := c.told
+	c.told = map[string]bool{}
+	isNews := func(text string) bool {
+		c.told[text] = true
+		return !again || !said[text]
+	}
 	for _, w := range warnings {
-		c.log.Warn().Str("file", w.Place.String()).Msg(w.String())
+		if isNews(w.String()) {
+			c.log.Warn().Str("file", w.Place.String()).Msg(w.String())
+		}
 	}
 	var found change
 	var bad []string
@@ -47,7 +57,9 @@ func (c *checks) load() (change, error) {
 		before, known := c.good[f.Name]
 		if f.Err != nil {
 			bad = append(bad, f.Name)
-			c.tellBad(f, known)
+			if isNews(f.Err.Error()) {
+				c.tellBad(f, known)
+			}
 			if known {
 				now[f.Name] = before
 			}

@@ -32,7 +32,7 @@ func TestLoadFindsTheDifferences(t *testing.T) {
 	c := &checks{dir: dir, log: zerolog.Nop()}
 	expect := func(step string, set, remove []string, inForce int) {
 		t.Helper()
-		found, err := c.load()
+		found, err := c.load(false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,8 +58,32 @@ func TestLoadFindsTheDifferences(t *testing.T) {
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.load(); err == nil || len(c.good) != 1 {
+	if _, err := c.load(false); err == nil || len(c.good) != 1 {
 		t.Errorf("a directory that is gone: %v, %d in force", err, len(c.good))
+	}
+}
+
+func TestWhatIsWrongIsSaidAtEachLoad(t *testing.T) {
+	dir := t.TempDir()
+	log := &words{}
+	c := &checks{dir: dir, log: zerolog.New(log)}
+	for i, step := range []struct {
+		again     bool
+		bad, twin int // lines so far
+	}{{false, 1, 1}, {true, 1, 1}, {false, 2, 2}, {false, 3, 3}} {
+		writeCheck(t, dir, "a.cfg", goodCheck)
+		writeCheck(t, dir, "b.cfg", goodCheck)
+		writeCheck(t, dir, "bad.cfg", "{")
+		if _, err := c.load(step.again); err != nil {
+			t.Fatal(err)
+		}
+		if bad, twin := log.times("was passed over"), log.times("as a.cfg does already"); bad != step.bad || twin != step.twin {
+			t.Errorf("load %d: the bad file was named %d times, the second of two alike %d times", i, bad, twin)
+		}
+	}
+	writeCheck(t, dir, "worse.cfg", "[")
+	if _, err := c.load(true); err != nil || log.times("worse.cfg") == 0 {
+		t.Errorf("what is new is not said: %v", err)
 	}
 }
 

@@ -29,6 +29,10 @@ import (
 // read again.
 const settle = 500 * time.Millisecond
 
+// reapInterval is how long an orphan may stay a zombie, about, where this
+// process inherits orphans.
+const reapInterval = 5 * time.Second
+
 // Client is one agent, loaded and checked.
 type Client struct {
 	options    Options
@@ -114,9 +118,12 @@ func (c *Client) Run(ctx context.Context, reload, asked <-chan os.Signal) error 
 	var outboxErr error
 	outboxDone.Go(func() { outboxErr = c.outbox.run(outboxCtx) })
 	c.deliveries.begin(own)
-	c.reload()
+	c.reload(false)
 	c.log.Info().Int("checks", len(c.checks.good)).Str("confdir", c.options.ConfDir).Str("version", c.options.Version).Msg("started")
 	scheduling.Go(func() { c.scheduler.Run(ctx) })
+	if os.Getpid() == 1 { // of a container
+		loading.Go(func() { plugin.ReapOrphans(ctx, reapInterval) })
+	}
 	loading.Go(func() { c.keepLoading(ctx, reload) })
 	reportCtx, stopReport := context.WithCancel(own)
 	defer stopReport()
@@ -153,20 +160,24 @@ func (c *Client) keepLoading(ctx context.Context, asked <-chan os.Signal) {
 		}
 	})
 	defer watching.Wait()
+	first := true // the watch calls once when it stands
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-asked:
+			c.reload(false)
 		case <-changed:
+			c.reload(first)
+			first = false
 		}
-		c.reload()
 	}
 }
 
-// reload brings the scheduler to what the check files ask for now.
-func (c *Client) reload() {
-	found, err := c.checks.load()
+// reload brings the scheduler to what the check files ask for now. again is for
+// one that only makes sure of the last.
+func (c *Client) reload(again bool) {
+	found, err := c.checks.load(again)
 	if err != nil {
 		c.log.Error().Err(err).Msg("the checks stay as they were")
 		return

@@ -37,6 +37,14 @@ type inspected struct {
 	Next        []string `json:"next"`
 }
 
+// subject names what the check is about. A host check needs no description.
+func (i inspected) subject() string {
+	if i.Description == "" {
+		return fmt.Sprintf("host %q", i.Hostname)
+	}
+	return fmt.Sprintf("%q on %q", i.Description, i.Hostname)
+}
+
 // badFilesError says that check files are wrong; each was named already.
 type badFilesError struct{ bad, all int }
 
@@ -112,7 +120,7 @@ func write(out io.Writer, i inspected, asJSON bool) error {
 	}
 	line := i.Error
 	if i.OK {
-		line = fmt.Sprintf("%s: ok: %q on %q", i.File, i.Description, i.Hostname)
+		line = fmt.Sprintf("%s: ok: %s", i.File, i.subject())
 		if len(i.Next) > 0 {
 			line += ", next " + strings.Join(i.Next, " ")
 		}

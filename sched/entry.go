@@ -11,8 +11,9 @@ import (
 // A job is quick while its runs take less than slowAfter, slow if not, and fresh
 // while nobody knows but it is presumed quick. Slow runs leave a quarter of the
 // slots to others; slow and fresh ones together leave an eighth to jobs that are
-// known to be quick. So hanging plugins never take what quick ones need, and
-// jobs that turn out slow in a crowd, as at a start, do not either.
+// known to be quick; neither leaves more than the others could use. So hanging
+// plugins never take what quick ones need, and jobs that turn out slow in a
+// crowd, as at a start, do not either.
 //
 // A run that takes longer than slowAfter counts as slow from then on, whatever
 // it was before. Among runs that may start, the one that has waited longest does.
@@ -38,6 +39,9 @@ type entry struct {
 	place     int     // in the rhythm's entries
 	firstBeat int64   // interval jobs: the first beat of the rhythm that is theirs
 	removed   bool
+
+	counted class // where the pool counts it
+	need    int   // as how many runs at once
 
 	running, waiting int
 	newest           *run // of those waiting; may be nil

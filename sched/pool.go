@@ -17,7 +17,8 @@ type pool struct {
 	arrived uint64
 	waiting [classes]queue
 	active  [classes]int
-	young   *list.List // of *run: running, not slow, the oldest first
+	needed  [classes]int // the most runs at once that the jobs of a class can come to
+	young   *list.List   // of *run: running, not slow, the oldest first
 	counts  Stats
 	skips   []Skip // to be reported once mu is free
 }
@@ -38,14 +39,30 @@ func (p *pool) free(c class) bool {
 	if p.running() >= p.limit {
 		return false
 	}
-	room := p.active[slow]+p.active[fresh] < p.limit-p.limit/8
+	room := p.active[slow]+p.active[fresh] < p.limit-min(p.limit/8, p.needed[quick])
 	switch c {
 	case slow:
-		return room && p.active[slow] < p.limit-p.limit/4
+		return room && p.active[slow] < p.limit-min(p.limit/4, p.needed[quick]+p.needed[fresh])
 	case fresh:
 		return room
 	}
 	return true
+}
+
+// classify counts what e may need where it belongs now.
+func (p *pool) classify(e *entry) {
+	p.needed[e.counted] -= e.need
+	e.counted, e.need = e.class(), e.job.MaxInstances
+	if e.removed {
+		e.need = 0
+	}
+	p.needed[e.counted] += e.need
+}
+
+// learn takes in how long a run of e took.
+func (p *pool) learn(e *entry, took time.Duration) {
+	e.learn(took)
+	p.classify(e)
 }
 
 // offer has the rhythm's jobs run if one of its instants has come.
@@ -169,7 +186,7 @@ func (p *pool) age(now time.Time) {
 		p.active[r.class]--
 		p.active[slow]++
 		r.class, r.young = slow, nil
-		r.entry.learn(took)
+		p.learn(r.entry, took)
 	}
 }
 
@@ -179,7 +196,7 @@ func (p *pool) finish(r *run, now time.Time) {
 	}
 	p.active[r.class]--
 	r.entry.running--
-	r.entry.learn(now.Sub(r.began))
+	p.learn(r.entry, now.Sub(r.began))
 	p.counts.Finished++
 }
 
@@ -237,6 +254,7 @@ func (p *pool) remove(entries []*entry) (removed []*entry) {
 	for _, e := range entries {
 		if !e.removed {
 			e.removed = true
+			p.classify(e)
 			removed = append(removed, e)
 		}
 	}

@@ -97,6 +97,35 @@ func TestCrowdArrives(t *testing.T) {
 	}
 }
 
+// TestSlowMayTakeWhatNobodyNeeds: slots are kept only for as many quick runs as
+// there can be.
+func TestSlowMayTakeWhatNobodyNeeds(t *testing.T) {
+	for _, test := range []struct{ quick, want int }{{0, 100}, {3, 97}, {50, 75}} {
+		synctest.Test(t, func(t *testing.T) {
+			opts := options(2 * time.Second)
+			opts.MaxConcurrent = 100
+			r := newRig(t, opts)
+			r.apply(r.crowd(test.quick, "quick", 5*time.Second, 10*time.Millisecond))
+			time.Sleep(time.Minute)
+			r.apply(r.crowd(200, "slow", time.Hour, 10*time.Minute))
+			time.Sleep(4*time.Second + 500*time.Millisecond) // no quick one runs then
+			if n := r.Stats().Running; n != test.want {
+				t.Errorf("beside %d quick jobs %d slow runs are under way at once, want %d", test.quick, n, test.want)
+			}
+			r.apply(nil, keys("quick", test.quick)...)
+			time.Sleep(11 * time.Minute)
+			r.wantBalance()
+		})
+	}
+}
+
+func keys(prefix string, n int) (all []string) {
+	for i := range n {
+		all = append(all, fmt.Sprint(prefix, i))
+	}
+	return all
+}
+
 // TestMisfireForWantOfSlots: what waits longer than its grace is skipped, and
 // reported soon, also while nothing ends.
 func TestMisfireForWantOfSlots(t *testing.T) {

@@ -232,6 +232,7 @@ func (s *Scheduler) define(set []Job) (moved, fresh []*entry) {
 		if e == nil {
 			e = &entry{job: job}
 			s.jobs[job.Key] = e
+			s.pool.classify(e)
 			fresh = append(fresh, e)
 			continue
 		}
@@ -243,6 +244,7 @@ func (s *Scheduler) define(set []Job) (moved, fresh []*entry) {
 			moved = append(moved, e)
 		}
 		e.job = job
+		s.pool.classify(e)
 	}
 	return moved, fresh
 }

@@ -49,6 +49,7 @@ func Command(env Env) *cli.Command {
 			&cli.Int64Flag{Name: "journal-max-bytes", Value: d.JournalMaxBytes, Usage: "the most `BYTES` that the journal takes on disk"},
 			&cli.BoolFlag{Name: "journal-flush", Value: d.JournalFlush,
 				Usage: "wait for the disk before a result is acknowledged; with --journal-flush=false a power loss may lose results"},
+			&cli.BoolFlag{Name: "legacy", Value: d.Legacy, Usage: "take results from clients of version 0.3.9 as well"},
 			&cli.BoolFlag{Name: "foreground", Aliases: []string{"f"}, Usage: "do not run in the background"},
 			&cli.StringFlag{Name: "logfile", Usage: "`FILE` to log to as well"},
 			&cli.StringFlag{Name: "loglevel", Aliases: []string{"l"}, Value: "info", Usage: "`LEVEL`: notset, debug, info, warning or error"},
@@ -99,6 +100,7 @@ func options(c *cli.Context, version string) Options {
 		StateDir:             c.String("state-dir"),
 		JournalMaxBytes:      c.Int64("journal-max-bytes"),
 		JournalFlush:         c.Bool("journal-flush"),
+		Legacy:               c.Bool("legacy"),
 		Version:              version,
 	}
 	if c.IsSet("order-guard") {

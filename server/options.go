@@ -30,6 +30,7 @@ type Options struct {
 	StateDir             string
 	JournalMaxBytes      int64
 	JournalFlush         bool
+	Legacy               bool   // take messages of peers of version 0.3.9
 	Version              string // of the program, told to clients
 }
 
@@ -47,6 +48,7 @@ func DefaultOptions() Options {
 		Backlog:              backlogAll,
 		JournalMaxBytes:      1 << 30,
 		JournalFlush:         true,
+		Legacy:               true,
 	}
 }
 

@@ -69,8 +69,7 @@ func (s *Server) greet(ctx context.Context, conn net.Conn, open *sync.WaitGroup)
 	}
 	s.tellOldTLS(conn, client, state.Version)
 	if state.NegotiatedProtocol != wire.ALPN {
-		s.complain(conn, "a peer without ALPN "+wire.ALPN+" was closed: it is no client of version 1 or later")
-		wire.Close(secured)
+		s.greetLegacy(ctx, secured, cert, client, open)
 		return
 	}
 	open.Go(func() { s.serve(ctx, secured, cert, client) })
@@ -91,7 +90,7 @@ func (s *Server) refuse(conn *tls.Conn, cert *x509.Certificate, speaksOurs bool)
 		wire.Refuse(conn, wire.NotListed, "this server does not list your certificate")
 		return
 	}
-	wire.Close(conn)
+	conn.NetConn().Close() // in order, a peer of version 0.3.9 would believe that its message was taken
 }
 
 // tellHandshake says what was wrong with a peer that did not prove itself.
@@ -151,17 +150,8 @@ type session struct {
 }
 
 func (s *Server) serve(ctx context.Context, conn *tls.Conn, cert *x509.Certificate, client string) {
-	ctx, end := context.WithCancelCause(context.WithoutCancel(ctx)) // ended by sessions, with a reason
-	defer end(nil)
-	c := &session{server: s, client: client, cert: cert, end: end,
-		log: s.log.With().Str("client", client).Str("peer", conn.RemoteAddr().String()).Logger()}
-	s.intake.heard.note(client, 0)
-	defer s.intake.heard.note(client, 0)
-	s.sessions.add(c)
-	defer s.sessions.remove(c)
-	if _, listed := s.access.Client(cert); !listed { // removed since the handshake
-		end(&wire.ByeError{Reason: wire.NotListed})
-	}
+	c, ctx, leave := s.open(ctx, conn, cert, client)
+	defer leave()
 	err := wire.Serve(ctx, conn, wire.ServerConfig{Version: s.options.Version, Budget: s.budget}, c)
 	wire.Close(conn)
 	switch {
@@ -169,6 +159,24 @@ func (s *Server) serve(ctx context.Context, conn *tls.Conn, cert *x509.Certifica
 		c.log.Debug().Msg("disconnected")
 	default:
 		c.log.Warn().Str("why", strings.TrimSpace(err.Error())).Msg("the connection ended")
+	}
+}
+
+// open makes the session of a client that is listed. Its context is ended by
+// sessions, with a reason.
+func (s *Server) open(ctx context.Context, conn net.Conn, cert *x509.Certificate, client string) (*session, context.Context, func()) {
+	ctx, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	c := &session{server: s, client: client, cert: cert, end: end,
+		log: s.log.With().Str("client", client).Str("peer", conn.RemoteAddr().String()).Logger()}
+	s.sessions.add(c)
+	if _, listed := s.access.Client(cert); !listed { // removed since the handshake
+		end(&wire.ByeError{Reason: wire.NotListed})
+	}
+	s.intake.heard.note(client, 0)
+	return c, ctx, func() {
+		s.intake.heard.note(client, 0)
+		s.sessions.remove(c)
+		end(nil)
 	}
 }
 

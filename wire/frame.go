@@ -21,6 +21,16 @@ type Budget struct {
 	first, rest *semaphore.Weighted
 }
 
+// Take pays size bytes for something long that is no frame, and waits for them
+// if need be. Who holds them may not ask for more, and must give them back
+// within a bounded time.
+func (b *Budget) Take(ctx context.Context, size int) (release func(), err error) {
+	if err := b.rest.Acquire(ctx, int64(size)); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	return func() { b.rest.Release(int64(size)) }, nil
+}
+
 // firstPart is how much of a body is read before the rest is paid for.
 const firstPart = 64 << 10
 

@@ -150,6 +150,16 @@ func HostState(code int32) int32 {
 	return 1
 }
 
+// HostCode turns the code that external commands and send_nsca have for a host
+// into a plugin's. Theirs is a state (0 up, 1 down, 2 unreachable), so that 1 is
+// down there, where a plugin's 1, WARNING, leaves a host up.
+func HostCode(state int32) int32 {
+	if state == 1 {
+		return Critical
+	}
+	return state
+}
+
 // CutOutput cuts output that is longer than limit and ends it with a note
 // that says so, without splitting a UTF-8 character; the result keeps within
 // limit.

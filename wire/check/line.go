@@ -14,8 +14,9 @@ const (
 // ParseLine reads one external command line, `[unix time] NAME;arguments`,
 // without its newline. The time may be left out; Finish is 0 then. The two
 // check-result commands become results with their output unescaped as Nagios
-// does it (`\\` and `\n`), everything else a Command. The error is an
-// *InvalidError; the result it comes with is the zero one.
+// does it (`\\` and `\n`) and cut at MaxOutput, a host's state made a plugin's
+// code; everything else is a Command. The error is an *InvalidError; the result
+// it comes with is the zero one.
 func ParseLine(line []byte) (Result, error) {
 	text, finish, err := cutTime(strings.Trim(string(line), " \t\r\n"))
 	if err != nil {
@@ -65,14 +66,17 @@ func parseResult(kind Kind, fields []string) (Result, error) {
 		return Result{}, invalid("%s result has %d of its %d fields", kind, len(fields), want)
 	}
 	if len(fields) == want { // cores take a result that ends after its code: the output is empty
-		r.Output = Unescape([]byte(fields[want-1]))
+		r.Output = CutOutput(Unescape([]byte(fields[want-1])), MaxOutput)
 	}
 	r.Host = fields[0]
 	if kind == Service {
 		r.Service = fields[1]
 	}
-	code, err := ParseCode(fields[want-2])
-	r.Code = code
+	var err error
+	r.Code, err = ParseCode(fields[want-2])
+	if kind == Host {
+		r.Code = HostCode(r.Code)
+	}
 	return r, err
 }
 

@@ -16,12 +16,21 @@ func TestParseLine(t *testing.T) {
 		"PROCESS_SERVICE_CHECK_RESULT;h;s;3":          {Kind: Service, Host: "h", Service: "s", Code: 3},
 		"PROCESS_SERVICE_CHECK_RESULT;h;s;-1;":        {Kind: Service, Host: "h", Service: "s", Code: -1, Output: []byte{}},
 		"[5]\tPROCESS_HOST_CHECK_RESULT;h;2;a;b|c=1;": {Kind: Host, Host: "h", Code: 2, Output: []byte("a;b|c=1;"), Finish: 5e6},
+		"PROCESS_HOST_CHECK_RESULT;h;0;up":            {Kind: Host, Host: "h", Output: []byte("up")},
+		"PROCESS_HOST_CHECK_RESULT;h;1;down":          {Kind: Host, Host: "h", Code: 2, Output: []byte("down")}, // the state 1, not WARNING
 		"[7] DISABLE_HOST_CHECK;h":                    {Kind: Command, Command: "DISABLE_HOST_CHECK;h", Finish: 7e6},
 	} {
 		got, err := ParseLine([]byte(line))
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: got %+v, %v\nwant %+v", line, got, err, want)
 		}
+	}
+}
+
+func TestParseLineCutsLongOutput(t *testing.T) {
+	r, err := ParseLine([]byte("PROCESS_HOST_CHECK_RESULT;h;0;" + strings.Repeat("x", MaxOutput+1)))
+	if err != nil || len(r.Output) > MaxOutput || !strings.HasSuffix(string(r.Output), "[output cut at 1048576 bytes]") {
+		t.Errorf("%d bytes of output, %v", len(r.Output), err)
 	}
 }
 

@@ -1,0 +1,190 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"massive-passive/server/record"
+	"massive-passive/wire"
+	"massive-passive/wire/check"
+	"massive-passive/wire/legacy"
+)
+
+// submitBytes is how much of an old message is submitted together, about.
+const submitBytes = 1 << 20
+
+// mostLogged is how many refused lines of a message are logged each.
+const mostLogged = 20
+
+// greetLegacy lets in a peer without our ALPN, unless told not to.
+func (s *Server) greetLegacy(ctx context.Context, conn *tls.Conn, cert *x509.Certificate, client string, open *sync.WaitGroup) {
+	if !s.options.Legacy {
+		s.complain(conn, fmt.Sprintf("client %q offers no ALPN %s: it is of version 0.3.9, which --legacy=false refuses", client, wire.ALPN))
+		conn.NetConn().Close()
+		return
+	}
+	open.Go(func() { s.serveLegacy(ctx, conn, cert, client) })
+}
+
+// serveLegacy takes the messages of a peer of version 0.3.9. To close in order
+// is to say that all is safe: there is no other answer to most messages.
+func (s *Server) serveLegacy(ctx context.Context, conn *tls.Conn, cert *x509.Certificate, client string) {
+	c, ctx, leave := s.open(ctx, conn, cert, client)
+	defer leave()
+	r := legacy.NewReader(conn)
+	r.Room = s.budget.Take
+	err := c.takeMessages(ctx, conn, r)
+	r.Close()
+	var bad *legacy.FormatError
+	switch {
+	case errors.Is(err, io.EOF):
+		c.log.Debug().Msg("disconnected")
+		wire.Close(conn)
+		return
+	case errors.As(err, &bad) && bad.Form == legacy.Older:
+		c.log.Warn().Str("why", bad.Error()).Msg("the connection ended")
+		answer(conn, legacy.AppendRefusal(nil, bad.Reason))
+		wire.Close(conn)
+		return
+	case ctx.Err() == nil:
+		c.log.Warn().Str("why", err.Error()).Msg("the connection ended: what it last sent was not taken")
+	}
+	conn.NetConn().Close()
+}
+
+// takeMessages returns why there is no further message: io.EOF where the peer
+// ended in order.
+func (c *session) takeMessages(ctx context.Context, conn *tls.Conn, r *legacy.Reader) error {
+	for {
+		m, err := r.Next(ctx)
+		if err != nil {
+			return err
+		}
+		c.log.Debug().Stringer("form", m.Form).Int("bytes", len(m.Text)).Msg("took an old message")
+		refused, err := c.takeText(ctx, m.Text)
+		if m.Form == legacy.Older {
+			answer(conn, verdict(len(m.Text), refused, err))
+		}
+		if err != nil {
+			return fmt.Errorf("take a message: %w", err)
+		}
+	}
+}
+
+// verdict is the answer to a message of the older form.
+func verdict(size int, refused refusals, err error) []byte {
+	switch {
+	case err != nil:
+		return legacy.AppendRefusal(nil, "the server cannot take it now: send it again")
+	case refused.lines > 0:
+		return legacy.AppendRefusal(nil, fmt.Sprintf("%d lines were refused; the first: %s", refused.lines, refused.first))
+	}
+	return legacy.AppendAnswer(nil, size)
+}
+
+func answer(conn *tls.Conn, b []byte) {
+	conn.SetWriteDeadline(time.Now().Add(wire.WriteTimeout))
+	conn.Write(b) // a peer that does not wait for it is gone
+}
+
+// refusals are the lines of a message that will never be taken.
+type refusals struct {
+	lines int
+	first string // why
+}
+
+// takeText hands the lines of a message to the intake, in order, and returns
+// once all that are not refused are safe.
+func (c *session) takeText(ctx context.Context, text []byte) (refusals, error) {
+	p := portion{session: c, origin: record.Origin{Client: c.client, Received: time.Now().UnixMicro()}}
+	for line := range bytes.SplitSeq(text, []byte("\n")) {
+		if len(bytes.Trim(line, " \t\r")) == 0 {
+			continue
+		}
+		if err := p.add(ctx, line); err != nil {
+			return p.refused, err
+		}
+	}
+	err := p.submit(ctx)
+	if more := p.refused.lines - mostLogged; more > 0 {
+		c.log.Warn().Int("lines", more).Msg("refused further lines of an old message")
+	}
+	return p.refused, err
+}
+
+// portion is what of a message is submitted together.
+type portion struct {
+	session *session
+	origin  record.Origin
+	entries []wire.Entry
+	lines   [][]byte // those of the entries
+	size    int
+	refused refusals // of the whole message
+}
+
+func (p *portion) add(ctx context.Context, line []byte) error {
+	r, err := check.ParseLine(line)
+	if err != nil {
+		p.refuse(line, err.Error())
+		return nil
+	}
+	if r.Finish == 0 {
+		r.Finish = p.origin.Received
+	}
+	p.lines = append(p.lines, line)
+	p.entries = append(p.entries, wire.Entry{Sequence: uint64(len(p.lines)), Result: r.Append(nil)})
+	if p.size += len(line); p.size < submitBytes {
+		return nil
+	}
+	return p.submit(ctx)
+}
+
+func (p *portion) submit(ctx context.Context) error {
+	if len(p.entries) == 0 {
+		return nil
+	}
+	rejections, err := p.session.server.intake.Submit(ctx, p.origin, p.entries)
+	if err != nil {
+		return err
+	}
+	for _, r := range rejections {
+		p.refuse(p.lines[r.Sequence-1], r.Text)
+	}
+	p.entries, p.lines, p.size = p.entries[:0], p.lines[:0], 0
+	return nil
+}
+
+// refuse notes a line that will never be taken and logs it. What a client says
+// again and again is logged once a minute.
+func (p *portion) refuse(line []byte, why string) {
+	if p.refused.lines++; p.refused.lines == 1 {
+		p.refused.first = why
+	}
+	if p.refused.lines > mostLogged {
+		return
+	}
+	command := line
+	if _, behind, ok := bytes.Cut(line, []byte("] ")); ok { // without the time, which is always another
+		command = behind
+	}
+	c := p.session
+	if times, now := c.server.quiet.say(c.client + " line " + clip(command)); now {
+		c.log.Warn().Str("line", fmt.Sprintf("%q", clip(line))).Str("why", why).Int("times", times).Msg("refused a line of an old message")
+	}
+}
+
+// clip shortens what came from outside to what the log shows.
+func clip(line []byte) string {
+	const most = 300
+	if len(line) > most {
+		return string(line[:most]) + "…"
+	}
+	return string(line)
+}

@@ -53,8 +53,9 @@ e2e: ## through the real main, against real Nagios and Icinga; needs root and .c
 bench: ## benchmarks against what else there is; needs .ci/setup
 	$(GO) test -tags bench -run '^$$' -bench . -benchtime 1x -timeout 30m .
 
-bench-sched: ## benchmarks of the scheduler alone
-	$(GO) test -run '^$$' -bench . -benchmem ./sched/...
+bench-sched: ## the scheduler's lateness and cost, and real plugins beside a loop in C; needs a C compiler
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./sched
+	$(GO) test -run '^$$' -bench SpawnLoop -benchtime 9x -timeout 30m ./client/plugin ./client
 
 install: build ## into $(DESTDIR)$(PREFIX)/sbin, with a link for each command
 	install -d "$(DESTDIR)$(PREFIX)/sbin"

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -31,43 +32,64 @@ func BenchmarkAgainstSpawnLoop(b *testing.B) {
 			for i := range 4000 {
 				s.write(fmt.Sprint("c", i), service(fmt.Sprint("c", i), 1, "/bin/true"))
 			}
-			var ours, theirs, ratios []float64
+			var ours, theirs, ratios, ourCPU, theirCPU []float64
 			for b.Loop() {
-				theirs = append(theirs, loopRate(b, loop, atOnce))
-				ours = append(ours, s.rate())
-				ratios = append(ratios, ours[len(ours)-1]/theirs[len(theirs)-1])
+				c, cCPU := loopRate(b, loop, atOnce)
+				g, gCPU := s.rate()
+				ours, theirs, ratios = append(ours, g), append(theirs, c), append(ratios, g/c)
+				ourCPU, theirCPU = append(ourCPU, gCPU), append(theirCPU, cCPU)
 			}
 			b.ReportMetric(median(ours), "checks/s")
 			b.ReportMetric(median(theirs), "c-runs/s")
 			b.ReportMetric(median(ratios), "ratio")
+			b.ReportMetric(median(ourCPU), "cpu-us/check")
+			b.ReportMetric(median(theirCPU), "c-cpu-us/run")
 			b.ReportMetric(0, "ns/op") // of a turn, which says nothing
 		})
 	}
 }
 
-// loopRate is how many programs a second the C loop runs.
-func loopRate(b *testing.B, loop string, atOnce int) float64 {
+// loopRate is how many programs a second the C loop runs, and the processor
+// time that each takes, in microseconds.
+func loopRate(b *testing.B, loop string, atOnce int) (rate, cpu float64) {
 	const runs = 5000
+	before := processorTime(b)
 	out, err := exec.Command(loop, strconv.Itoa(runs), strconv.Itoa(atOnce), "/bin/true").Output()
 	must(b, err)
 	seconds, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
 	must(b, err)
-	return runs / seconds
+	return runs / seconds, micros(processorTime(b)-before) / runs
 }
 
-// rate is how many results a second arrive at the server from an agent that
-// has more to do than it can.
-func (s *station) rate() float64 {
+// rate is the same of an agent that has more to do than it can, counted at the
+// server. The server's processor time is in it.
+func (s *station) rate() (rate, cpu float64) {
 	_, stop := s.start(zerolog.Nop())
 	defer stop()
 	from := s.count()
 	eventually(s.t, "the first thousand results", func() bool { return s.count() > from+1000 })
 	const window = 3 * time.Second
 	from = s.count()
-	begin := time.Now()
+	begin, before := time.Now(), processorTime(s.t)
 	time.Sleep(window)
-	return float64(s.count()-from) / time.Since(begin).Seconds()
+	n := float64(s.count() - from)
+	return n / time.Since(begin).Seconds(), micros(processorTime(s.t)-before) / n
 }
+
+// processorTime is what this process and the children that it has waited for
+// have used.
+func processorTime(t testing.TB) time.Duration {
+	t.Helper()
+	var sum time.Duration
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var u syscall.Rusage
+		must(t, syscall.Getrusage(who, &u))
+		sum += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	return sum
+}
+
+func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
 
 func median(values []float64) float64 {
 	slices.Sort(values)

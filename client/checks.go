@@ -95,12 +95,17 @@ func (c *checks) tellBad(f checkfile.File, known bool) {
 }
 
 func (c *checks) tellNeverAgain(f checkfile.File) {
-	if f.Check.Calendar == nil {
-		return
-	}
-	if _, again := f.Check.Calendar.Next(time.Now()); !again {
+	if neverAgain(f.Check, time.Now()) {
 		c.log.Warn().Str("file", f.Name).Msg("the calendar of this check never fires again")
 	}
+}
+
+func neverAgain(c checkfile.Check, from time.Time) bool {
+	if c.Calendar == nil {
+		return false
+	}
+	_, again := c.Calendar.Next(from)
+	return !again
 }
 
 // job makes the scheduler's job of a check.

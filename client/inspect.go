@@ -73,6 +73,8 @@ func Inspect(o Options, what Inspection, out, warn io.Writer) error {
 	for _, f := range files {
 		if f.Err != nil {
 			bad++
+		} else if neverAgain(f.Check, what.From) {
+			fmt.Fprintf(warn, "warning: %s: its calendar never fires again\n", f.Name)
 		}
 		if err := write(out, inspect(f, what), what.JSON); err != nil {
 			return err

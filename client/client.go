@@ -43,6 +43,7 @@ type Client struct {
 	scheduler  *sched.Scheduler
 	outbox     *outbox
 	deliveries deliveries
+	modern     *modernServers
 	plugins    context.Context // of all running plugins, ended at the stop
 	troubles   sync.Map        // by check file: the plugin.Trouble of its last run
 	skips      skips
@@ -83,6 +84,9 @@ func New(o Options, log zerolog.Logger) (*Client, error) {
 	}
 	if err := os.MkdirAll(o.StateDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the state directory (another can be named with --state-dir): %w", err)
+	}
+	if c.modern, err = loadModernServers(o.StateDir); err != nil {
+		return nil, err
 	}
 	c.outbox, err = openOutbox(o, log)
 	return c, err

@@ -130,7 +130,13 @@ func (d *deliveries) sender(name, address string, reader *journal.Reader) *sende
 	certName, _, _ := strings.Cut(name, "=")
 	so := sender.Options{
 		Name: certName, Address: address, End: d.certs, Verify: certs.Verify(o.SSLVerify), Log: log,
-		Hello: wire.Hello{Instance: d.client.instance, Version: o.Version, Host: host, Remember: uint32(o.JournalMaxAge / time.Second)},
+		Hello:  wire.Hello{Instance: d.client.instance, Version: o.Version, Host: host, Remember: uint32(o.JournalMaxAge / time.Second)},
+		Modern: d.client.modern.has(name),
+		Spoke: func() {
+			if err := d.client.modern.add(name); err != nil {
+				log.Error().Err(err).Msg("after a restart the server may be spoken to in the way of version 0.3.9")
+			}
+		},
 	}
 	if o.BatchMode {
 		so.BatchWait, so.BatchItems = o.BatchWaitTime, o.BatchMaxItems

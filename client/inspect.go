@@ -178,11 +178,16 @@ func sendOnce(ctx context.Context, o Options, servers []checkfile.Server, r *che
 	if err != nil {
 		return err
 	}
+	modern, err := loadModernServers(o.StateDir)
+	if err != nil {
+		return err
+	}
 	hello := wire.Hello{Version: o.Version, Remember: uint32(sendOnceTimeout / time.Second)}
 	rand.Read(hello.Instance[:]) // never fails
 	var failed error
 	for _, s := range servers {
-		so := sender.Options{Name: s.Name, Address: s.Address, End: end, Verify: certs.Verify(o.SSLVerify), Hello: hello}
+		so := sender.Options{Name: s.Name, Address: s.Address, End: end, Verify: certs.Verify(o.SSLVerify), Hello: hello,
+			Modern: modern.has(s.Name)}
 		short, cancel := context.WithTimeout(ctx, sendOnceTimeout)
 		failed = errors.Join(failed, sender.Deliver(short, so, []sender.Item{{Instance: hello.Instance, Sequence: 1, Result: r.Append(nil)}}))
 		cancel()

@@ -5,10 +5,7 @@ package sender
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"math/rand/v2"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +14,6 @@ import (
 	"massive-passive/wire/certs"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sys/unix"
 )
 
 // Item is one result with what tells it apart.
@@ -46,6 +42,16 @@ type Options struct {
 	End     certs.End
 	Verify  certs.Verify
 	Hello   wire.Hello
+
+	// Brief says that a connection is for a few results only: the key exchange
+	// that withstands quantum computers costs more than all of these.
+	Brief bool
+
+	// Modern says that the server is known to speak version 1, so that nobody
+	// can talk us back into the protocol of 0.3.9; Spoke is told when it does
+	// for the first time, and may be nil.
+	Modern bool
+	Spoke  func()
 
 	BatchWait  time.Duration // 0: what is there is sent at once; else gather for so long,
 	BatchItems int           // or up to so many; 0: no limit
@@ -146,66 +152,26 @@ func (d *Delivery) trouble(why string, say bool) {
 // connectAndDeliver lives for one connection. It was steady if it lasted, or
 // if the server took something.
 func (d *Delivery) connectAndDeliver(ctx context.Context) (steady bool, err error) {
-	conn, err := Dial(ctx, d.options)
-	if err != nil {
-		return false, err
+	link, err := dial(ctx, d.options)
+	if err == nil && link.old {
+		link, steady, err = d.deliverOld(ctx, link)
 	}
-	defer conn.Close()
-	session, err := wire.Connect(ctx, conn, d.options.Hello, nil, d.waiting)
+	if err != nil {
+		return steady, err
+	}
+	defer link.Close()
+	d.options.modern()
+	session, err := wire.Connect(ctx, link, d.options.Hello, nil, d.waiting)
 	if err != nil {
 		return false, err
 	}
 	d.told = ""
 	d.options.Log.Info().Str("server_version", session.Welcome.Version).Msg("connected")
-	return d.deliver(ctx, conn, session)
+	return d.deliver(ctx, link, session)
 }
 
 func (d *Delivery) waiting(text string) {
 	d.options.Log.Warn().Str("why", text).Msg("the server takes its time")
-}
-
-// Dial connects, and proves to each other who both ends are.
-func Dial(ctx context.Context, o Options) (*tls.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3}}
-	plain, err := dialer.DialContext(ctx, "tcp", o.Address)
-	if err != nil {
-		return nil, err
-	}
-	setUserTimeout(plain)
-	host, _, _ := net.SplitHostPort(o.Address)
-	names := []string{host}
-	if o.Name != "" && o.Name != host {
-		names = []string{o.Name, host}
-	}
-	conn := tls.Client(plain, certs.ClientConfig(o.End, o.Verify, names...))
-	if err := conn.HandshakeContext(ctx); err != nil {
-		plain.Close()
-		return nil, err
-	}
-	if conn.ConnectionState().NegotiatedProtocol != wire.ALPN {
-		conn.Close()
-		return nil, errOtherProtocol
-	}
-	return conn, nil
-}
-
-// errOtherProtocol is a server that speaks TLS but not our protocol.
-var errOtherProtocol = errors.New("the server does not speak " + wire.ALPN + ": is this the port of a massive-passive server?")
-
-// setUserTimeout has the kernel give a connection up on which nothing was
-// acknowledged for long, so that a dead peer is noticed while data waits.
-func setUserTimeout(conn net.Conn) {
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		return
-	}
-	if raw, err := tcp.SyscallConn(); err == nil {
-		raw.Control(func(fd uintptr) {
-			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout/time.Millisecond))
-		})
-	}
 }
 
 func pause(ctx context.Context, wait time.Duration) {

@@ -8,11 +8,13 @@ import (
 	"io"
 	"net"
 	"os"
+	"reflect"
 	"strings"
 	"syscall"
 
 	"massive-passive/wire"
 	"massive-passive/wire/certs"
+	"massive-passive/wire/legacy"
 )
 
 // Explain puts what keeps results from a server into words that tell what to
@@ -31,6 +33,8 @@ func Explain(err error, address string) string {
 		return address + " does not list your certificate: put it, as NAME.pem, into the server's allowed-client-cert.d"
 	case errors.As(err, &bye):
 		return fmt.Sprintf("%s ended the connection: %q", address, bye.Error())
+	case errors.Is(err, legacy.ErrNotConfirmed):
+		return address + " did not confirm a message: it is of version 0.3.9, which only closes the connection where it does not list your certificate; its log says more"
 	case errors.As(err, &noTLS):
 		return address + " does not speak TLS: is this the port of a massive-passive server?"
 	case errors.As(err, &dns):
@@ -47,20 +51,42 @@ func Explain(err error, address string) string {
 	return explainAlert(err, address)
 }
 
+// The alerts of TLS that say something else than that our certificate is bad.
+const (
+	alertHandshakeFailure = 40
+	alertProtocolVersion  = 70
+	alertSecurity         = 71
+	alertProtocol         = 120
+)
+
 // explainAlert puts a TLS alert of the server into words: with it the server
-// says what it thinks of our certificate.
+// says what it thinks of us.
 func explainAlert(err error, address string) string {
 	text := strings.TrimSpace(err.Error())
-	if !isAlert(err) {
+	number, ok := alert(err)
+	switch {
+	case !ok:
 		return fmt.Sprintf("%s: %s", address, text)
+	case number == alertHandshakeFailure, number == alertProtocolVersion, number == alertSecurity:
+		return fmt.Sprintf("%s and this end have no TLS in common (%s): if the server is old, --tls-min-version=1.0 here allows what it speaks; "+
+			"if this machine is, --tls-min-version=1.0 on the server does", address, text)
+	case number == alertProtocol:
+		return fmt.Sprintf("%s speaks another protocol (%s): is this the port of a massive-passive server?", address, text)
 	}
 	return fmt.Sprintf("%s refused our certificate (%s): it must be signed by the CA that the server has in --ssl-ca-cert, be valid now, "+
 		"and be for clients; the server's log says more", address, text)
 }
 
-// isAlert tells whether the server ended the handshake with an alert.
-func isAlert(err error) bool {
-	var alert tls.AlertError
+// alert returns the number of the alert with which the server ended the
+// handshake. Package tls has no name for its type but on other transports.
+func alert(err error) (number uint8, ok bool) {
 	var op *net.OpError
-	return errors.As(err, &alert) || errors.As(err, &op) && op.Op == "remote error"
+	if !errors.As(err, &op) || op.Op != "remote error" {
+		return 0, false
+	}
+	v := reflect.ValueOf(op.Err)
+	if v.Kind() != reflect.Uint8 {
+		return 0, false
+	}
+	return uint8(v.Uint()), true
 }

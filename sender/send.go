@@ -130,7 +130,7 @@ func Run(ctx context.Context, env Env, o SendOptions) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	base := Options{End: end, Verify: certs.Verify(o.SSLVerify), Log: zerolog.Nop(), Hello: hello(env.Version, o.Timeout)}
+	base := Options{End: end, Verify: certs.Verify(o.SSLVerify), Log: zerolog.Nop(), Hello: hello(env.Version, o.Timeout), Brief: true}
 	if err := sendAll(ctx, base, o.Servers, encode(results, base.Hello.Instance)); err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func Deliver(ctx context.Context, o Options, items []Item) error {
 	rest, rejected := items, 0
 	var last error
 	for wait := retryFirst; ; wait *= 2 {
-		n, refused, err := attempt(ctx, o, rest)
+		n, refused, err := attempt(ctx, &o, rest)
 		rest, rejected = rest[n:], rejected+refused
 		if len(rest) == 0 {
 			break
@@ -211,18 +211,23 @@ func Deliver(ctx context.Context, o Options, items []Item) error {
 func permanent(err error) bool {
 	var server *certs.ServerError
 	var bye *wire.ByeError
-	return errors.As(err, &server) || errors.Is(err, errOtherProtocol) || isAlert(err) ||
+	_, told := alert(err)
+	return told || errors.As(err, &server) || errors.Is(err, errDowngrade) ||
 		errors.As(err, &bye) && (bye.Reason == wire.NotListed || bye.Reason == wire.BadPolicy)
 }
 
 // attempt sends items over one connection and returns how many of them were
 // acknowledged, and how many of those rejected.
-func attempt(ctx context.Context, o Options, items []Item) (acked, rejected int, err error) {
-	conn, err := Dial(ctx, o)
+func attempt(ctx context.Context, o *Options, items []Item) (acked, rejected int, err error) {
+	conn, err := dial(ctx, *o)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer conn.Close()
+	if conn.old {
+		return attemptOld(ctx, o, conn, items)
+	}
+	o.modern()
 	first, rest := cut(items, wire.FirstFlight)
 	flight := &first
 	if first.Entries[0].Size()+wire.BatchOverhead > wire.FirstFlight {

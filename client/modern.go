@@ -1,0 +1,79 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// modernServers are the servers that once spoke version 1 to this client, by
+// their names. None of them is spoken to in the way of version 0.3.9 again: who
+// sits between could wish for that. They outlive the process in a file of one
+// name a line, which an administrator may edit while no client runs.
+type modernServers struct {
+	file string
+
+	mu    sync.Mutex
+	names []string
+}
+
+func loadModernServers(stateDir string) (*modernServers, error) {
+	m := &modernServers{file: filepath.Join(stateDir, "modern-servers")}
+	data, err := os.ReadFile(m.file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read which servers speak version 1: %w", err)
+	}
+	for line := range strings.Lines(string(data)) {
+		if name := strings.TrimSpace(line); name != "" {
+			m.names = append(m.names, name)
+		}
+	}
+	return m, nil
+}
+
+func (m *modernServers) has(name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Contains(m.names, name)
+}
+
+// add notes a server, durably.
+func (m *modernServers) add(name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if slices.Contains(m.names, name) {
+		return nil
+	}
+	m.names = append(m.names, name)
+	if err := replaceFile(m.file, []byte(strings.Join(m.names, "\n")+"\n")); err != nil {
+		return fmt.Errorf("note that a server speaks version 1: %w", err)
+	}
+	return nil
+}
+
+// replaceFile replaces a file so that a crash leaves the old or the new one.
+func replaceFile(file string, data []byte) error {
+	dir := filepath.Dir(file)
+	temporary, err := os.CreateTemp(dir, ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temporary.Name()) // gone already, unless a step failed
+	_, err = temporary.Write(data)
+	if err := errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary.Name(), file); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

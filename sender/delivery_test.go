@@ -218,7 +218,7 @@ func TestRejectedResultsDoNotStall(t *testing.T) {
 	d := New(o, q)
 	run(t, d)
 	eventually(t, "all acknowledged", func() bool { return q.ackedUpTo() == 3 })
-	eventually(t, "all counted", func() bool { n, rejected := d.Counts(); return n == 2 && rejected[wire.Malformed.String()] == 1 })
+	eventually(t, "all counted", func() bool { n, rejected := d.Counts(); return n == 2 && rejected[wire.Denied.String()] == 1 })
 	if r := <-rejected; r.Sequence != 2 || p.sequences() != "[1 3]" {
 		t.Errorf("rejected %+v, arrived %s", r, p.sequences())
 	}

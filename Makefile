@@ -12,7 +12,7 @@ STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 TAGS        := urfave_cli_no_docs
 TEST_TAGS   := e2e,bench
 LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
-LINKS       := massive-passive-client massive-passive-server massive-passive-send
+LINKS       := massive-passive-client massive-passive-server massive-passive-send massive-passive-pki
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test race lint fuzz e2e bench bench-sched install clean

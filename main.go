@@ -19,6 +19,7 @@ import (
 	"massive-passive/client"
 	"massive-passive/sender"
 	"massive-passive/server"
+	"massive-passive/wire/certs/pki"
 	"massive-passive/wire/status"
 
 	"github.com/urfave/cli/v2"
@@ -61,6 +62,7 @@ func applets() []applet {
 		{"server", []string{"massive-passive-server"}, serverCommand},
 		{"send", []string{"massive-passive-send", "send_nsca"}, sendCommand},
 		{"status", []string{"massive-passive-status"}, statusCommand},
+		{"pki", []string{"massive-passive-pki"}, pkiCommand},
 	}
 }
 
@@ -70,6 +72,10 @@ func serverCommand(std streams) *cli.Command {
 
 func sendCommand(std streams) *cli.Command {
 	return sender.Command(senderEnv(std))
+}
+
+func pkiCommand(std streams) *cli.Command {
+	return pki.Command(pki.Env{Stdin: std.stdin, Stdout: std.stdout, Stderr: std.stderr})
 }
 
 func senderEnv(std streams) sender.Env {
@@ -139,6 +145,7 @@ func newApp(name string, command *cli.Command, std streams) *cli.App {
 		Description:     command.Description,
 		Flags:           command.Flags,
 		Action:          command.Action,
+		Commands:        command.Subcommands,
 		Version:         fmt.Sprintf("%s (%s)", version, commit),
 		HideHelpCommand: true,
 		Reader:          std.stdin,

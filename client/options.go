@@ -50,9 +50,9 @@ func DefaultOptions() Options {
 		JournalMaxBytes:        1 << 30,
 		JournalMaxAge:          24 * time.Hour,
 		StopTimeout:            10 * time.Second,
-		SSLKey:                 "/etc/massive-passive/massive-passive-client-ssl.key",
-		SSLCert:                "/etc/massive-passive/massive-passive-client-ssl.cert",
-		SSLCACert:              "/etc/massive-passive/massive-passive-ssl-ca.cert",
+		SSLKey:                 certs.DefaultClientKey,
+		SSLCert:                certs.DefaultClientCert,
+		SSLCACert:              certs.DefaultCACert,
 		SSLVerify:              string(certs.VerifyName),
 		TLSMinVersion:          certs.DefaultMinVersion,
 	}

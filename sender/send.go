@@ -42,9 +42,9 @@ type SendOptions struct {
 // DefaultSendOptions are those of the original, and send_nsca's time-out.
 func DefaultSendOptions() SendOptions {
 	return SendOptions{
-		SSLKey:        "/etc/massive-passive/massive-passive-client-ssl.key",
-		SSLCert:       "/etc/massive-passive/massive-passive-client-ssl.cert",
-		SSLCACert:     "/etc/massive-passive/massive-passive-ssl-ca.cert",
+		SSLKey:        certs.DefaultClientKey,
+		SSLCert:       certs.DefaultClientCert,
+		SSLCACert:     certs.DefaultCACert,
 		SSLVerify:     string(certs.VerifyName),
 		TLSMinVersion: certs.DefaultMinVersion,
 		Timeout:       10 * time.Second,

@@ -1,0 +1,134 @@
+package pki
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const (
+	public  fs.FileMode = 0o644
+	private fs.FileMode = 0o600 // keys, and archives that hold one
+)
+
+// file is one to be written.
+type file struct {
+	path    string
+	data    []byte
+	mode    fs.FileMode
+	owner   *owner // nil: whoever runs the command
+	replace bool   // what is there is meant to be replaced
+}
+
+// ExistsError names files that were not overwritten.
+type ExistsError struct{ Paths []string }
+
+func (e *ExistsError) Error() string {
+	return fmt.Sprintf("%s: there already, and nothing was written; --force replaces it", strings.Join(e.Paths, ", "))
+}
+
+// writeAll writes all files durably, or none if one of them is there already
+// with another content and may not be replaced.
+func writeAll(files []file, force bool) error {
+	var taken []string
+	var missing []file
+	for _, f := range files {
+		old, err := os.ReadFile(f.path)
+		switch {
+		case err == nil && bytes.Equal(old, f.data):
+			continue
+		case err == nil && !force && !f.replace:
+			taken = append(taken, f.path)
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return err
+		}
+		missing = append(missing, f)
+	}
+	if len(taken) > 0 {
+		return &ExistsError{taken}
+	}
+	var dirs []string
+	for _, f := range missing {
+		if err := f.write(); err != nil {
+			return fmt.Errorf("write %s: %w", f.path, err)
+		}
+		dirs = append(dirs, filepath.Dir(f.path))
+	}
+	slices.Sort(dirs)
+	for _, dir := range slices.Compact(dirs) {
+		if err := syncDir(dir); err != nil {
+			return fmt.Errorf("make the files in %s durable: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// write puts a whole file in place of what was there, never a part of it.
+func (f file) write() error {
+	dir := filepath.Dir(f.path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	temporary, err := os.CreateTemp(dir, ".new-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temporary.Name()) // gone already, unless a step failed
+	if f.owner != nil {
+		err = temporary.Chown(f.owner.uid, f.owner.gid)
+	}
+	if err == nil {
+		_, err = temporary.Write(f.data)
+	}
+	if err = errors.Join(err, temporary.Chmod(f.mode), temporary.Sync(), temporary.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temporary.Name(), f.path)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// owner is who a daemon runs as, and must be able to read its key.
+type owner struct{ uid, gid int }
+
+// parseOwner reads USER or USER:GROUP, each a name or a number; nil for "".
+func parseOwner(text string) (*owner, error) {
+	if text == "" {
+		return nil, nil
+	}
+	name, group, named := strings.Cut(text, ":")
+	u, err := user.Lookup(name)
+	if err != nil {
+		if u, err = user.LookupId(name); err != nil {
+			return nil, &OptionError{"--owner", fmt.Sprintf("there is no user %q", name)}
+		}
+	}
+	gid := u.Gid
+	if named {
+		g, err := user.LookupGroup(group)
+		if err != nil {
+			if g, err = user.LookupGroupId(group); err != nil {
+				return nil, &OptionError{"--owner", fmt.Sprintf("there is no group %q", group)}
+			}
+		}
+		gid = g.Gid
+	}
+	o := &owner{}
+	if o.uid, err = strconv.Atoi(u.Uid); err == nil {
+		o.gid, err = strconv.Atoi(gid)
+	}
+	return o, err
+}

@@ -1,0 +1,233 @@
+package pki
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"massive-passive/wire/certs"
+)
+
+// install puts a kit, or certificates in PEM form that any CA signed, into a
+// host's configuration directory.
+type install struct {
+	dir   string
+	owner *owner
+	force bool
+}
+
+// run returns the files that were put into place.
+func (i install) run(data []byte) ([]file, error) {
+	files, err := i.plan(data)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeAll(files, i.force); err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		pending := f.path + pendingSuffix
+		if data, err := os.ReadFile(pending); err != nil || !bytes.Equal(data, f.data) {
+			continue
+		}
+		if err := os.Remove(pending); err != nil { // this key is in use now
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+func (i install) plan(data []byte) ([]file, error) {
+	var k kit
+	var err error
+	if bytes.Contains(data, []byte("-----BEGIN ")) && !isArchive(data) {
+		k, err = i.sortPEM(data)
+	} else {
+		k, err = readArchive(data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	answered := map[string]bool{} // files that this host asked for anew
+	for _, r := range []role{client, server} {
+		pending, err := i.complete(k, r)
+		if err != nil {
+			return nil, err
+		}
+		answered[r.certName()], answered[r.keyName()] = pending, pending
+	}
+	files := k.files(i.dir, i.owner)
+	for n := range files {
+		files[n].replace = answered[filepath.Base(files[n].path)]
+	}
+	return files, nil
+}
+
+func isArchive(data []byte) bool {
+	const magic = 257 // where a tar header says "ustar"
+	return len(data) >= 512 && string(data[magic:magic+5]) == "ustar"
+}
+
+// sortPEM finds out what each certificate is: one whose key lies here is the
+// host's own, a CA that signed itself is who to trust, others belong to the
+// chain of the host's own.
+func (i install) sortPEM(data []byte) (kit, error) {
+	k := kit{}
+	var chain []byte
+	var own role
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			return nil, fmt.Errorf("it holds a %s: give certificates alone, the key stays where it was made", block.Type)
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("read a certificate: %w", err)
+		}
+		switch r := i.ownerOf(c); {
+		case r != "":
+			own, k[r.certName()] = r, encodeCert(c)
+		case c.IsCA && bytes.Equal(c.RawSubject, c.RawIssuer):
+			k[certs.CACertName] = append(k[certs.CACertName], encodeCert(c)...)
+		case c.IsCA:
+			chain = append(chain, encodeCert(c)...)
+		default:
+			return nil, fmt.Errorf("no key in %s belongs to the certificate %q: make the key with `massive-passive pki request` on this host, "+
+				"and have that request signed", i.dir, c.Subject)
+		}
+	}
+	if own == "" && len(k) == 0 {
+		return nil, errors.New("it holds neither a certificate for this host nor a CA")
+	}
+	if own != "" {
+		k[own.certName()] = append(k[own.certName()], chain...)
+	}
+	return k, nil
+}
+
+// ownerOf tells whose key, of those in the directory, a certificate is for.
+func (i install) ownerOf(c *x509.Certificate) role {
+	for _, r := range []role{client, server} {
+		if _, _, err := i.keyFor(r, c); err == nil {
+			return r
+		}
+	}
+	return ""
+}
+
+// keyFor finds the key of a certificate that did not bring it along: the one
+// in use, or one that `pki request` made and that was pending since.
+func (i install) keyFor(r role, c *x509.Certificate) (keyPEM []byte, pending bool, err error) {
+	path := filepath.Join(i.dir, r.keyName())
+	for _, path := range []string{path + pendingSuffix, path} {
+		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		key, err := parseKey(path, data)
+		if err != nil {
+			return nil, false, err
+		}
+		if samePublic(c.PublicKey, key.Public()) {
+			return data, strings.HasSuffix(path, pendingSuffix), nil
+		}
+	}
+	return nil, false, fmt.Errorf("there is no key for the certificate %q in %s: it needs the one with which it was asked for", c.Subject, i.dir)
+}
+
+// complete holds a certificate to its key and its CA before anything is
+// written: a host must not be left with files that do not fit together. It
+// tells whether the certificate answers a request that was pending here.
+func (i install) complete(k kit, r role) (pending bool, err error) {
+	certPEM, ok := k[r.certName()]
+	if !ok {
+		return false, nil
+	}
+	list, err := parseCerts(certPEM)
+	if err != nil {
+		return false, fmt.Errorf("%s in it: %w", r.certName(), err)
+	}
+	if keyPEM, ok := k[r.keyName()]; ok {
+		err = fits(r.keyName(), keyPEM, list[0].PublicKey)
+	} else {
+		k[r.keyName()], pending, err = i.keyFor(r, list[0])
+	}
+	if err != nil {
+		return false, err
+	}
+	caPEM, ok := k[certs.CACertName]
+	if !ok {
+		caPEM, err = os.ReadFile(filepath.Join(i.dir, certs.CACertName))
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, errors.New("the CA's certificate is missing: install it first, or in one file with the other")
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return pending, leadsTo(list, caPEM, r)
+}
+
+func fits(name string, keyPEM []byte, public crypto.PublicKey) error {
+	key, err := parseKey(name, keyPEM)
+	if err == nil && !samePublic(public, key.Public()) {
+		err = fmt.Errorf("the key %s in it does not belong to its certificate", name)
+	}
+	return err
+}
+
+func leadsTo(list []*x509.Certificate, caPEM []byte, r role) error {
+	roots, intermediates := x509.NewCertPool(), x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(caPEM) {
+		return fmt.Errorf("%s %w", certs.CACertName, certs.ErrNoCertificate)
+	}
+	for _, c := range list[1:] {
+		intermediates.AddCert(c)
+	}
+	_, err := list[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: intermediates, KeyUsages: []x509.ExtKeyUsage{r.usage()}})
+	if err != nil {
+		return fmt.Errorf("the %s's certificate %q would not be accepted: %w", r, list[0].Subject, err)
+	}
+	return nil
+}
+
+func parseCerts(data []byte) ([]*x509.Certificate, error) {
+	var list []*x509.Certificate
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	if len(list) == 0 {
+		return nil, certs.ErrNoCertificate
+	}
+	return list, nil
+}
+
+// roles tells what a kit made of this host, for the message.
+func roles(files []file) string {
+	var list []string
+	for _, f := range files {
+		switch filepath.Base(f.path) {
+		case certs.ClientCertName:
+			list = append(list, "client")
+		case certs.ServerCertName:
+			list = append(list, "server")
+		}
+	}
+	return strings.Join(list, " and ")
+}

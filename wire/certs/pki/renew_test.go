@@ -1,0 +1,126 @@
+package pki
+
+import (
+	"crypto/x509"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"massive-passive/wire/certs"
+)
+
+// column finds a certificate's row in the list and returns what is left of it.
+func left(t *testing.T, s *shell, name string) []string {
+	t.Helper()
+	s.run("list", "--dir", "d")
+	var all []string
+	for line := range strings.Lines(s.out.String()) {
+		fields := strings.Fields(line)
+		if len(fields) > 4 && fields[1] == name {
+			all = append(all, strings.Join(fields[3:len(fields)-3], " "))
+		}
+	}
+	return all
+}
+
+// Over the years: what ends is pointed out, is renewed in time, and what a
+// host has in use stays good beside its successor.
+func TestRenewal(t *testing.T) {
+	t.Chdir(t.TempDir())
+	synctest.Test(t, func(t *testing.T) {
+		s := &shell{t: t}
+		s.run("init", "d", "--server", "mon", "--days", "400")
+		s.run("client", "web1", "--dir", "d", "--days", "100", "--bundle", "1.tar")
+		s.run("client", "web2", "--dir", "d", "--days", "300", "--bundle", "2.tar")
+		s.run("install", "1.tar", "--dir", "web1")
+		if got := left(t, s, "web1"); len(got) != 1 || got[0] != "100 days" {
+			t.Errorf("at first: %q", got)
+		}
+		if got := left(t, s, "mon"); len(got) != 1 || got[0] != "400 days" {
+			t.Errorf("a server outlives its CA: %q", got)
+		}
+		time.Sleep(75 * 24 * time.Hour)
+		if got := left(t, s, "web1"); len(got) != 1 || got[0] != "25 days: RENEW" {
+			t.Errorf("after 75 days: %q", got)
+		}
+		s.run("renew", "--within", "30", "--dir", "d", "--days", "200", "--bundle", "out/")
+		if got := left(t, s, "web1"); len(got) != 2 || got[1] != "200 days" {
+			t.Errorf("after the renewal: %q", got)
+		}
+		s.run("renew", "--within", "30", "--dir", "d")
+		if !strings.Contains(s.out.String(), "nothing ends") {
+			t.Errorf("renewed twice: %s", s.out.String())
+		}
+		allowed := filepath.Join("d", certs.AllowedDirName, "web1.pem")
+		if list, err := certs.ReadFile(allowed); err != nil || len(list) != 2 || !list[0].Equal(end(t, "web1", client).Pair.Leaf()) {
+			t.Errorf("%d certificates are allowed, %v", len(list), err)
+		}
+		s.run("install", "out/web1.tar", "--dir", "web1", "--force")
+		time.Sleep(30 * 24 * time.Hour)
+		if got := left(t, s, "web1"); len(got) != 2 || got[0] != "EXPIRED" {
+			t.Errorf("after 105 days: %q", got)
+		}
+		s.run("renew", "web1", "--dir", "d", "--bundle", "3.tar")
+		if list, err := certs.ReadFile(allowed); err != nil || len(list) != 2 {
+			t.Errorf("one that expired is still allowed: %d certificates, %v", len(list), err)
+		}
+		checkCARenewal(t, s)
+	})
+}
+
+// checkCARenewal lets the CA of TestRenewal expire and renews it: what it
+// signed while it was good is good under both of its certificates.
+func checkCARenewal(t *testing.T, s *shell) {
+	old := pool(t, "d")
+	time.Sleep(300 * 24 * time.Hour)
+	s.fails("renew --ca").run("client", "web9", "--dir", "d")
+	s.run("renew", "--ca", "--dir", "d")
+	s.run("renew", "mon", "--server", "--dir", "d")
+	leaf := end(t, "d", server).Pair.Leaf()
+	if got := hostsOf(leaf); len(got) != 1 || got[0] != "mon" {
+		t.Errorf("the renewed server is %q", got)
+	}
+	for name, roots := range map[string]*x509.CertPool{"new": pool(t, "d"), "old": old} {
+		_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: "mon"})
+		if (err == nil) != (name == "new") { // the old one has expired
+			t.Errorf("under the %s CA certificate: %v", name, err)
+		}
+	}
+}
+
+// What a CA signed before its renewal is good under its new certificate, and
+// what it signs after it under its old one.
+func TestARenewedCAKeepsWhatItSigned(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s := &shell{t: t}
+	s.run("init", "d", "--server", "mon")
+	s.run("client", "before", "--dir", "d", "--bundle", "before.tar")
+	s.run("install", "before.tar", "--dir", "before")
+	old := end(t, "d", server).Pair.Leaf()
+	s.run("renew", "--ca", "--days", "7000", "--dir", "d")
+	s.run("renew", "mon", "--server", "--dir", "d")
+	if now := end(t, "d", server).Pair.Leaf(); now.Equal(old) {
+		t.Error("the server was not renewed")
+	}
+	if err := handshake(t, "d", "before", "mon"); err != nil {
+		t.Error(err)
+	}
+	s.run("list", "--dir", "d")
+	if !strings.Contains(s.out.String(), "6999 days") {
+		t.Errorf("the CA did not get its days:\n%s", s.out.String())
+	}
+}
+
+func pool(t *testing.T, dir string) *x509.CertPool {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, certs.CACertName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := x509.NewCertPool()
+	p.AppendCertsFromPEM(data)
+	return p
+}

@@ -135,7 +135,7 @@ func TestSend(t *testing.T) {
 		{"raw", "massive-passive-send", "[5] PROCESS_SERVICE_CHECK_RESULT;h;s;0;raw\n", []string{"-C"}, 0, "1 data packet", "", "[5] PROCESS_SERVICE_CHECK_RESULT;h;s;0;raw"},
 		{"code that is no number", "massive-passive-send", "h\ts\tx\tout\x17h\ts\t0\tgood", nil, 2, "1 data packet", `"x" is no whole number`, ";h;s;0;good"},
 		{"nothing", "massive-passive-send", "\n", nil, 2, "", "nothing was sent", ""},
-		{"a command that is not allowed", "massive-passive-send", "DISABLE_NOTIFICATIONS\n", []string{"-C"}, 2, "", "rejected 1 of 1", ""},
+		{"a command that is not allowed", "massive-passive-send", "DISABLE_NOTIFICATIONS\n", []string{"-C"}, 4, "", "1 of 1 results refused", ""},
 	} {
 		code, stdout, stderr := program(t, x.stdin, x.program, append(append([]string{"--server", server}, ssl...), x.args...)...)
 		if code != x.code || !strings.Contains(stdout, x.stdout) || !strings.Contains(stderr, x.stderr) || x.stderr == "" && stderr != "" {

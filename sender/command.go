@@ -14,7 +14,7 @@ func Command(env Env) *cli.Command {
 		Usage: "send results from standard input to servers",
 		Description: "Reads results from standard input as send_nsca does: HOST<tab>SERVICE<tab>CODE<tab>OUTPUT for a service,\n" +
 			"HOST<tab>CODE<tab>OUTPUT for a host, several divided by ETB (0x17). Ends with 0 only after every server\n" +
-			"acknowledged every result.\n\n" +
+			"acknowledged every result; 2: not sent, 4: refused for good, 5: sent, but no answer came, so that nobody knows.\n\n" +
 			"Example: printf 'web1\\tload\\t0\\tall quiet' | massive-passive send --server mon.example",
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "server", Usage: "`ADDRESS[:PORT]`,... to send to, each of them"},

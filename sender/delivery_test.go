@@ -287,7 +287,7 @@ func TestDeliverTriesAgainAndTellsWhatFailed(t *testing.T) {
 		t.Errorf("%v, arrived %s", err, p.sequences())
 	}
 	bad := []Item{{wire.Instance{2}, 1, []byte("bad")}}
-	if err := Deliver(ctx, p.options(), bad); err == nil || !strings.Contains(err.Error(), "rejected 1 of 1") {
+	if err := Deliver(ctx, p.options(), bad); err == nil || !strings.Contains(err.Error(), "1 of 1 results refused") {
 		t.Errorf("a rejected result: %v", err)
 	}
 	p.hello = &wire.ByeError{Reason: wire.NotListed}

@@ -52,22 +52,23 @@ func (d *Delivery) deliverOld(ctx context.Context, l *link) (modern *link, stead
 
 // attemptOld is attempt for a server of version 0.3.9, and its first
 // connection: each message needs another.
-func attemptOld(ctx context.Context, o *Options, l *link, items []Item) (acked, rejected int, err error) {
+func (s *shipment) attemptOld(ctx context.Context, l *link) error {
 	for {
-		n, err := sendOld(ctx, l, items[acked:], func(Item, error) { rejected++ })
+		n, err := sendOld(ctx, l, s.items[s.done:], func(_ Item, why error) { s.reject(why.Error()) })
 		l.Close()
+		s.left = max(s.left, s.done+n)
 		if err != nil {
-			return acked, rejected, err
+			return err
 		}
-		if acked += n; acked == len(items) {
-			return acked, rejected, nil
+		if s.done += n; s.done == len(s.items) {
+			return nil
 		}
-		if l, err = dial(ctx, *o); err != nil {
-			return acked, rejected, err
+		if l, err = dial(ctx, s.o); err != nil {
+			return err
 		}
 		if !l.old { // it was updated this very moment
 			l.Close()
-			return acked, rejected, nil
+			return nil
 		}
 	}
 }

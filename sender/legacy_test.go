@@ -142,7 +142,7 @@ func TestSendToAnOldServerThatTakesNothing(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	err := Deliver(ctx, s.options(), []Item{{wire.Instance{1}, 1, []byte(oldResult(1))}})
-	if err == nil || !strings.Contains(err.Error(), "did not confirm a message") || !strings.Contains(err.Error(), "1 of 1 results not sent") {
+	if err == nil || !strings.Contains(err.Error(), "did not confirm a message") || !strings.Contains(err.Error(), "1 of 1 results sent without an answer") {
 		t.Errorf("told %v", err)
 	}
 }

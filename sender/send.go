@@ -3,7 +3,6 @@ package sender
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -60,12 +59,15 @@ func (e *OptionError) Error() string { return e.Option + ": " + e.Problem }
 func (e *OptionError) ExitCode() int { return 2 }
 
 // NotSentError says that not every result is safe on every server.
-type NotSentError struct{ Problem string }
+type NotSentError struct {
+	Problem string
+	Code    int // the exit code, one of the Exit constants
+}
 
 func (e *NotSentError) Error() string { return e.Problem }
 
-// ExitCode is send_nsca's.
-func (e *NotSentError) ExitCode() int { return 2 }
+// ExitCode is send_nsca's, and tells apart what that cannot know.
+func (e *NotSentError) ExitCode() int { return e.Code }
 
 func (o *SendOptions) validate() error {
 	if len(o.Servers) == 0 {
@@ -122,7 +124,7 @@ func Run(ctx context.Context, env Env, o SendOptions) error {
 		fmt.Fprintf(env.Stderr, "input %d is not sent: %v\n", b.number, b.err)
 	}
 	if len(results) == 0 {
-		return &NotSentError{"nothing was sent: there is no good input"}
+		return &NotSentError{"nothing was sent: there is no good input", ExitNotSent}
 	}
 	end, err := certs.Load(certs.Files{Cert: o.SSLCert, Key: o.SSLKey, CA: o.SSLCACert, MinVersion: o.TLSMinVersion}, nil)
 	if err != nil {
@@ -138,7 +140,7 @@ func Run(ctx context.Context, env Env, o SendOptions) error {
 		fmt.Fprintf(env.Stdout, "%d data packet(s) sent to host successfully.\n", len(results))
 	}
 	if len(bad) > 0 {
-		return &NotSentError{fmt.Sprintf("%d of %d inputs were not sent", len(bad), len(bad)+len(results))}
+		return &NotSentError{fmt.Sprintf("%d of %d inputs were not sent", len(bad), len(bad)+len(results)), ExitNotSent}
 	}
 	return nil
 }
@@ -169,99 +171,15 @@ func sendAll(ctx context.Context, base Options, servers []string, items []Item) 
 	}
 	sending.Wait()
 	var failed []string
+	code := 0
 	for _, err := range failures {
 		if err != nil {
 			failed = append(failed, err.Error())
+			code = graver(code, exitCode(err))
 		}
 	}
 	if len(failed) > 0 {
-		return &NotSentError{strings.Join(failed, "\n")}
-	}
-	return nil
-}
-
-// Deliver sends items to one server and tries until it acknowledged all of
-// them, refuses for good, or ctx ends.
-func Deliver(ctx context.Context, o Options, items []Item) error {
-	rest, rejected := items, 0
-	var last error
-	for wait := retryFirst; ; wait *= 2 {
-		n, refused, err := attempt(ctx, &o, rest)
-		rest, rejected = rest[n:], rejected+refused
-		if len(rest) == 0 {
-			break
-		}
-		if last == nil || ctx.Err() == nil {
-			last = err // what the last whole attempt said, not that the time ran out
-		}
-		if permanent(err) {
-			return fmt.Errorf("%s (%d of %d results not sent)", Explain(last, o.Address), len(rest), len(items))
-		}
-		if pause(ctx, wait); ctx.Err() != nil {
-			return fmt.Errorf("%s (%d of %d results not sent, or sent without an answer)", Explain(last, o.Address), len(rest), len(items))
-		}
-	}
-	if rejected > 0 {
-		return fmt.Errorf("%s rejected %d of %d results for good; its log says why", o.Address, rejected, len(items))
-	}
-	return nil
-}
-
-// permanent tells failures that another try within seconds does not mend.
-func permanent(err error) bool {
-	var server *certs.ServerError
-	var bye *wire.ByeError
-	_, told := alert(err)
-	return told || errors.As(err, &server) || errors.Is(err, errDowngrade) ||
-		errors.As(err, &bye) && (bye.Reason == wire.NotListed || bye.Reason == wire.BadPolicy)
-}
-
-// attempt sends items over one connection and returns how many of them were
-// acknowledged, and how many of those rejected.
-func attempt(ctx context.Context, o *Options, items []Item) (acked, rejected int, err error) {
-	conn, err := dial(ctx, *o)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer conn.Close()
-	if conn.old {
-		return attemptOld(ctx, o, conn, items)
-	}
-	o.modern()
-	first, rest := cut(items, wire.FirstFlight)
-	flight := &first
-	if first.Entries[0].Size()+wire.BatchOverhead > wire.FirstFlight {
-		flight, rest = nil, items
-	}
-	s, err := wire.Connect(ctx, conn, o.Hello, flight, nil)
-	if err != nil {
-		return 0, 0, err
-	}
-	sending := make(chan error, 1)
-	go func() { sending <- sendRest(s, rest) }()
-	for acked < len(items) && err == nil {
-		var ack wire.Ack
-		if ack, err = s.Receive(ctx); err == nil {
-			rejected += len(ack.Rejections)
-			for acked < len(items) && items[acked].Sequence <= ack.Sequence {
-				acked++
-			}
-		}
-	}
-	if err == nil {
-		err = s.Close()
-	}
-	conn.Close() // a Send that still waits ends
-	return acked, rejected, errors.Join(err, <-sending)
-}
-
-func sendRest(s *wire.Session, rest []Item) error {
-	for len(rest) > 0 {
-		var batch wire.Batch
-		batch, rest = cut(rest, min(mostBytes, int(s.Welcome.MaxFrame)))
-		if err := s.Send(batch); err != nil {
-			return fmt.Errorf("send a batch: %w", err)
-		}
+		return &NotSentError{strings.Join(failed, "; "), code}
 	}
 	return nil
 }

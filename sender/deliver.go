@@ -1,0 +1,211 @@
+package sender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"massive-passive/wire"
+	"massive-passive/wire/certs"
+)
+
+// The exit codes of a `send` that did not get everything to every server. What
+// was perhaps taken counts more than what was not, so that nobody who goes by
+// the code sends a result twice unknowingly.
+const (
+	ExitNotSent = 2 // nobody has it: it may be sent again
+	ExitRefused = 4 // the server will never take it: another try is no use
+	ExitUnknown = 5 // it was sent, and no answer came: sent again, it may arrive twice
+)
+
+// DeliveryError says what became of results that are not safe on a server.
+type DeliveryError struct {
+	All                       int // results that were to be delivered
+	NotSent, Refused, Unknown int // of them; the others are safe
+	Why                       string
+}
+
+func (e *DeliveryError) Error() string {
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		what string
+	}{
+		{e.Unknown, "sent without an answer, so that it is unknown whether they arrived"},
+		{e.NotSent, "not sent"},
+		{e.Refused, "refused"},
+	} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d of %d results %s", p.n, e.All, p.what))
+		}
+	}
+	return strings.Join(parts, ", ") + ": " + e.Why
+}
+
+// ExitCode is the gravest that applies.
+func (e *DeliveryError) ExitCode() int {
+	switch {
+	case e.Unknown > 0:
+		return ExitUnknown
+	case e.NotSent > 0:
+		return ExitNotSent
+	}
+	return ExitRefused
+}
+
+func exitCode(err error) int {
+	var failed *DeliveryError
+	if errors.As(err, &failed) {
+		return failed.ExitCode()
+	}
+	return ExitNotSent
+}
+
+// graver returns the code that counts where two servers failed.
+func graver(a, b int) int {
+	rank := map[int]int{ExitRefused: 1, ExitNotSent: 2, ExitUnknown: 3}
+	if rank[b] > rank[a] {
+		return b
+	}
+	return a
+}
+
+// shipment is the way of results to one server, over as many connections as
+// it takes.
+type shipment struct {
+	o        Options
+	items    []Item
+	done     int    // of items, from the first: acknowledged
+	rejected int    // of those
+	left     int    // of items, from the first: may have reached the server
+	reason   string // of the first rejection
+}
+
+// Deliver sends items to one server and tries until it acknowledged all of
+// them, refuses for good, or ctx ends. Otherwise the error is a
+// *DeliveryError.
+func Deliver(ctx context.Context, o Options, items []Item) error {
+	s := &shipment{o: o, items: items}
+	var last error
+	for wait := retryFirst; ; wait *= 2 {
+		err := s.attempt(ctx)
+		if s.done == len(items) {
+			break
+		}
+		if last == nil || ctx.Err() == nil {
+			last = err // what the last whole attempt said, not that the time ran out
+		}
+		if permanent(err) {
+			return s.failed(err, refused(err))
+		}
+		if pause(ctx, wait); ctx.Err() != nil {
+			return s.failed(last, false)
+		}
+	}
+	if s.rejected > 0 {
+		return &DeliveryError{All: len(items), Refused: s.rejected,
+			Why: fmt.Sprintf("%s will never take them (%s); its log says more", o.Address, s.reason)}
+	}
+	return nil
+}
+
+// failed says what became of the results; refused tells that the server takes
+// nothing from us at all.
+func (s *shipment) failed(err error, refused bool) error {
+	e := &DeliveryError{All: len(s.items), Refused: s.rejected, Unknown: max(s.left-s.done, 0), Why: Explain(err, s.o.Address)}
+	rest := len(s.items) - max(s.left, s.done)
+	if refused {
+		e.Refused += rest
+	} else {
+		e.NotSent = rest
+	}
+	return e
+}
+
+// permanent tells failures that another try within seconds does not mend.
+func permanent(err error) bool {
+	var server *certs.ServerError
+	return refused(err) || errors.As(err, &server) || errors.Is(err, errDowngrade)
+}
+
+// refused tells that a server wants nothing from us. It says so before it
+// reads what came along.
+func refused(err error) bool {
+	var bye *wire.ByeError
+	_, told := alert(err)
+	return told || errors.As(err, &bye) && (bye.Reason == wire.NotListed || bye.Reason == wire.BadPolicy)
+}
+
+// attempt sends what is not acknowledged over one connection.
+func (s *shipment) attempt(ctx context.Context) error {
+	conn, err := dial(ctx, s.o)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if conn.old {
+		return s.attemptOld(ctx, conn)
+	}
+	s.o.modern()
+	items := s.items[s.done:]
+	first, rest := cut(items, wire.FirstFlight)
+	flight := &first
+	if first.Entries[0].Size()+wire.BatchOverhead > wire.FirstFlight {
+		flight, rest = nil, items
+	}
+	session, err := wire.Connect(ctx, conn, s.o.Hello, flight, nil)
+	if err != nil {
+		var bye *wire.ByeError
+		if unread := refused(err) || errors.As(err, &bye); !unread {
+			s.left = max(s.left, len(s.items)-len(rest))
+		}
+		return err
+	}
+	s.left = max(s.left, len(s.items)-len(rest))
+	sending := make(chan error, 1)
+	sent := len(rest)
+	go func() { sending <- sendRest(session, rest, &sent) }()
+	for s.done < len(s.items) && err == nil {
+		var ack wire.Ack
+		if ack, err = session.Receive(ctx); err == nil {
+			s.take(ack)
+		}
+	}
+	if err == nil {
+		err = session.Close()
+	}
+	conn.Close() // a Send that still waits ends
+	err = errors.Join(err, <-sending)
+	s.left = max(s.left, len(s.items)-sent)
+	return err
+}
+
+func (s *shipment) take(ack wire.Ack) {
+	for _, r := range ack.Rejections {
+		s.reject(fmt.Sprintf("%s: %q", r.Reason, r.Text))
+	}
+	for s.done < len(s.items) && s.items[s.done].Sequence <= ack.Sequence {
+		s.done++
+	}
+}
+
+func (s *shipment) reject(reason string) {
+	if s.rejected == 0 {
+		s.reason = reason
+	}
+	s.rejected++
+}
+
+// sendRest counts in unsent what it has not begun to send.
+func sendRest(s *wire.Session, rest []Item, unsent *int) error {
+	for len(rest) > 0 {
+		var batch wire.Batch
+		batch, rest = cut(rest, min(mostBytes, int(s.Welcome.MaxFrame)))
+		*unsent = len(rest)
+		if err := s.Send(batch); err != nil {
+			return fmt.Errorf("send a batch: %w", err)
+		}
+	}
+	return nil
+}

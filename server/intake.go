@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"massive-passive/server/access"
 	"massive-passive/server/record"
 	"massive-passive/wire"
 	"massive-passive/wire/check"
@@ -16,7 +17,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// judge says why a client may not send a result that is valid.
+// judge says why a client may not send a result that is valid: for good by an
+// *access.DeniedError, any other error refuses the client.
 type judge interface {
 	Judge(client string, r *check.Result) error
 }
@@ -99,7 +101,11 @@ func (in *intake) Submit(ctx context.Context, o record.Origin, entries []wire.En
 	buffer := make([]byte, 0, sizeOf(entries))
 	for _, e := range entries {
 		o.Sequence = e.Sequence
-		if reason, err := in.examine(o.Client, e.Result); err != nil {
+		reason, err := in.examine(o.Client, e.Result)
+		if err != nil && reason == 0 {
+			return nil, err
+		}
+		if err != nil {
 			rejections = append(rejections, wire.Rejection{Sequence: e.Sequence, Reason: reason, Text: err.Error()})
 			continue
 		}
@@ -135,7 +141,9 @@ func sizeOf(entries []wire.Entry) int {
 	return n
 }
 
-// examine says why a result will never be taken.
+// examine says why a result will never be taken. An error without a reason is
+// one of the client as a whole: it ends the connection, and the client keeps
+// the result.
 func (in *intake) examine(client string, encoded []byte) (wire.Reason, error) {
 	r, err := check.Decode(encoded)
 	if err == nil {
@@ -145,11 +153,16 @@ func (in *intake) examine(client string, encoded []byte) (wire.Reason, error) {
 		in.counts.malformed.Add(1)
 		return wire.Malformed, err
 	}
-	if err := in.judge.Judge(client, &r); err != nil {
-		in.counts.denied.Add(1)
-		return wire.Denied, err
+	err = in.judge.Judge(client, &r)
+	var denied *access.DeniedError
+	switch {
+	case err == nil:
+		return 0, nil
+	case !errors.As(err, &denied):
+		return 0, refusal(err)
 	}
-	return 0, nil
+	in.counts.denied.Add(1)
+	return wire.Denied, err
 }
 
 func (in *intake) tellRejections(client string, rejections []wire.Rejection) {

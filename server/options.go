@@ -21,6 +21,7 @@ type Options struct {
 	SSLCert              string
 	TLSMinVersion        string
 	AllowedClientCertDir string
+	AllowCommands        []string // patterns of external commands that all clients may send
 	CommandFile          string   // short for the sink command-file:PATH
 	Sinks                []string // each KIND:TARGET; none: the first usual command file that exists
 	Dialect              string   // empty: by the command file's path

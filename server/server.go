@@ -89,7 +89,11 @@ func (s *Server) loadCertificates() error {
 }
 
 func (s *Server) openAccess() error {
-	dir, problems, err := access.Open(s.options.AllowedClientCertDir)
+	commands, err := access.ParseCommands(s.options.AllowCommands)
+	if err != nil {
+		return &OptionError{"--allow-commands", err.Error()}
+	}
+	dir, problems, err := access.Open(s.options.AllowedClientCertDir, commands)
 	if err != nil {
 		return err
 	}
@@ -201,5 +205,5 @@ func (s *Server) reloadAccess() {
 		return
 	}
 	s.tellAccess(problems)
-	s.sessions.endUnlisted(s.access)
+	s.sessions.endRefused(s.access)
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"massive-passive/server/access"
 	"massive-passive/server/record"
 	"massive-passive/wire"
 	"massive-passive/wire/certs"
@@ -62,9 +63,9 @@ func (s *Server) greet(ctx context.Context, conn net.Conn, open *sync.WaitGroup)
 	}
 	state := secured.ConnectionState()
 	cert := state.PeerCertificates[0]
-	client, listed := s.access.Client(cert)
-	if !listed {
-		s.refuse(secured, cert, state.NegotiatedProtocol == wire.ALPN)
+	client, err := s.access.Client(cert)
+	if err != nil {
+		s.refuse(secured, cert, err, state.NegotiatedProtocol == wire.ALPN)
 		return
 	}
 	s.tellOldTLS(conn, client, state.Version)
@@ -83,14 +84,28 @@ func tuneTCP(conn net.Conn) {
 }
 
 // refuse ends a connection before a byte of its payload is read.
-func (s *Server) refuse(conn *tls.Conn, cert *x509.Certificate, speaksOurs bool) {
-	s.complain(conn, fmt.Sprintf("the certificate %q (serial %x) is not in %s: put it there as NAME.pem to allow it",
-		cert.Subject, cert.SerialNumber, s.options.AllowedClientCertDir))
+func (s *Server) refuse(conn *tls.Conn, cert *x509.Certificate, err error, speaksOurs bool) {
+	why := err.Error()
+	if errors.Is(err, access.ErrNotListed) {
+		why = fmt.Sprintf("the certificate %q (serial %x) is not in %s: put it there as NAME.pem to allow it",
+			cert.Subject, cert.SerialNumber, s.options.AllowedClientCertDir)
+	}
+	s.complain(conn, why)
 	if speaksOurs {
-		wire.Refuse(conn, wire.NotListed, "this server does not list your certificate")
+		bye := refusal(err)
+		wire.Refuse(conn, bye.Reason, bye.Text)
 		return
 	}
 	conn.NetConn().Close() // in order, a peer of version 0.3.9 would believe that its message was taken
+}
+
+// refusal is what a client is told that is refused as a whole.
+func refusal(err error) *wire.ByeError {
+	var bad *access.PolicyError
+	if errors.As(err, &bad) {
+		return &wire.ByeError{Reason: wire.BadPolicy, Text: "this server cannot use its policy for you; its log says what is wrong with " + bad.Client + ".json"}
+	}
+	return &wire.ByeError{Reason: wire.NotListed, Text: "this server does not list your certificate"}
 }
 
 // tellHandshake says what was wrong with a peer that did not prove itself.
@@ -169,8 +184,8 @@ func (s *Server) open(ctx context.Context, conn net.Conn, cert *x509.Certificate
 	c := &session{server: s, client: client, cert: cert, end: end,
 		log: s.log.With().Str("client", client).Str("peer", conn.RemoteAddr().String()).Logger()}
 	s.sessions.add(c)
-	if _, listed := s.access.Client(cert); !listed { // removed since the handshake
-		end(&wire.ByeError{Reason: wire.NotListed})
+	if _, err := s.access.Client(cert); err != nil { // removed since the handshake
+		end(refusal(err))
 	}
 	s.intake.heard.note(client, 0)
 	return c, ctx, func() {

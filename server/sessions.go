@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"sync"
 
 	"massive-passive/server/access"
@@ -72,12 +73,17 @@ func (l *sessions) endAll(why error) {
 	}
 }
 
-func (l *sessions) endUnlisted(d *access.Directory) {
+// endRefused ends the connections of clients that the directory refuses now.
+func (l *sessions) endRefused(d *access.Directory) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.open {
-		if name, listed := d.Client(c.cert); !listed || name != c.client {
+		name, err := d.Client(c.cert)
+		switch {
+		case errors.Is(err, access.ErrNotListed) || err == nil && name != c.client:
 			c.end(&wire.ByeError{Reason: wire.NotListed, Text: "your certificate is no longer in the directory of allowed clients"})
+		case err != nil:
+			c.end(refusal(err))
 		}
 	}
 }

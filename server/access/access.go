@@ -7,6 +7,7 @@ package access
 import (
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,15 +22,26 @@ import (
 type fingerprint [sha256.Size]byte
 
 // Directory is the allowed directory: each NAME.pem in it holds one or more
-// certificates, all of them those of client NAME. Its methods may be called
-// from any goroutine.
+// certificates, all of them those of client NAME, and NAME.json beside it says
+// what that client may send. Its methods may be called from any goroutine.
 type Directory struct {
-	path    string
-	current atomic.Pointer[listing]
+	path     string
+	commands Commands
+	current  atomic.Pointer[listing]
 }
 
 // listing is the directory as it was read at one moment.
-type listing struct{ clients map[fingerprint]string }
+type listing struct {
+	certificates map[fingerprint]string // whose they are
+	clients      map[string]*client
+}
+
+// client is what is known of one.
+type client struct {
+	certificates []*x509.Certificate
+	policy       *policy
+	bad          error // why the policy cannot be used
+}
 
 // Problem is a file of the directory that was passed over, and why.
 type Problem struct {
@@ -37,10 +49,11 @@ type Problem struct {
 	Err  error
 }
 
-// Open reads the directory. A file in it that is no certificate is a Problem,
-// not an error.
-func Open(path string) (*Directory, []Problem, error) {
-	d := &Directory{path: path}
+// Open reads the directory. commands are what every client may send beside
+// check results, unless its policy says otherwise. A file in the directory that
+// is no certificate is a Problem, not an error.
+func Open(path string, commands Commands) (*Directory, []Problem, error) {
+	d := &Directory{path: path, commands: commands}
 	problems, err := d.Reload()
 	if err != nil {
 		return nil, nil, err
@@ -55,40 +68,88 @@ func (d *Directory) Reload() ([]Problem, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the directory of allowed clients: %w", err)
 	}
-	clients := map[fingerprint]string{}
+	l := &listing{map[fingerprint]string{}, map[string]*client{}}
 	var problems []Problem
 	for _, e := range entries { // in the order of their names
-		name, ok := strings.CutSuffix(e.Name(), ".pem")
-		if !ok || name == "" || strings.HasPrefix(name, ".") {
-			continue
-		}
-		file := filepath.Join(d.path, e.Name())
-		list, err := certs.ReadFile(file)
-		if err != nil {
-			problems = append(problems, Problem{file, err})
-			continue
-		}
-		for _, c := range list {
-			sum := sha256.Sum256(c.Raw)
-			if other, taken := clients[sum]; taken && other != name {
-				err := fmt.Errorf("its certificate is also that of client %q, which counts", other)
-				problems = append(problems, Problem{file, err})
-				continue
-			}
-			clients[sum] = name
+		if name, ok := strings.CutSuffix(e.Name(), ".pem"); ok && name != "" && !strings.HasPrefix(name, ".") {
+			problems = append(problems, l.add(name, filepath.Join(d.path, e.Name()))...)
 		}
 	}
-	d.current.Store(&listing{clients})
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), ".json"); ok && name != "" && !strings.HasPrefix(name, ".") {
+			problems = append(problems, l.restrict(name, filepath.Join(d.path, e.Name()))...)
+		}
+	}
+	d.current.Store(l)
 	return problems, nil
 }
 
-// Clients returns how many certificates are listed.
-func (d *Directory) Clients() int { return len(d.current.Load().clients) }
+// add lists the certificates of a client.
+func (l *listing) add(name, file string) (problems []Problem) {
+	list, err := certs.ReadFile(file)
+	if err != nil {
+		return []Problem{{file, err}}
+	}
+	c := &client{policy: &policy{}}
+	for _, cert := range list {
+		sum := sha256.Sum256(cert.Raw)
+		if other, taken := l.certificates[sum]; taken && other != name {
+			err := fmt.Errorf("its certificate is also that of client %q, which counts", other)
+			problems = append(problems, Problem{file, err})
+			continue
+		}
+		l.certificates[sum] = name
+		c.certificates = append(c.certificates, cert)
+	}
+	if len(c.certificates) > 0 {
+		l.clients[name] = c
+	}
+	return problems
+}
 
-// Client returns the name of the client whose very certificate this is.
-func (d *Directory) Client(cert *x509.Certificate) (name string, listed bool) {
-	name, listed = d.current.Load().clients[sha256.Sum256(cert.Raw)]
-	return name, listed
+// restrict reads a client's policy. One that is bad refuses the client.
+func (l *listing) restrict(name, file string) []Problem {
+	c := l.clients[name]
+	if c == nil {
+		return []Problem{{file, fmt.Errorf("there is no certificate in %s.pem beside it", name)}}
+	}
+	var names []string
+	for _, cert := range c.certificates {
+		names = append(names, cert.Subject.CommonName)
+	}
+	if c.policy, c.bad = readPolicy(file, names); c.bad != nil {
+		return []Problem{{file, fmt.Errorf("client %q is refused until its policy is mended: %w", name, c.bad)}}
+	}
+	return nil
+}
+
+// Clients returns how many certificates are listed.
+func (d *Directory) Clients() int { return len(d.current.Load().certificates) }
+
+// Certificates calls f for each certificate that is listed.
+func (d *Directory) Certificates(f func(client string, cert *x509.Certificate)) {
+	for name, c := range d.current.Load().clients {
+		for _, cert := range c.certificates {
+			f(name, cert)
+		}
+	}
+}
+
+// ErrNotListed says that a certificate is not in the directory, or no longer.
+var ErrNotListed = errors.New("the certificate is not in the directory of allowed clients")
+
+// Client returns the name of the client whose very certificate this is. The
+// error is ErrNotListed, or a *PolicyError.
+func (d *Directory) Client(cert *x509.Certificate) (name string, err error) {
+	l := d.current.Load()
+	name, listed := l.certificates[sha256.Sum256(cert.Raw)]
+	if !listed {
+		return "", ErrNotListed
+	}
+	if bad := l.clients[name].bad; bad != nil {
+		return name, &PolicyError{name, bad}
+	}
+	return name, nil
 }
 
 // DeniedError says why a client may not send a result.
@@ -96,11 +157,19 @@ type DeniedError struct{ Reason string }
 
 func (e *DeniedError) Error() string { return e.Reason }
 
-// Judge says whether a client may send r, which is valid: check results for
-// any host, no other command. The error is a *DeniedError.
+// Judge says whether a client may send r, which is valid. A *DeniedError is
+// for good; ErrNotListed and a *PolicyError mean that the client is refused as
+// a whole by now, and say nothing about r.
 func (d *Directory) Judge(client string, r *check.Result) error {
-	if r.Kind == check.Command {
-		return &DeniedError{fmt.Sprintf("client %q may not send the external command %q", client, check.CommandName(r.Command))}
+	c := d.current.Load().clients[client]
+	switch {
+	case c == nil:
+		return ErrNotListed
+	case c.bad != nil:
+		return &PolicyError{client, c.bad}
+	}
+	if reason := c.policy.judge(client, r, &d.commands); reason != "" {
+		return &DeniedError{reason}
 	}
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 
 	"massive-passive/wire/certs"
 	"massive-passive/wire/certs/certstest"
-	"massive-passive/wire/check"
 )
 
 // issue makes a client certificate and returns it with the file it is in.
@@ -55,17 +54,17 @@ func TestOnlyTheVeryCertificateIsAllowed(t *testing.T) {
 	list(t, dir, "web1.pem", oldFile, renewedFile)
 	list(t, dir, ".web2.pem", hiddenFile)
 	list(t, dir, "web2.crt", hiddenFile)
-	d, problems, err := Open(dir)
+	d, problems, err := Open(dir, Commands{})
 	if err != nil || len(problems) != 0 {
 		t.Fatal(problems, err)
 	}
 	for _, c := range []*x509.Certificate{old, renewed} {
-		if name, listed := d.Client(c); !listed || name != "web1" {
-			t.Errorf("got %q, %v", name, listed)
+		if name, err := d.Client(c); err != nil || name != "web1" {
+			t.Errorf("got %q, %v", name, err)
 		}
 	}
 	for _, c := range []*x509.Certificate{twin, hidden, authority.Cert} {
-		if name, listed := d.Client(c); listed {
+		if name, err := d.Client(c); !errors.Is(err, ErrNotListed) {
 			t.Errorf("%s is listed as %q", c.Subject, name)
 		}
 	}
@@ -84,7 +83,7 @@ func TestReload(t *testing.T) {
 	list(t, dir, "web1.pem", file)
 	list(t, dir, "same.pem", file)
 	list(t, dir, "junk.pem")
-	d, problems, err := Open(dir)
+	d, problems, err := Open(dir, Commands{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +101,7 @@ func TestReload(t *testing.T) {
 	if _, err := d.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	if name, listed := d.Client(cert); listed {
+	if name, err := d.Client(cert); !errors.Is(err, ErrNotListed) {
 		t.Errorf("a removed client is still listed as %q", name)
 	}
 	list(t, dir, "web1.pem", file)
@@ -115,24 +114,7 @@ func TestReload(t *testing.T) {
 	if _, err := d.Reload(); err == nil {
 		t.Error("a directory that is gone gave no error")
 	}
-	if _, listed := d.Client(cert); !listed {
+	if _, err := d.Client(cert); err != nil {
 		t.Error("an unreadable directory threw the last good listing away")
-	}
-}
-
-func TestJudge(t *testing.T) {
-	d, _, err := Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range []check.Result{{Kind: check.Service, Host: "h", Service: "s"}, {Kind: check.Host, Host: "h"}} {
-		if err := d.Judge("web1", &r); err != nil {
-			t.Errorf("%v: %v", r.Kind, err)
-		}
-	}
-	var denied *DeniedError
-	err = d.Judge("web1", &check.Result{Kind: check.Command, Command: "DISABLE_NOTIFICATIONS;x"})
-	if !errors.As(err, &denied) || !strings.Contains(denied.Reason, "DISABLE_NOTIFICATIONS") {
-		t.Errorf("a command: %v", err)
 	}
 }

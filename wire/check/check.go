@@ -129,8 +129,17 @@ func validCommand(command string) error {
 	if i := strings.IndexAny(command, "\x00\r\n"); i >= 0 {
 		return invalid("command %q contains %q", clip(command), command[i])
 	}
-	if name := CommandName(command); name == "PROCESS_FILE" {
+	name := CommandName(command)
+	if name == "PROCESS_FILE" {
 		return invalid("PROCESS_FILE is never accepted from outside")
+	}
+	for i := range len(name) {
+		if c := name[i]; c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return invalid("command %q: %q may not stand in the name of an external command", clip(command), c)
+		}
+	}
+	if name == "" {
+		return invalid("command %q has no name", clip(command))
 	}
 	return nil
 }
@@ -138,7 +147,7 @@ func validCommand(command string) error {
 // CommandName returns the external command's name: all before the first ";".
 func CommandName(command string) string {
 	name, _, _ := strings.Cut(command, ";")
-	return strings.TrimSpace(name)
+	return name
 }
 
 // HostState turns a plugin's return code into the state of a host, as the

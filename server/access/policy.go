@@ -1,0 +1,177 @@
+package access
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"massive-passive/wire/check"
+)
+
+// maxPolicy is the most bytes of a policy file.
+const maxPolicy = 1 << 20
+
+// policy says what one client may send. A nil list was left out.
+type policy struct {
+	hosts, services, commands *patterns
+}
+
+// PolicyError says that a client is refused because its policy is bad: nobody
+// can know what it may send.
+type PolicyError struct {
+	Client string
+	Err    error
+}
+
+func (e *PolicyError) Error() string {
+	return fmt.Sprintf("the policy of client %q cannot be used: %v", e.Client, e.Err)
+}
+
+func (e *PolicyError) Unwrap() error { return e.Err }
+
+// readPolicy reads a policy file. names are the common names of the client's
+// certificates.
+func readPolicy(file string, names []string) (*policy, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxPolicy+1))
+	if err == nil && len(data) > maxPolicy {
+		err = fmt.Errorf("has more than %d bytes", maxPolicy)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", file, err)
+	}
+	p, err := parsePolicy(data, names)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return p, nil
+}
+
+// parsePolicy reads {"hosts": [...], "services": [...], "commands": [...]}. A
+// key that is misspelt, or there twice, would let more pass than was meant: it
+// is an error.
+func parsePolicy(data []byte, names []string) (*policy, error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, fmt.Errorf(`is no JSON object like {"hosts": ["web*"]}%s`, why(err))
+	}
+	p := &policy{}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, fmt.Errorf("is no good JSON%s", why(err))
+		}
+		var list []string
+		if err := d.Decode(&list); err != nil {
+			return nil, fmt.Errorf("%q: give a list of patterns%s", key, why(err))
+		}
+		if list == nil {
+			return nil, fmt.Errorf("%q: give a list of patterns, not null", key)
+		}
+		if err := p.set(key.(string), list, names); err != nil { // a key is a string
+			return nil, fmt.Errorf("%q: %w", key, err)
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, fmt.Errorf("is no good JSON%s", why(err))
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("goes on behind its last }")
+	}
+	return p, nil
+}
+
+func why(err error) string {
+	if err == nil {
+		return ""
+	}
+	return ": " + err.Error()
+}
+
+func (p *policy) set(key string, list, names []string) error {
+	lists := map[string]**patterns{"hosts": &p.hosts, "services": &p.services, "commands": &p.commands}
+	at, known := lists[key]
+	if !known {
+		return errors.New("is none of hosts, services and commands")
+	}
+	if *at != nil {
+		return errors.New("is there twice")
+	}
+	parsed, err := parsePatterns(list, names)
+	if err != nil {
+		return err
+	}
+	*at = &parsed
+	return nil
+}
+
+// Commands are patterns of external commands that all clients may send, but
+// for those whose policy names its own.
+type Commands struct{ patterns }
+
+// ParseCommands reads them. A pattern without a ";" is for a command's name,
+// one with it for the whole command.
+func ParseCommands(list []string) (Commands, error) {
+	for _, text := range list {
+		if strings.Contains(text, commonName) {
+			return Commands{}, fmt.Errorf("pattern %q: %s has a meaning in a client's NAME.json only", text, commonName)
+		}
+	}
+	p, err := parsePatterns(list, nil)
+	return Commands{p}, err
+}
+
+// judge says why a client with this policy may not send r, "" if it may.
+func (p *policy) judge(client string, r *check.Result, forAll *Commands) string {
+	if r.Kind == check.Command {
+		commands := p.commands
+		if commands == nil {
+			commands = &forAll.patterns
+		}
+		if !commands.matchCommand(r.Command) {
+			return fmt.Sprintf("client %q may not send the external command %q", client, clip(check.CommandName(r.Command)))
+		}
+		return ""
+	}
+	if p.hosts != nil && !p.hosts.match(r.Host) {
+		return fmt.Sprintf("client %q may not send results for the host %q", client, clip(r.Host))
+	}
+	if r.Kind == check.Service && p.services != nil && !p.services.match(r.Service) {
+		return fmt.Sprintf("client %q may not send results for the service %q", client, clip(r.Service))
+	}
+	return ""
+}
+
+// matchCommand matches each pattern against what it is for.
+func (p *patterns) matchCommand(command string) bool {
+	name := check.CommandName(command)
+	matches := func(one pattern) bool {
+		if one.hasSemicolon() {
+			return one.match(command)
+		}
+		return one.match(name)
+	}
+	return slices.ContainsFunc(p.allow, matches) && !slices.ContainsFunc(p.deny, matches)
+}
+
+func (p pattern) hasSemicolon() bool {
+	return slices.ContainsFunc(p, func(t token) bool { return t.kind == literal && strings.Contains(t.text, ";") })
+}
+
+// clip keeps a reason within what a rejection may carry.
+func clip(text string) string {
+	const most = 120
+	if len(text) > most {
+		return text[:most] + "…"
+	}
+	return text
+}

@@ -54,15 +54,18 @@ type applet struct {
 	word    string
 	links   []string
 	command func(streams) *cli.Command
+	// arrange brings the arguments into the order and form that the option
+	// parser reads; nil: they are in it.
+	arrange func(args []string) []string
 }
 
 func applets() []applet {
 	return []applet{
-		{"client", []string{"massive-passive-client"}, clientCommand},
-		{"server", []string{"massive-passive-server"}, serverCommand},
-		{"send", []string{"massive-passive-send", "send_nsca"}, sendCommand},
-		{"status", []string{"massive-passive-status"}, statusCommand},
-		{"pki", []string{"massive-passive-pki"}, pkiCommand},
+		{"client", []string{"massive-passive-client"}, clientCommand, nil},
+		{"server", []string{"massive-passive-server"}, serverCommand, nil},
+		{"send", []string{"massive-passive-send", "send_nsca"}, sendCommand, sender.Arrange},
+		{"status", []string{"massive-passive-status"}, statusCommand, nil},
+		{"pki", []string{"massive-passive-pki"}, pkiCommand, nil},
 	}
 }
 
@@ -122,22 +125,29 @@ func choose(args []string, std streams) (*cli.App, []string) {
 	for _, a := range applets() {
 		for _, link := range a.links {
 			if name == link {
-				return newApp(name, a.command(std), std), args
+				return newApp(name, a.command(std), std), a.arranged(args)
 			}
 		}
 	}
 	if len(args) > 1 {
 		for _, a := range applets() {
 			if args[1] == a.word {
-				return newApp("massive-passive "+a.word, a.command(std), std), args[1:]
+				return newApp("massive-passive "+a.word, a.command(std), std), a.arranged(args[1:])
 			}
 		}
 	}
 	return overview(std), args
 }
 
+func (a applet) arranged(args []string) []string {
+	if a.arrange == nil {
+		return args
+	}
+	return a.arrange(args)
+}
+
 func newApp(name string, command *cli.Command, std streams) *cli.App {
-	return &cli.App{
+	app := &cli.App{
 		Name:            name,
 		HelpName:        name,
 		Usage:           command.Usage,
@@ -147,6 +157,8 @@ func newApp(name string, command *cli.Command, std streams) *cli.App {
 		Action:          command.Action,
 		Commands:        command.Subcommands,
 		Version:         fmt.Sprintf("%s (%s)", version, commit),
+		HideHelp:        command.HideHelp,
+		HideVersion:     command.HideHelp,
 		HideHelpCommand: true,
 		Reader:          std.stdin,
 		Writer:          std.stdout,
@@ -154,6 +166,10 @@ func newApp(name string, command *cli.Command, std streams) *cli.App {
 		OnUsageError:    func(_ *cli.Context, err error, _ bool) error { return usageError(name, err) },
 		ExitErrHandler:  func(*cli.Context, error) {}, // run tells
 	}
+	if command.OnUsageError != nil {
+		app.OnUsageError = command.OnUsageError
+	}
+	return app
 }
 
 // overview is the program without a command.

@@ -131,7 +131,7 @@ func TestSend(t *testing.T) {
 		{"service", "send_nsca", "h\ts\t1\tout\tput\n", nil, 0, "1 data packet(s) sent to host successfully.\n", "", ";h;s;1;out\tput"},
 		{"host", "massive-passive-send", "h\t2\tdown\n", nil, 0, "1 data packet", "", "HOST_CHECK_RESULT;h;1;down"},
 		{"sets", "massive-passive-send", "h\ts\t0\tone\x17h\ts\t0\ttwo\n", []string{"--quiet"}, 0, "", "", ";h;s;0;two"},
-		{"newlines stay in the output", "massive-passive-send", "h\ts\t0\tone\nh\ts\t0\ttwo\n", nil, 0, "1 data packet", "", `;h;s;0;one\nh`},
+		{"newlines stay in the output", "massive-passive-send", "h\ts\t0\tone\nh\ts\t0\ttwo\n", nil, 0, "1 data packet", "looks like another result", `;h;s;0;one\nh`},
 		{"raw", "massive-passive-send", "[5] PROCESS_SERVICE_CHECK_RESULT;h;s;0;raw\n", []string{"-C"}, 0, "1 data packet", "", "[5] PROCESS_SERVICE_CHECK_RESULT;h;s;0;raw"},
 		{"code that is no number", "massive-passive-send", "h\ts\tx\tout\x17h\ts\t0\tgood", nil, 2, "1 data packet", `"x" is no whole number`, ";h;s;0;good"},
 		{"nothing", "massive-passive-send", "\n", nil, 2, "", "nothing was sent", ""},
@@ -173,7 +173,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"massive-passive-server", with(p.serverArgs, "--loglevel", "loud"), 2, "loud"},
 		{"massive-passive-server", with(p.serverArgs, "--tls-min-version", "1.5"), 2, `"1.5"`},
 		{"massive-passive-client", with(p.clientArgs, "--tls-min-version", "ssl3"), 2, `"ssl3"`},
-		{"massive-passive-send", []string{"--server", "mon", "--tls-min-version", "2"}, 2, `"2"`},
+		{"massive-passive-send", []string{"--server", "mon", "--tls-min-version", "2"}, 3, `"2"`},
 		{"massive-passive-server", with(p.serverArgs, "--ssl-cert", missing), 1, missing},
 		{"massive-passive-server", with(p.serverArgs, "--ssl-key", p.set.ClientKey), 1, "does not belong"},
 		{"massive-passive-server", with(p.serverArgs, "--ssl-ca-cert", p.set.ServerKey), 1, "no certificate"},
@@ -182,8 +182,8 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"massive-passive-client", with(p.clientArgs, "--server", "x"), 2, "--act-as-sender"},
 		{"massive-passive-client", with(p.clientArgs, "--default-servers", "nonsense"), 2, "nonsense"},
 		{"massive-passive-client", with(p.clientArgs, "--default-timeout", "soon"), 2, "soon"},
-		{"massive-passive-send", []string{}, 2, "--server"},
-		{"massive-passive-send", []string{"--server", "mon:99999"}, 2, "mon:99999"},
+		{"massive-passive-send", []string{}, 3, "--server"},
+		{"massive-passive-send", []string{"--server", "mon:99999"}, 3, "mon:99999"},
 	} {
 		code, stdout, stderr := program(t, "", x.program, x.args...)
 		if code != x.code || !strings.Contains(stderr, x.says) || strings.Count(strings.TrimSpace(stderr), "\n") > 3 || stdout != "" {

@@ -1,47 +1,186 @@
 package sender
 
 import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 )
 
+// sendNSCA is the name under which scripts call the program in place of NSCA's
+// or NSCA-ng's. It keeps what their users rely on: help and version end with 3,
+// all that is not sent with 2; the server is localhost if none is named, and a
+// refused connection is final at once.
+const sendNSCA = "send_nsca"
+
 // Command is `massive-passive send`.
 func Command(env Env) *cli.Command {
-	d := DefaultSendOptions()
 	return &cli.Command{
 		Name:  "send",
 		Usage: "send results from standard input to servers",
 		Description: "Reads results from standard input as send_nsca does: HOST<tab>SERVICE<tab>CODE<tab>OUTPUT for a service,\n" +
 			"HOST<tab>CODE<tab>OUTPUT for a host, several divided by ETB (0x17). Ends with 0 only after every server\n" +
-			"acknowledged every result; 2: not sent, 4: refused for good, 5: sent, but no answer came, so that nobody knows.\n\n" +
+			"acknowledged every result; 2: not sent, 3: wrong usage, 4: refused for good, 5: sent, but no answer came, so that\n" +
+			"nobody knows. As send_nsca, it ends with 2 in place of 4 and 5.\n\n" +
 			"Example: printf 'web1\\tload\\t0\\tall quiet' | massive-passive send --server mon.example",
-		Flags: []cli.Flag{
-			&cli.StringSliceFlag{Name: "server", Usage: "`ADDRESS[:PORT]`,... to send to, each of them"},
-			&cli.BoolFlag{Name: "C", Usage: "standard input holds external commands, one a line"},
-			&cli.Float64Flag{Name: "timeout", Value: d.Timeout.Seconds(), Usage: "`SECONDS` for everything together"},
-			&cli.BoolFlag{Name: "quiet", Usage: "say nothing on success"},
-			&cli.StringFlag{Name: "ssl-key", Value: d.SSLKey, Usage: "`FILE` with the client's private key"},
-			&cli.StringFlag{Name: "ssl-cert", Value: d.SSLCert, Usage: "`FILE` with the client's certificate"},
-			&cli.StringFlag{Name: "ssl-ca-cert", Value: d.SSLCACert, Usage: "`FILE` with the CA that signed the servers' certificates"},
-			&cli.StringFlag{Name: "ssl-verify", Value: d.SSLVerify, Usage: "name: the certificate must be for the server's address; ca: its CA is enough"},
-			&cli.StringFlag{Name: "tls-min-version", Value: d.TLSMinVersion, Usage: "the oldest `VERSION` of TLS that a server may speak: 1.0, 1.1, 1.2 or 1.3"},
-		},
-		Action: func(c *cli.Context) error {
-			if c.NArg() > 0 {
-				return &OptionError{c.Args().First(), "there is no such option; `massive-passive send --help` lists them"}
-			}
-			return Run(c.Context, env, SendOptions{
-				Servers:       c.StringSlice("server"),
-				SSLKey:        c.String("ssl-key"),
-				SSLCert:       c.String("ssl-cert"),
-				SSLCACert:     c.String("ssl-ca-cert"),
-				SSLVerify:     c.String("ssl-verify"),
-				TLSMinVersion: c.String("tls-min-version"),
-				Raw:           c.Bool("C"),
-				Timeout:       time.Duration(c.Float64("timeout") * float64(time.Second)),
-				Quiet:         c.Bool("quiet"),
-			})
-		},
+		Flags:        flags(),
+		HideHelp:     true, // -h and -v are send_nsca's
+		Action:       func(c *cli.Context) error { return act(c, env) },
+		OnUsageError: func(c *cli.Context, err error, _ bool) error { return usage(c, err) },
 	}
+}
+
+func flags() []cli.Flag {
+	d := DefaultSendOptions()
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "server", Aliases: []string{"H"}, Usage: "`ADDRESS[:PORT]`,... to send to, each of them"},
+		&cli.StringFlag{Name: "port", Aliases: []string{"p"}, Usage: "`PORT` of servers that are named without one", DefaultText: "5678"},
+		&cli.StringFlag{Name: "config", Aliases: []string{"c"}, Usage: "`FILE` with KEY=VALUE settings, send_nsca's or ours",
+			DefaultText: "the first there is of " + strings.Join(defaultConfigFiles(), ", ")},
+		&cli.BoolFlag{Name: "raw", Aliases: []string{"C"}, Usage: "standard input holds external commands, one a line"},
+		&cli.StringFlag{Name: "delimiter", Aliases: []string{"d"}, Usage: "`CHARACTER` between fields, also as 0x09 or '\\t'", DefaultText: "a tab"},
+		&cli.StringFlag{Name: "set-delimiter", Aliases: []string{"ds", "e"}, Usage: "`CHARACTER` between sets, also as 0x17 or '\\n'", DefaultText: "ETB, 0x17"},
+		&cli.Float64Flag{Name: "timeout", Aliases: []string{"to", "o"}, Value: d.Timeout.Seconds(), Usage: "`SECONDS` for everything together; 0: none, and one try"},
+		&cli.Float64Flag{Name: "delay", Aliases: []string{"D"}, Usage: "wait a random time of up to `SECONDS` first"},
+		&cli.BoolFlag{Name: "quiet", Usage: "say nothing on success"},
+		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Count: new(int), Usage: "name each result that was sent; twice: with its output"},
+		&cli.BoolFlag{Name: "s", Usage: "messages go to the system logger"},
+		&cli.BoolFlag{Name: "S", Usage: "messages go to standard error, also where -s is given"},
+		&cli.StringFlag{Name: "ssl-key", Value: d.SSLKey, Usage: "`FILE` with the client's private key"},
+		&cli.StringFlag{Name: "ssl-cert", Value: d.SSLCert, Usage: "`FILE` with the client's certificate"},
+		&cli.StringFlag{Name: "ssl-ca-cert", Value: d.SSLCACert, Usage: "`FILE` with the CA that signed the servers' certificates"},
+		&cli.StringFlag{Name: "ssl-verify", Value: d.SSLVerify, Usage: "name: the certificate must be for the server's address; ca: its CA is enough"},
+		&cli.StringFlag{Name: "tls-min-version", Value: d.TLSMinVersion, Usage: "the oldest `VERSION` of TLS that a server may speak: 1.0, 1.1, 1.2 or 1.3"},
+		&cli.BoolFlag{Name: "t", Hidden: true},               // NSCA-ng: ignored
+		&cli.BoolFlag{Name: "legacy-2-7-mode", Hidden: true}, // NSCA: of its own protocol
+		&cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show this"},
+		&cli.BoolFlag{Name: "version", Aliases: []string{"V"}, Usage: "show the version"},
+	}
+}
+
+// Arrange rewrites a command line of either send_nsca into what the option
+// parser reads. args begins with the program's name.
+func Arrange(args []string) []string {
+	known := map[string]optionName{}
+	for _, f := range flags() {
+		_, isBool := f.(*cli.BoolFlag)
+		for _, name := range f.Names() {
+			known[name] = optionName{f.Names()[0], !isBool}
+		}
+	}
+	return append(slices.Clone(args[:1]), arrange(args[1:], known)...)
+}
+
+func act(c *cli.Context, env Env) error {
+	if c.Bool("help") {
+		return errors.Join(cli.ShowAppHelp(c), shown(c))
+	}
+	if c.Bool("version") {
+		fmt.Fprintf(env.Stdout, "%s version %s\n", c.App.Name, c.App.Version)
+		return shown(c)
+	}
+	out, end := messages(env, c.App.Name, c.Bool("s"), c.Bool("S"))
+	defer end()
+	logged := env
+	logged.Stderr = out
+	o, err := sendOptions(c, logged)
+	if err == nil {
+		err = Run(c.Context, logged, o)
+	}
+	if err != nil && c.App.Name == sendNSCA {
+		err = narrowed{err}
+	}
+	if err == nil || !c.Bool("s") {
+		return err
+	}
+	fmt.Fprintln(out, err)
+	return told{err}
+}
+
+// sendOptions are the defaults, what a configuration file sets, and what the
+// command line sets, each above the one before.
+func sendOptions(c *cli.Context, env Env) (SendOptions, error) {
+	o := DefaultSendOptions()
+	o.Patient = c.App.Name != sendNSCA
+	file, ignored, err := readConfig(c.String("config"), &o)
+	if err != nil {
+		return o, err
+	}
+	if len(ignored) > 0 && !c.Bool("quiet") {
+		fmt.Fprintf(env.Stderr, "%s: ignored in %s, where it means nothing to this program: %s\n", c.App.Name, file, strings.Join(ignored, ", "))
+	}
+	if c.IsSet("server") {
+		o.Servers = c.StringSlice("server")
+	}
+	switch bare := c.Args().Slice(); {
+	case len(bare) == 1 && !c.IsSet("server"):
+		o.Servers = bare
+	case len(bare) > 0:
+		return o, usage(c, fmt.Errorf("%q is no option, and the server is named already", bare[len(bare)-1]))
+	case len(o.Servers) == 0 && !o.Patient:
+		o.Servers = []string{"localhost"}
+	}
+	for name, target := range map[string]*string{"port": &o.Port, "ssl-key": &o.SSLKey, "ssl-cert": &o.SSLCert, "ssl-ca-cert": &o.SSLCACert,
+		"ssl-verify": &o.SSLVerify, "tls-min-version": &o.TLSMinVersion} {
+		if c.IsSet(name) {
+			*target = c.String(name)
+		}
+	}
+	for name, target := range map[string]*time.Duration{"timeout": &o.Timeout, "delay": &o.Delay} {
+		if c.IsSet(name) {
+			*target = time.Duration(c.Float64(name) * float64(time.Second))
+		}
+	}
+	for name, target := range map[string]*byte{"delimiter": &o.Delimiter, "set-delimiter": &o.SetDelimiter} {
+		if c.IsSet(name) {
+			if *target, err = parseDelimiter(c.String(name)); err != nil {
+				return o, &OptionError{"--" + name, err.Error()}
+			}
+		}
+	}
+	o.Raw, o.Quiet, o.Verbose = c.Bool("raw"), c.Bool("quiet"), c.Count("verbose")
+	return o, nil
+}
+
+// usage is wrong usage.
+func usage(c *cli.Context, err error) error {
+	return &OptionError{"usage", fmt.Sprintf("%v (see `%s --help`)", err, c.App.Name)}
+}
+
+// narrowed is an error with one of the exit codes that send_nsca has.
+type narrowed struct{ error }
+
+func (n narrowed) Unwrap() error { return n.error }
+
+func (n narrowed) ExitCode() int {
+	var usage *OptionError
+	if errors.As(n.error, &usage) {
+		return ExitUsage
+	}
+	return ExitNotSent
+}
+
+// told is an error that was told already.
+type told struct{ error }
+
+func (told) Error() string { return "" }
+
+func (t told) ExitCode() int {
+	var coded interface{ ExitCode() int }
+	if errors.As(t.error, &coded) {
+		return coded.ExitCode()
+	}
+	return ExitNotSent
+}
+
+// shown ends a command that only showed something: send_nsca's exit code for
+// that is the one of wrong usage.
+func shown(c *cli.Context) error {
+	if c.App.Name != sendNSCA {
+		return nil
+	}
+	return told{&OptionError{}}
 }

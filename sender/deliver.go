@@ -5,16 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 
 	"massive-passive/wire"
 	"massive-passive/wire/certs"
 )
 
-// The exit codes of a `send` that did not get everything to every server. What
+// The exit codes of a `send` that did not get everything to every server; under
+// the name send_nsca there are 2 and 3 only, as with NSCA. What
 // was perhaps taken counts more than what was not, so that nobody who goes by
 // the code sends a result twice unknowingly.
 const (
 	ExitNotSent = 2 // nobody has it: it may be sent again
+	ExitUsage   = 3 // the command line makes no sense
 	ExitRefused = 4 // the server will never take it: another try is no use
 	ExitUnknown = 5 // it was sent, and no answer came: sent again, it may arrive twice
 )
@@ -83,8 +86,8 @@ type shipment struct {
 }
 
 // Deliver sends items to one server and tries until it acknowledged all of
-// them, refuses for good, or ctx ends. Otherwise the error is a
-// *DeliveryError.
+// them, refuses for good, or ctx ends; without a deadline it tries once.
+// Otherwise the error is a *DeliveryError.
 func Deliver(ctx context.Context, o Options, items []Item) error {
 	s := &shipment{o: o, items: items}
 	var last error
@@ -96,7 +99,7 @@ func Deliver(ctx context.Context, o Options, items []Item) error {
 		if last == nil || ctx.Err() == nil {
 			last = err // what the last whole attempt said, not that the time ran out
 		}
-		if permanent(err) {
+		if _, limited := ctx.Deadline(); permanent(err) || !limited || errors.Is(err, syscall.ECONNREFUSED) && !o.Patient {
 			return s.failed(err, refused(err))
 		}
 		if pause(ctx, wait); ctx.Err() != nil {

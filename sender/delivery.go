@@ -46,6 +46,8 @@ type Options struct {
 	// Brief says that a connection is for a few results only: the key exchange
 	// that withstands quantum computers costs more than all of these.
 	Brief bool
+	// Patient tries again, too, where the connection is refused (Deliver only).
+	Patient bool
 
 	// Modern says that the server is known to speak version 1, so that nobody
 	// can talk us back into the protocol of 0.3.9; Spoke is told when it does

@@ -25,14 +25,21 @@ type badSet struct {
 	err    error
 }
 
+// input is what standard input held.
+type input struct {
+	good   []check.Result
+	bad    []badSet
+	joined []int // numbers of sets that look like several, divided by newlines
+}
+
 // parse reads all results of the input. Those without a time get now.
-func (f format) parse(in io.Reader, now time.Time) (good []check.Result, bad []badSet, err error) {
-	data, err := io.ReadAll(io.LimitReader(in, maxInput+1))
+func (f format) parse(r io.Reader, now time.Time) (in input, err error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxInput+1))
 	if err != nil {
-		return nil, nil, fmt.Errorf("read standard input: %w", err)
+		return input{}, fmt.Errorf("read standard input: %w", err)
 	}
 	if len(data) > maxInput {
-		return nil, nil, fmt.Errorf("standard input is over %d bytes: send it in parts", maxInput)
+		return input{}, fmt.Errorf("standard input is over %d bytes: send it in parts", maxInput)
 	}
 	divider := f.setDelimiter
 	if f.raw {
@@ -48,15 +55,65 @@ func (f format) parse(in io.Reader, now time.Time) (good []check.Result, bad []b
 		number++
 		r, err := f.one(set)
 		if err != nil {
-			bad = append(bad, badSet{number, err})
+			in.bad = append(in.bad, badSet{number, err})
 			continue
 		}
 		if r.Finish == 0 {
 			r.Finish = now.UnixMicro()
 		}
-		good = append(good, r)
+		in.good = append(in.good, r)
+		if f.looksJoined(r.Output) {
+			in.joined = append(in.joined, number)
+		}
 	}
-	return good, bad, nil
+	return in, nil
+}
+
+// looksJoined tells whether a later line of an output reads as a set of its
+// own: whoever wrote that believed in newlines between sets.
+func (f format) looksJoined(output []byte) bool {
+	if f.raw || f.setDelimiter == '\n' {
+		return false
+	}
+	_, output, _ = bytes.Cut(output, []byte("\n"))
+	for line := range bytes.Lines(output) {
+		if _, err := f.one(line); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// warn names the sets that will not be sent, and those that look wrong.
+func (in *input) warn(w io.Writer) {
+	for _, b := range in.bad {
+		fmt.Fprintf(w, "input %d is not sent: %v\n", b.number, b.err)
+	}
+	if len(in.joined) > 0 {
+		fmt.Fprintf(w, "warning: input %d holds a line that looks like another result, which became a part of its output, as with NSCA: "+
+			"results are divided by ETB (0x17), or by newlines with -ds '\\n'\n", in.joined[0])
+	}
+}
+
+// tell names what was sent.
+func (in *input) tell(w io.Writer, verbose int) {
+	for i := range in.good {
+		r := &in.good[i]
+		switch {
+		case verbose == 0:
+			return
+		case r.Kind == check.Command:
+			fmt.Fprintf(w, "sent command %q", r.Command)
+		case r.Kind == check.Host:
+			fmt.Fprintf(w, "sent host %q, code %d", r.Host, r.Code)
+		default:
+			fmt.Fprintf(w, "sent service %q on host %q, code %d", r.Service, r.Host, r.Code)
+		}
+		if verbose > 1 && r.Kind != check.Command {
+			fmt.Fprintf(w, ", output %q", r.Output)
+		}
+		fmt.Fprintln(w)
+	}
 }
 
 // one reads a set. The blanks at its end belong to nobody, but a delimiter
@@ -92,6 +149,9 @@ func (f format) fields(set []byte) (check.Result, error) {
 		return check.Result{}, err
 	}
 	r.Code = code
+	if r.Kind == check.Host {
+		r.Code = check.HostCode(code)
+	}
 	r.Output = check.CutOutput(bytes.TrimRight(r.Output, " \t\r\n"), check.MaxOutput)
 	if err := r.Validate(); err != nil {
 		return check.Result{}, err

@@ -33,6 +33,7 @@ func TestInput(t *testing.T) {
 		// An empty output does not turn a service into a host.
 		{"web1\t2\t0\t\n", []check.Result{service("web1", "2", 0, "")}, ""},
 		{"h\ts\t0\t", []check.Result{service("h", "s", 0, "")}, ""},
+		{"h\t1\tdown", []check.Result{host("h", 2, "down")}, ""}, // the state, not a plugin's WARNING
 		{"h\t0\tup \t \r\n", []check.Result{host("h", 0, "up")}, ""},
 		{"", nil, ""},
 		{" \t\r\n\x17\x17", nil, ""},
@@ -43,7 +44,8 @@ func TestInput(t *testing.T) {
 		{"h\t\t0\tx", nil, "service name is empty"},
 		{"a;b\ts\t0\tx", nil, "may not stand in a name"},
 	} {
-		good, bad, err := tabs.parse(strings.NewReader(c.in), now)
+		in, err := tabs.parse(strings.NewReader(c.in), now)
+		good, bad := in.good, in.bad
 		if err != nil || !equal(good, c.good) {
 			t.Errorf("%q: got %+v, %v\nwant %+v", c.in, good, err, c.good)
 		}
@@ -66,7 +68,8 @@ func equal(a, b []check.Result) bool {
 }
 
 func TestLongOutputIsCut(t *testing.T) {
-	good, _, err := tabs.parse(strings.NewReader("h\t0\t"+strings.Repeat("x", check.MaxOutput+5)), time.Now())
+	in, err := tabs.parse(strings.NewReader("h\t0\t"+strings.Repeat("x", check.MaxOutput+5)), time.Now())
+	good := in.good
 	if err != nil || len(good) != 1 || len(good[0].Output) > check.MaxOutput || !bytes.Contains(good[0].Output, []byte("cut at")) {
 		t.Fatalf("%d results, %v", len(good), err)
 	}
@@ -78,11 +81,11 @@ func FuzzInput(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte, raw bool) {
 		shape := tabs
 		shape.raw = raw
-		good, _, err := shape.parse(bytes.NewReader(in), time.UnixMicro(1))
+		parsed, err := shape.parse(bytes.NewReader(in), time.UnixMicro(1))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, r := range good {
+		for _, r := range parsed.good {
 			if err := r.Validate(); err != nil {
 				t.Fatalf("%+v is not valid: %v", r, err)
 			}
@@ -96,7 +99,7 @@ func TestParseAddress(t *testing.T) {
 		"[::1]:99": "[::1]:99", "mon.example": "mon.example:5678", "mon.example:99": "mon.example:99",
 		"": "", "mon:0": "", "mon:99999": "", "mon:x y": "", "a b": "", "[::1": "", "mon/x": "",
 	} {
-		got, err := ParseAddress(in)
+		got, err := ParseAddress(in, "")
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: got %q, %v, want %q", in, got, err, want)
 		}

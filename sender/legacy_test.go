@@ -128,7 +128,9 @@ func TestSendToAnOldServer(t *testing.T) {
 		}
 		want += oldLine(n)
 	}
-	if err := Deliver(t.Context(), s.options(), items); err != nil {
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	defer cancel()
+	if err := Deliver(ctx, s.options(), items); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.all(); got != want {

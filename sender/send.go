@@ -5,7 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
-	"net"
+	mathrand "math/rand/v2"
 	"os"
 	"strings"
 	"sync"
@@ -25,122 +25,42 @@ type Env struct {
 	Version        string
 }
 
-// SendOptions say what `send` does.
-type SendOptions struct {
-	Servers       []string // each ADDRESS[:PORT]
-	SSLKey        string
-	SSLCert       string
-	SSLCACert     string
-	SSLVerify     string
-	TLSMinVersion string
-	Raw           bool          // standard input holds external commands
-	Timeout       time.Duration // for everything together
-	Quiet         bool
-}
-
-// DefaultSendOptions are those of the original, and send_nsca's time-out.
-func DefaultSendOptions() SendOptions {
-	return SendOptions{
-		SSLKey:        certs.DefaultClientKey,
-		SSLCert:       certs.DefaultClientCert,
-		SSLCACert:     certs.DefaultCACert,
-		SSLVerify:     string(certs.VerifyName),
-		TLSMinVersion: certs.DefaultMinVersion,
-		Timeout:       10 * time.Second,
-	}
-}
-
-// OptionError is an option that cannot be meant so.
-type OptionError struct{ Option, Problem string }
-
-func (e *OptionError) Error() string { return e.Option + ": " + e.Problem }
-
-// ExitCode is that of wrong usage.
-func (e *OptionError) ExitCode() int { return 2 }
-
-// NotSentError says that not every result is safe on every server.
-type NotSentError struct {
-	Problem string
-	Code    int // the exit code, one of the Exit constants
-}
-
-func (e *NotSentError) Error() string { return e.Problem }
-
-// ExitCode is send_nsca's, and tells apart what that cannot know.
-func (e *NotSentError) ExitCode() int { return e.Code }
-
-func (o *SendOptions) validate() error {
-	if len(o.Servers) == 0 {
-		return &OptionError{"--server", "name at least one server as ADDRESS[:PORT]"}
-	}
-	if o.Timeout <= 0 {
-		return &OptionError{"--timeout", "give a number of seconds over 0"}
-	}
-	if v := certs.Verify(o.SSLVerify); v != certs.VerifyName && v != certs.VerifyCA {
-		return &OptionError{"--ssl-verify", fmt.Sprintf("%q is neither name nor ca", o.SSLVerify)}
-	}
-	if _, err := certs.ParseVersion(o.TLSMinVersion); err != nil {
-		return &OptionError{"--tls-min-version", err.Error()}
-	}
-	for i, server := range o.Servers {
-		address, err := ParseAddress(server)
-		if err != nil {
-			return err
-		}
-		o.Servers[i] = address
-	}
-	return nil
-}
-
-// ParseAddress completes ADDRESS[:PORT] with the default port.
-func ParseAddress(server string) (string, error) {
-	host, port := server, fmt.Sprint(wire.DefaultPort)
-	if inner, ok := strings.CutPrefix(server, "["); ok && strings.HasSuffix(inner, "]") {
-		host = strings.TrimSuffix(inner, "]")
-	}
-	if net.ParseIP(host) == nil {
-		host = server
-		if h, p, err := net.SplitHostPort(server); err == nil {
-			host, port = h, p
-		}
-	}
-	if n, err := net.LookupPort("tcp", port); host == "" || err != nil || n == 0 || strings.ContainsAny(host, " []/") {
-		return "", &OptionError{"--server", fmt.Sprintf("%q is not ADDRESS[:PORT] with a port from 1 to 65535, as 10.0.0.1, [::1]:5678 or mon.example:5678", server)}
-	}
-	return net.JoinHostPort(host, port), nil
-}
-
 // Run sends what is on standard input to all servers. It succeeds only after
 // each of them acknowledged every result.
 func Run(ctx context.Context, env Env, o SendOptions) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	results, bad, err := (format{raw: o.Raw, delimiter: '\t', setDelimiter: 0x17}).parse(env.Stdin, time.Now())
+	in, err := format{raw: o.Raw, delimiter: o.Delimiter, setDelimiter: o.SetDelimiter}.parse(env.Stdin, time.Now())
 	if err != nil {
-		return err
+		return &NotSentError{err.Error(), ExitNotSent}
 	}
-	for _, b := range bad {
-		fmt.Fprintf(env.Stderr, "input %d is not sent: %v\n", b.number, b.err)
-	}
-	if len(results) == 0 {
+	in.warn(env.Stderr)
+	if len(in.good) == 0 {
 		return &NotSentError{"nothing was sent: there is no good input", ExitNotSent}
 	}
 	end, err := certs.Load(certs.Files{Cert: o.SSLCert, Key: o.SSLKey, CA: o.SSLCACert, MinVersion: o.TLSMinVersion}, nil)
 	if err != nil {
+		return &NotSentError{err.Error(), ExitNotSent}
+	}
+	if o.Delay > 0 {
+		pause(ctx, mathrand.N(o.Delay))
+	}
+	base := Options{End: end, Verify: certs.Verify(o.SSLVerify), Log: zerolog.Nop(), Hello: hello(env.Version, o.Timeout), Brief: true, Patient: o.Patient}
+	if o.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.Timeout)
+		defer cancel()
+	}
+	if err := sendAll(ctx, base, o.Servers, encode(in.good, base.Hello.Instance)); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
-	defer cancel()
-	base := Options{End: end, Verify: certs.Verify(o.SSLVerify), Log: zerolog.Nop(), Hello: hello(env.Version, o.Timeout), Brief: true}
-	if err := sendAll(ctx, base, o.Servers, encode(results, base.Hello.Instance)); err != nil {
-		return err
-	}
+	in.tell(env.Stderr, o.Verbose)
 	if !o.Quiet {
-		fmt.Fprintf(env.Stdout, "%d data packet(s) sent to host successfully.\n", len(results))
+		fmt.Fprintf(env.Stdout, "%d data packet(s) sent to host successfully.\n", len(in.good))
 	}
-	if len(bad) > 0 {
-		return &NotSentError{fmt.Sprintf("%d of %d inputs were not sent", len(bad), len(bad)+len(results)), ExitNotSent}
+	if len(in.bad) > 0 {
+		return &NotSentError{fmt.Sprintf("%d of %d inputs were not sent", len(in.bad), len(in.bad)+len(in.good)), ExitNotSent}
 	}
 	return nil
 }

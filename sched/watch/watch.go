@@ -77,7 +77,7 @@ func (q *quiet) note() {
 	if !q.pending {
 		q.pending, q.since = true, now
 	}
-	q.timer.Reset(q.settle)
+	q.timer.Reset(min(q.settle, q.since.Add(patience*q.settle).Sub(now)))
 }
 
 // watchOnce watches until ctx ends, which is no error, or until the path leads

@@ -33,6 +33,7 @@ type CommandFile struct {
 	Dialect Dialect
 	Spool   string        // directory for lines that are too long for one write; the core must be able to read it
 	Window  time.Duration // how long a result stays in the journal after the core took it
+	Config  string        // the core's main configuration, where it is known
 	Log     zerolog.Logger
 
 	// Owned by Run.
@@ -43,6 +44,10 @@ type CommandFile struct {
 	last   uint64    // the last sequence formatted
 	wrote  int64     // bytes written since the pipe was opened
 	marks  []mark    // writes that are still inside their window, oldest first
+	watch  coreWatch
+
+	refused time.Time // when the spool directory last refused a file for good
+	cutTold time.Time
 }
 
 // mark is a place in the stream of bytes: up to there everything belongs to
@@ -89,6 +94,7 @@ func (c *CommandFile) Run(ctx context.Context) {
 // the files that it was passed.
 func (c *CommandFile) leave(ctx context.Context) {
 	c.pipe.Close()
+	c.watch.end()
 	for _, m := range c.marks {
 		if ctx.Err() == nil {
 			c.removeFile(m.file)
@@ -149,7 +155,7 @@ func (c *CommandFile) add(ctx context.Context, it *item) error {
 		c.group = append(c.group, line...)
 		return nil
 	}
-	return c.passFile(ctx, line, it.result.Finish/1e6)
+	return c.passFile(ctx, it, line)
 }
 
 // flush writes the group in one piece.

@@ -256,6 +256,33 @@ func TestLongLinesGoThroughAFile(t *testing.T) {
 	})
 }
 
+// A disk that takes no file holds a long line up for a while, and then its
+// output is cut; what was delivered before it is not written again meanwhile.
+func TestADiskThatRefusesDoesNotHoldUpTheRest(t *testing.T) {
+	r := newRig(t)
+	c := r.newCore()
+	r.sink.Spool = filepath.Join(r.path, "below a pipe")
+	r.start()
+	r.submit(1, 0)
+	r.submit(1, 5000)
+	r.submit(1, 0)
+	c.expect(1, 1)
+	eventually(t, "says why", func() bool { return strings.Contains(r.sink.Status().Waiting, "not a directory") })
+	c.file.SetReadDeadline(time.Now().Add(2 * spoolPatience))
+	line, err := c.lines.ReadString('\n')
+	if err != nil || !strings.HasPrefix(line, "[1] PROCESS_SERVICE_CHECK_RESULT;h;s;0;number 2 xxx") || !strings.Contains(line, "cut at") {
+		t.Errorf("got %.80q, %v", line, err)
+	}
+	c.expect(3, 3)
+	r.submit(1, 5000) // no patience with the next
+	if line := c.line(); !strings.Contains(line, "number 4 xxx") || !strings.Contains(line, "cut at") {
+		t.Errorf("got %.80q", line)
+	}
+	if n := r.sink.Status().Counts[CountCut]; n != 2 {
+		t.Errorf("counted %d cut outputs", n)
+	}
+}
+
 // Every write must fit PIPE_BUF, or another writer's line could land in it.
 func TestOtherWritersAreNotInterleaved(t *testing.T) {
 	r := newRig(t)

@@ -38,6 +38,8 @@ func (c *CommandFile) open() error {
 	}
 	c.pipe, c.opened, c.looked = pipe, info, time.Now()
 	c.wrote, c.group, c.marks = 0, c.group[:0], nil
+	c.watch = coreWatch{user: ownerOf(info), name: c.Dialect.watchName(), config: c.Config, pipe: info}
+	c.watch.begin(c.looked)
 	return nil
 }
 
@@ -59,6 +61,9 @@ func (c *CommandFile) look() error {
 	})
 	if gone {
 		return fmt.Errorf("the core closed %s", c.Path)
+	}
+	if c.watch.over() {
+		return fmt.Errorf("the core that read from %s ended: what it may have dropped is written again", c.Path)
 	}
 	return nil
 }

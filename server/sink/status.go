@@ -9,14 +9,15 @@ type Status struct {
 	Counts map[string]uint64
 }
 
-// What becomes of results, as Status counts it. All but TimeFixed exclude each
-// other, and count a result when it leaves the journal.
+// What becomes of results, as Status counts it. All but TimeFixed and Cut exclude
+// each other, and count a result when it leaves the journal.
 const (
 	CountDelivered  = "delivered"
 	CountOlder      = "dropped_older"      // than one that another client delivered before
 	CountPassedOver = "passed_over"        // in a backlog, for a newer one of its object
 	CountUnreadable = "dropped_unreadable" // an entry of the journal that does not decode
 	CountTimeFixed  = "time_fixed"         // its time lay in the future and was brought to now
+	CountCut        = "output_cut"         // long output that no file could take
 
 	CountNoObject = "rejected_no_such_object" // the core has no such host or service
 	CountPassive  = "rejected_passive_off"    // the core takes no passive results for it

@@ -1,0 +1,198 @@
+package sink
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// coreWatch notices the end of the core's processes. The pipe alone does not
+// tell: its inode outlives the core, and processes that a killed core leaves
+// behind go on reading from it for seconds, to no end.
+//
+// It watches, through pidfds, which need no permission, the processes that
+// carry the core's name, run as its user and are nobody's child among them:
+// the core's main process, or its orphans. Where /proc hides other users'
+// processes, or the core runs in a container of its own, it sees none.
+type coreWatch struct {
+	user   uint32      // whom the core runs as
+	name   string      // that the names of its processes begin with
+	config string      // its main configuration, "" if it is not known
+	pipe   fs.FileInfo // that it reads, nil if it is not known
+
+	fds     []unix.PollFd
+	scanned time.Time
+}
+
+// process is one of /proc.
+type process struct {
+	pid, parent int
+}
+
+// begin looks for the core and watches what it finds.
+func (w *coreWatch) begin(now time.Time) {
+	w.end()
+	w.scanned = now
+	for _, p := range w.find() {
+		if fd, err := unix.PidfdOpen(p.pid, 0); err == nil { // else it ended meanwhile
+			w.fds = append(w.fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+		}
+	}
+}
+
+// seen tells whether there is anything to watch.
+func (w *coreWatch) seen() bool { return len(w.fds) > 0 }
+
+// over tells whether one of the processes has ended since begin.
+func (w *coreWatch) over() bool {
+	if len(w.fds) == 0 {
+		return false
+	}
+	n, err := unix.Poll(w.fds, 0)
+	return err == nil && n > 0
+}
+
+// end gives up the watch.
+func (w *coreWatch) end() {
+	for _, fd := range w.fds {
+		unix.Close(int(fd.Fd))
+	}
+	w.fds = nil
+}
+
+// find returns the core's topmost processes.
+func (w *coreWatch) find() []process {
+	mine := map[int]process{}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		if p, ok := w.read(pid); ok {
+			mine[pid] = p
+		}
+	}
+	families := map[int][]process{} // by their topmost process
+	for _, p := range mine {
+		top := p
+		for parent, ok := mine[top.parent]; ok; parent, ok = mine[top.parent] {
+			top = parent
+		}
+		families[top.pid] = append(families[top.pid], p)
+	}
+	var found []process
+	for top, members := range w.choose(families) {
+		if len(members) > 0 {
+			found = append(found, mine[top])
+		}
+	}
+	return found
+}
+
+// read returns a process if it carries the core's name and user.
+func (w *coreWatch) read(pid int) (process, bool) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return process{}, false
+	}
+	p := process{pid: pid}
+	for line := range strings.Lines(string(text)) {
+		key, value, _ := strings.Cut(line, ":")
+		fields := strings.Fields(value)
+		if len(fields) == 0 {
+			continue
+		}
+		switch key {
+		case "Name":
+			if !strings.HasPrefix(fields[0], w.name) {
+				return p, false
+			}
+		case "State":
+			if fields[0] == "Z" {
+				return p, false
+			}
+		case "PPid":
+			p.parent, _ = strconv.Atoi(fields[0])
+		case "Uid":
+			return p, len(fields) > 1 && fields[1] == strconv.Itoa(int(w.user))
+		}
+	}
+	return p, false
+}
+
+// choose narrows several cores of one user down to ours, as far as can be seen.
+func (w *coreWatch) choose(families map[int][]process) map[int][]process {
+	ours := map[int][]process{}
+	if w.pipe != nil {
+		visible := false
+		for top, members := range families {
+			for _, p := range members {
+				holds, allowed := w.holdsPipe(p.pid)
+				visible = visible || allowed
+				if holds {
+					ours[top] = members
+				}
+			}
+		}
+		if visible {
+			return ours
+		}
+	}
+	if w.config != "" {
+		for top, members := range families {
+			line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", top)) // one that ended is not ours
+			if bytes.Contains(line, []byte(w.config)) {
+				ours[top] = members
+			}
+		}
+	}
+	if len(ours) == 0 {
+		return families
+	}
+	return ours
+}
+
+// holdsPipe tells whether a process has the pipe open. Only root, and at times
+// the same user, may see that.
+func (w *coreWatch) holdsPipe(pid int) (holds, allowed bool) {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false, false
+	}
+	for _, e := range entries {
+		info, err := os.Stat(filepath.Join(dir, e.Name()))
+		if err == nil && os.SameFile(info, w.pipe) {
+			return true, true
+		}
+	}
+	return false, true
+}
+
+// watchName is what the names of a core's processes begin with.
+func (d Dialect) watchName() string {
+	if d == Icinga {
+		return "icinga2"
+	}
+	return string(d)
+}
+
+// ownerOf returns the user that a file belongs to.
+func ownerOf(info fs.FileInfo) uint32 {
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
+		return owner.Uid
+	}
+	return 0
+}

@@ -24,7 +24,11 @@ type FeedOptions struct {
 	OrderGuard bool   // drop a result older than one delivered from another client
 	DrainRate  int    // results a second of a backlog; 0 is as fast as the core takes them
 	LatestOnly bool   // of a backlog, only the newest result of each object
-	Log        zerolog.Logger
+	// ObjectCache is the file where the core tells what hosts and services it
+	// has; "" for a core that answers itself, or where it is not known.
+	ObjectCache string
+	Rejects     *Rejects // who is told of results that the core will never take; nil for nobody
+	Log         zerolog.Logger
 }
 
 // Feed stands between a sink and its reader on the journal. It decodes and
@@ -44,6 +48,7 @@ type Feed struct {
 	guard   *guard // nil without OrderGuard
 	seed    maphash.Seed
 	ahead   lookahead
+	objects *objects // nil without ObjectCache
 
 	nextDue   time.Time // of a backlog's next result, with DrainRate
 	drainSeen time.Time // when drainAge was taken
@@ -62,6 +67,9 @@ func NewFeed(r *journal.Reader, o FeedOptions) *Feed {
 	f := &Feed{o: o, reader: r, seed: maphash.MakeSeed(), counts: map[string]uint64{}}
 	if o.OrderGuard {
 		f.guard = newGuard()
+	}
+	if o.ObjectCache != "" {
+		f.objects = newObjects(o.ObjectCache, o.Log)
 	}
 	return f
 }
@@ -140,6 +148,12 @@ func (f *Feed) take() {
 
 // fate says what becomes of a result, and notes it where later ones depend on it.
 func (f *Feed) fate(it *item) string {
+	if f.objects != nil {
+		if why := f.objects.missing(&it.result); why != "" {
+			f.tellReject(it, CountNoObject, why)
+			return CountNoObject
+		}
+	}
 	if it.result.Kind == check.Command || f.guard == nil && f.ahead.newest == nil {
 		return CountDelivered
 	}
@@ -187,6 +201,13 @@ func (f *Feed) rewind() {
 // it like a delivered one.
 func (f *Feed) reject(it *item, reason, text string) {
 	f.ledger.refuse(it.seq, reason)
+	f.tellReject(it, reason, text)
+}
+
+func (f *Feed) tellReject(it *item, reason, text string) {
+	if f.o.Rejects != nil {
+		f.o.Rejects.tell(f.o.Target, it, reason, text)
+	}
 }
 
 func (f *Feed) count(reason string, n uint64) {

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"massive-passive/wire/check"
@@ -88,7 +87,7 @@ func (c *CommandFile) writeSpool(line []byte) (string, error) {
 		return "", err
 	}
 	_, err = f.Write(line)
-	err = errors.Join(err, c.give(f.Name(), 0o640), f.Close())
+	err = errors.Join(err, give(f.Name(), c.opened, 0o640), f.Close())
 	if err != nil {
 		os.Remove(f.Name())
 		return "", err
@@ -101,25 +100,7 @@ func (c *CommandFile) prepareSpool() error {
 	if err := os.MkdirAll(c.Spool, 0o770); err != nil {
 		return err
 	}
-	return c.give(c.Spool, 0o770)
-}
-
-// give lets the core at a file of ours: the pipe belongs to the core's user,
-// to whom root can give it; others can give it to the pipe's group, which the
-// server must be in to write to the pipe.
-func (c *CommandFile) give(path string, mode fs.FileMode) error {
-	owner, ok := c.opened.Sys().(*syscall.Stat_t)
-	if !ok {
-		return fmt.Errorf("%s has no owner", c.Path)
-	}
-	uid := -1
-	if os.Geteuid() == 0 {
-		uid = int(owner.Uid)
-	}
-	if err := os.Lchown(path, uid, int(owner.Gid)); err != nil {
-		return err
-	}
-	return os.Chmod(path, mode)
+	return give(c.Spool, c.opened, 0o770)
 }
 
 func (c *CommandFile) removeFile(file string) {

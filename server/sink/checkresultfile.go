@@ -1,0 +1,158 @@
+package sink
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	okSuffix     = ".ok" // the empty file beside one that is complete
+	resultLetter = "c"   // begins the name of a file of check results
+	resultName   = len(resultLetter) + 6
+)
+
+const resultAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+// header begins each of our files. The cores take it for a comment.
+func (c *CheckResults) header() string { return "# massive-passive " + c.Owner + "\n" }
+
+// temporary begins the names of files that are being written. The cores pass
+// them over.
+func (c *CheckResults) temporary() string { return spoolPrefix + c.Owner + "-" }
+
+// moveIn writes the buffer to a file and hands it to the core: under another
+// name first, then under its own, then the mark that it is complete.
+func (c *CheckResults) moveIn() error {
+	path, err := c.freeName()
+	if err != nil {
+		return err
+	}
+	temporary, err := c.writeFile()
+	if err != nil {
+		return fmt.Errorf("write a file of check results: %w", err)
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		os.Remove(temporary)
+		return fmt.Errorf("move a file of check results in: %w", err)
+	}
+	ok, err := os.OpenFile(path+okSuffix, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
+	if err != nil {
+		os.Remove(path)
+		return fmt.Errorf("mark a file of check results as complete: %w", err)
+	}
+	ok.Close()
+	now := time.Now()
+	c.out = &spooled{path: path, seq: c.last, since: now, renewed: now}
+	if c.buffer = c.buffer[:0]; cap(c.buffer) > spoolBytes/8 {
+		c.buffer = nil
+	}
+	return nil
+}
+
+// freeName returns a path that no file has, as the core expects it.
+func (c *CheckResults) freeName() (string, error) {
+	for {
+		name := []byte(resultLetter)
+		for len(name) < resultName {
+			name = append(name, resultAlphabet[rand.IntN(len(resultAlphabet))])
+		}
+		path := filepath.Join(c.Dir, string(name))
+		_, err := os.Lstat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return path, nil
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+}
+
+// writeFile writes the buffer to a file that the core can read.
+func (c *CheckResults) writeFile() (string, error) {
+	f, err := os.CreateTemp(c.Dir, c.temporary()+"*")
+	if errors.Is(err, fs.ErrPermission) {
+		return "", fmt.Errorf("%w: the server's user must be in the group that owns the directory, and the group may write there", err)
+	}
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(c.buffer)
+	err = errors.Join(err, give(f.Name(), c.opened, 0o640), f.Close())
+	if err != nil {
+		os.Remove(f.Name())
+		return "", err
+	}
+	return f.Name(), nil
+}
+
+// give lets the core at a file of ours. What the core owns (its pipe, its
+// directory) tells its user, to whom root can give the file, and its group,
+// which any other server must be in.
+func give(path string, cores fs.FileInfo, mode fs.FileMode) error {
+	owner, ok := cores.Sys().(*syscall.Stat_t)
+	if !ok {
+		return fmt.Errorf("%s has no owner", cores.Name())
+	}
+	uid := -1
+	if os.Geteuid() == 0 {
+		uid = int(owner.Uid)
+	}
+	if err := os.Lchown(path, uid, int(owner.Gid)); err != nil {
+		return err
+	}
+	return os.Chmod(path, mode)
+}
+
+// withdraw takes a file back that the core has not taken. One that it is just
+// reading, it reads to the end.
+func (c *CheckResults) withdraw(path string) {
+	for _, file := range []string{path + okSuffix, path} {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			c.Log.Warn().Err(err).Msg("cannot take a file of check results back: the core may get its results twice")
+		}
+	}
+}
+
+// clean removes what an earlier life of this server left in the directory.
+func (c *CheckResults) clean() error {
+	entries, err := os.ReadDir(c.Dir)
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w: the server's user must be in the group that owns the directory", err)
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		path := filepath.Join(c.Dir, e.Name())
+		if strings.HasPrefix(e.Name(), c.temporary()) {
+			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		if len(e.Name()) == resultName && strings.HasPrefix(e.Name(), resultLetter) && c.isOurs(path) {
+			c.withdraw(path)
+		}
+	}
+	return nil
+}
+
+// isOurs tells by its first line whether a file is ours.
+func (c *CheckResults) isOurs(path string) bool {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	first := make([]byte, len(c.header()))
+	_, err = io.ReadFull(f, first)
+	return err == nil && bytes.Equal(first, []byte(c.header()))
+}

@@ -1,0 +1,265 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"massive-passive/wire/check"
+	"massive-passive/wire/journal"
+
+	"github.com/rs/zerolog"
+)
+
+const (
+	spoolTick    = 50 * time.Millisecond  // between looks at the file that the core has to take
+	spoolGather  = 500 * time.Millisecond // the longest that results are gathered for a file that could go
+	spoolBytes   = 32 << 20               // of a file; the core works on one in one piece
+	spoolOverdue = 30 * time.Second       // a core that reaps at all has taken a file by then
+	renewMost    = time.Minute            // between two renewals of a file's time
+	watchTick    = 10 * time.Second       // between looks for a core that was not seen
+)
+
+// CheckResults moves files of check results into the directory where Nagios
+// or Naemon look for them, one at a time: the core reads several in no order.
+type CheckResults struct {
+	Feed       *Feed
+	Dir        string
+	Owner      string // of the files, for telling ours from another server's; letters and digits
+	Dialect    Dialect
+	Config     string        // the core's main configuration, where it is known
+	MaxFileAge time.Duration // at which the core throws a file away; 0 is never
+	LatestOnly bool          // a file that nobody reads gives way to one with the newest results
+	Window     time.Duration // how long a result stays in the journal after the core took it
+	Log        zerolog.Logger
+
+	// Owned by Run.
+	opened fs.FileInfo // the directory
+	buffer []byte      // records of the next file
+	last   uint64      // the last sequence in it
+	out    *spooled    // the file that the core has to take
+	taken  []spooled   // files that are still inside their window, oldest first
+	asked  time.Time   // since when the core takes no file; zero: nothing waits
+	watch  coreWatch
+}
+
+// spooled is a file in the core's directory.
+type spooled struct {
+	path    string
+	seq     uint64    // all up to here is in it or in those before
+	since   time.Time // when it was moved in, or taken
+	renewed time.Time
+}
+
+// Status says how the sink fares.
+func (c *CheckResults) Status() Status { return c.Feed.Status() }
+
+// Run feeds the core until ctx ends. What the core does not take stays in the
+// journal.
+func (c *CheckResults) Run(ctx context.Context) {
+	wait := reopenFirst
+	for ctx.Err() == nil {
+		err := c.open()
+		if err == nil {
+			wait = reopenFirst
+			if c.asked.IsZero() {
+				c.Feed.setState("")
+			}
+			err = c.feed(ctx)
+			c.leave()
+		}
+		if ctx.Err() != nil || errors.Is(err, journal.ErrClosed) {
+			return
+		}
+		c.Feed.trouble(err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, reopenMost)
+	}
+}
+
+// open looks at the directory and removes what an earlier life left in it.
+func (c *CheckResults) open() error {
+	info, err := os.Stat(c.Dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s does not exist: name the check_result_path of the core's configuration", c.Dir)
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is no directory: name the check_result_path of the core's configuration", c.Dir)
+	}
+	c.opened = info
+	if err := c.clean(); err != nil {
+		return err
+	}
+	c.watch = coreWatch{user: ownerOf(info), name: c.Dialect.watchName(), config: c.Config}
+	c.watch.begin(time.Now())
+	return nil
+}
+
+// leave takes back what the core has not taken, and goes back to the first
+// result that it may not have worked on.
+func (c *CheckResults) leave() {
+	c.watch.end()
+	if c.out != nil {
+		c.withdraw(c.out.path)
+		c.out = nil
+	}
+	c.buffer, c.taken, c.last = nil, nil, 0
+	c.Feed.rewind()
+}
+
+// feed moves files in until the core restarts or ctx ends.
+func (c *CheckResults) feed(ctx context.Context) error {
+	for {
+		if err := c.gather(ctx); err != nil {
+			return err
+		}
+		if err := c.look(time.Now()); err != nil {
+			return err
+		}
+		if c.out == nil && len(c.buffer) > 0 {
+			if err := c.moveIn(); err != nil {
+				c.Feed.trouble(err)
+				if err := sleep(ctx, reopenMost); err != nil {
+					return err
+				}
+			}
+		}
+		c.settle(time.Now())
+	}
+}
+
+// gather reads results for the next file: as long as one is in the core's
+// hands for a tick, else as many as there are.
+func (c *CheckResults) gather(ctx context.Context) error {
+	begun := time.Now()
+	for len(c.buffer) < spoolBytes {
+		var items []item
+		var err error
+		switch {
+		case len(c.buffer) > 0 && c.out == nil:
+			items, err = c.Feed.nextWithin(ctx, time.Millisecond)
+		case len(c.buffer) > 0 || c.out != nil || len(c.taken) > 0:
+			items, err = c.Feed.nextWithin(ctx, spoolTick)
+		default:
+			items, err = c.Feed.next(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		for i := range items {
+			c.add(&items[i])
+		}
+		if len(items) == 0 || len(c.buffer) == 0 || time.Since(begun) > spoolGather || c.out != nil {
+			return nil
+		}
+	}
+	if c.out == nil {
+		return nil
+	}
+	return sleep(ctx, spoolTick)
+}
+
+func (c *CheckResults) add(it *item) {
+	c.last = it.seq
+	if it.result.Kind == check.Command {
+		c.Feed.reject(it, CountCommand, "the core's check-result directory takes no commands: they need a sink command-file")
+		return
+	}
+	if len(c.buffer) == 0 {
+		c.buffer = append(c.buffer, c.header()...)
+	}
+	c.buffer = c.Dialect.appendRecord(c.buffer, &it.result)
+}
+
+// look finds out what became of the file in the core's hands.
+func (c *CheckResults) look(now time.Time) error {
+	if c.watch.over() {
+		return fmt.Errorf("the core that reads %s ended: what it may have dropped is written again", c.Dir)
+	}
+	if info, err := os.Stat(c.Dir); err != nil || !os.SameFile(info, c.opened) {
+		return fmt.Errorf("%s was removed or made anew", c.Dir)
+	}
+	if !c.watch.seen() && now.Sub(c.watch.scanned) > watchTick {
+		c.watch.begin(now)
+	}
+	if c.out == nil {
+		return nil
+	}
+	_, err := os.Lstat(c.out.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		c.Feed.well()
+		c.asked = time.Time{}
+		c.taken = append(c.taken, spooled{path: c.out.path, seq: c.out.seq, since: now})
+		c.out = nil
+		if !c.watch.seen() {
+			c.watch.begin(now) // whoever took it runs
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return c.await(now)
+}
+
+// await keeps the file in the core's hands from growing too old.
+func (c *CheckResults) await(now time.Time) error {
+	if c.asked.IsZero() {
+		c.asked = c.out.since
+	}
+	if now.Sub(c.asked) > spoolOverdue {
+		c.Feed.trouble(fmt.Errorf("the core does not take check results from %s: is it running, and is this its check_result_path?", c.Dir))
+	}
+	if c.LatestOnly && now.Sub(c.out.since) > backlogAge {
+		return fmt.Errorf("the core takes no check results from %s: a file with newer ones takes the place of the one there", c.Dir)
+	}
+	renew := renewMost
+	if c.MaxFileAge > 0 {
+		renew = min(renew, c.MaxFileAge/4)
+	}
+	if now.Sub(c.out.renewed) < renew {
+		return nil
+	}
+	c.out.renewed = now
+	if err := os.Chtimes(c.out.path, now, now); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("renew a file before the core throws it away for its age: %w", err)
+	}
+	return nil
+}
+
+// settle acknowledges what the core took a window ago.
+func (c *CheckResults) settle(now time.Time) {
+	done := 0
+	for i, t := range c.taken {
+		if now.Sub(t.since) < c.Window {
+			break
+		}
+		os.Remove(t.path + okSuffix) // a core that died in between may have left it
+		c.Feed.ack(t.seq)
+		done = i + 1
+	}
+	c.taken = append(c.taken[:0], c.taken[done:]...)
+	if len(c.taken) == 0 && c.out == nil && len(c.buffer) == 0 {
+		c.Feed.ack(c.last) // all that was read was rejected
+	}
+}
+
+// sleep waits for d or ctx's end, which is an error.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

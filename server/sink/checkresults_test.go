@@ -1,0 +1,255 @@
+package sink
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"massive-passive/wire/check"
+
+	"github.com/rs/zerolog"
+)
+
+// spoolRig is a check-result sink between a journal and a directory in which
+// the test does what the core would. It runs inside a synctest bubble.
+type spoolRig struct {
+	*feedRig
+	dir  string
+	sink *CheckResults
+	stop func()
+}
+
+func newSpoolRig(t *testing.T, o FeedOptions) *spoolRig {
+	t.Helper()
+	r := &spoolRig{feedRig: newFeedRig(t, o), dir: t.TempDir()}
+	r.sink = &CheckResults{Feed: r.feed, Dir: r.dir, Owner: "test", Dialect: Nagios, MaxFileAge: time.Hour, LatestOnly: o.LatestOnly,
+		Window: DefaultWindow, Log: zerolog.Nop()}
+	return r
+}
+
+func (r *spoolRig) start() {
+	ctx, cancel := context.WithCancel(r.t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.sink.Run(ctx)
+	}()
+	r.stop = func() {
+		cancel()
+		<-done
+	}
+}
+
+// number appends n results numbered on from seq.
+func (r *spoolRig) number(from, n int) {
+	for i := range n {
+		r.append("c", check.Result{Kind: check.Service, Host: "h", Service: fmt.Sprint("s", i%3), Output: fmt.Append(nil, "number ", from+i), Finish: 1e6})
+	}
+}
+
+func (r *spoolRig) names() []string {
+	r.t.Helper()
+	entries, err := os.ReadDir(r.dir)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+var resultFile = regexp.MustCompile(`^c[A-Za-z0-9]{6}$`)
+
+// file returns the one complete file that the core would find.
+func (r *spoolRig) file() string {
+	r.t.Helper()
+	time.Sleep(2 * spoolGather)
+	synctest.Wait()
+	names := r.names()
+	if len(names) != 2 || !resultFile.MatchString(names[0]) || names[1] != names[0]+okSuffix {
+		r.t.Fatalf("the directory holds %q, want one file and its mark", names)
+	}
+	return filepath.Join(r.dir, names[0])
+}
+
+// reap takes the file as the core does and returns the numbers in it.
+func (r *spoolRig) reap() (from, to, count int) {
+	r.t.Helper()
+	path := r.file()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		var n int
+		if _, err := fmt.Sscanf(line, "output=number %d", &n); err != nil {
+			continue
+		}
+		if count++; count == 1 {
+			from = n
+		} else if n != to+1 {
+			r.t.Fatalf("number %d behind %d", n, to)
+		}
+		to = n
+	}
+	for _, name := range []string{path, path + okSuffix} {
+		if err := os.Remove(name); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	return from, to, count
+}
+
+func (r *spoolRig) expectFile(from, to int) {
+	r.t.Helper()
+	if f, l, n := r.reap(); f != from || l != to || n != to-from+1 {
+		r.t.Errorf("the file holds %d results, %d to %d; want %d to %d", n, f, l, from, to)
+	}
+}
+
+func spoolTest(t *testing.T, o FeedOptions, run func(r *spoolRig)) {
+	synctest.Test(t, func(t *testing.T) {
+		o.Log = zerolog.Nop()
+		r := newSpoolRig(t, o)
+		run(r)
+		r.stop()
+		if names := r.names(); len(names) > 0 {
+			t.Errorf("left in the directory: %q", names)
+		}
+	})
+}
+
+func TestCheckResultsOneFileAtATime(t *testing.T) {
+	spoolTest(t, FeedOptions{}, func(r *spoolRig) {
+		r.start()
+		r.number(1, 5000)
+		r.file()
+		r.number(5001, 3)
+		time.Sleep(time.Second)
+		r.number(5004, 7)
+		r.expectFile(1, 5000)
+		r.expectFile(5001, 5010)
+		if acked := r.reader.Acked(); acked != 0 {
+			t.Errorf("acknowledged up to %d inside the window", acked)
+		}
+		time.Sleep(DefaultWindow + time.Second)
+		synctest.Wait()
+		if acked := r.reader.Acked(); acked != 5010 {
+			t.Errorf("acknowledged up to %d, want 5010", acked)
+		}
+		r.expectCounts(map[string]uint64{CountDelivered: 5010})
+	})
+}
+
+func TestCheckResultsStateAndRenewal(t *testing.T) {
+	spoolTest(t, FeedOptions{}, func(r *spoolRig) {
+		r.sink.MaxFileAge = 20 * time.Second
+		r.start()
+		r.number(1, 1)
+		path := r.file()
+		for range 10 {
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if age := time.Since(info.ModTime()); age < 0 || age > 10*time.Second {
+				t.Fatalf("the file is %v old", age)
+			}
+		}
+		if state := r.sink.Status().Waiting; !strings.Contains(state, "does not take") {
+			t.Errorf("state %q", state)
+		}
+		r.expectFile(1, 1)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if state := r.sink.Status().Waiting; state != "" {
+			t.Errorf("state %q", state)
+		}
+	})
+}
+
+// What a server that was killed left behind would be read beside the new file,
+// in no order.
+func TestCheckResultsLeftovers(t *testing.T) {
+	spoolTest(t, FeedOptions{}, func(r *spoolRig) {
+		ours := "# massive-passive test\nhost_name=h\n\n"
+		theirs := map[string]string{"cAAAAAA": "### another program's\n", "cBBBBBB.ok": "", "checkXX": ours, "cCCCCCC": "# massive-passive another\n"}
+		for name, text := range theirs {
+			if err := os.WriteFile(filepath.Join(r.dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, text := range map[string]string{"cABCDEF": ours, "cABCDEF.ok": "", "cABCDEG": ours, "massive-passive-test-123": "half"} {
+			if err := os.WriteFile(filepath.Join(r.dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		delete(theirs, "checkXX") // it has the name of one of ours
+		r.start()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		for _, name := range r.names() {
+			if _, ok := theirs[name]; !ok {
+				t.Errorf("%s is still there", name)
+			}
+			os.Remove(filepath.Join(r.dir, name))
+			delete(theirs, name)
+		}
+		if len(theirs) > 0 {
+			t.Errorf("removed, though another program's: %v", theirs)
+		}
+	})
+}
+
+func TestCheckResultsLatestOnly(t *testing.T) {
+	spoolTest(t, FeedOptions{LatestOnly: true}, func(r *spoolRig) {
+		r.start()
+		r.number(1, 100)
+		r.file()
+		time.Sleep(2 * backlogAge)
+		r.expectFile(98, 100) // three services
+		r.number(101, 1)
+		r.expectFile(101, 101)
+	})
+}
+
+func TestCheckResultsCommandsAndAFullDisk(t *testing.T) {
+	spoolTest(t, FeedOptions{}, func(r *spoolRig) {
+		if err := os.RemoveAll(r.dir); err != nil {
+			t.Fatal(err)
+		}
+		r.start()
+		r.append("c", check.Result{Kind: check.Command, Command: "ENABLE_NOTIFICATIONS"})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if state := r.sink.Status().Waiting; !strings.Contains(state, "does not exist") {
+			t.Errorf("state %q", state)
+		}
+		if err := os.Mkdir(r.dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		r.expectCounts(map[string]uint64{CountCommand: 1})
+		r.number(1, 2)
+		r.file()
+		if err := os.Rename(r.dir, r.dir+".old"); err != nil { // another directory in its place
+			t.Fatal(err)
+		}
+		if err := os.Mkdir(r.dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		r.expectFile(1, 2)
+	})
+}

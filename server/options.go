@@ -25,9 +25,15 @@ type Options struct {
 	CommandFile          string   // short for the sink command-file:PATH
 	Sinks                []string // each KIND:TARGET; none: the first usual command file that exists
 	Dialect              string   // empty: by the command file's path
-	OrderGuard           *bool    // nil: where the core does not order results itself
-	DrainRate            int      // results a second of a backlog; 0: as fast as the core takes them
-	Backlog              string   // "all" or "latest"
+	NagiosConfig         string   // the main configuration of a Nagios or Naemon
+	Icinga2Password      string
+	Icinga2PasswordFile  string // wins over Icinga2Password
+	Icinga2CAFile        string // empty: the machine's
+	Icinga2ServerName    string // in the API's certificate; empty: the endpoint's host
+	Icinga2Requests      int    // at a time
+	OrderGuard           *bool  // nil: where the core does not order results itself
+	DrainRate            int    // results a second of a backlog; 0: as fast as the core takes them
+	Backlog              string // "all" or "latest"
 	StateDir             string
 	JournalMaxBytes      int64
 	JournalFlush         bool
@@ -46,6 +52,7 @@ func DefaultOptions() Options {
 		TLSMinVersion:        certs.DefaultMinVersion,
 		AllowedClientCertDir: certs.DefaultAllowedDir,
 		StateDir:             "/var/lib/massive-passive/server",
+		Icinga2Requests:      8,
 		Backlog:              backlogAll,
 		JournalMaxBytes:      1 << 30,
 		JournalFlush:         true,
@@ -102,8 +109,10 @@ func (o *Options) validate() error {
 	if o.Backlog != backlogAll && o.Backlog != backlogLatest {
 		return &OptionError{"--backlog", fmt.Sprintf("%q is neither %q nor %q", o.Backlog, backlogAll, backlogLatest)}
 	}
-	_, err := o.targets()
-	return err
+	if o.Icinga2Requests < 1 || o.Icinga2Requests > 256 {
+		return &OptionError{"--icinga2-requests", fmt.Sprintf("%d is out of range: give 1 to 256 requests at a time", o.Icinga2Requests)}
+	}
+	return nil
 }
 
 // address returns the network and the address of one --listen.
@@ -138,13 +147,6 @@ func (o *Options) orderGuard(core bool) bool {
 		return *o.OrderGuard
 	}
 	return core
-}
-
-func (o *Options) dialect(commandFile string) sink.Dialect {
-	if o.Dialect != "" {
-		return sink.Dialect(o.Dialect)
-	}
-	return sink.GuessDialect(commandFile)
 }
 
 func (o *Options) journalDir() string { return filepath.Join(o.StateDir, "journal") }

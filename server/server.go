@@ -17,6 +17,7 @@ import (
 
 	"massive-passive/sched/watch"
 	"massive-passive/server/access"
+	"massive-passive/server/sink"
 	"massive-passive/wire"
 	"massive-passive/wire/certs"
 
@@ -38,6 +39,7 @@ type Server struct {
 	access    *access.Directory
 	intake    *intake
 	sinks     []runner
+	rejects   *sink.Rejects
 	budget    *wire.Budget
 	sessions  sessions
 	quiet     quiet

@@ -3,12 +3,9 @@ package server
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	"massive-passive/server/sink"
@@ -21,66 +18,8 @@ type runner interface {
 	Status() sink.Status
 }
 
-// The kinds of --sink.
-const kindCommandFile = "command-file"
-
-// target is one --sink.
-type target struct{ kind, to string }
-
-func (t target) String() string { return t.kind + ":" + t.to }
-
-// targets returns the sinks that the options name; without any, the usual
-// command file.
-func (o *Options) targets() ([]target, error) {
-	var list []target
-	if o.CommandFile != "" {
-		list = append(list, target{kindCommandFile, o.CommandFile})
-	}
-	for _, text := range o.Sinks {
-		t, err := parseTarget(text)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, t)
-	}
-	if len(list) == 0 {
-		list = append(list, target{kind: kindCommandFile})
-	}
-	for i := range list {
-		if list[i].kind == kindCommandFile && list[i].to == "" {
-			file, err := usualCommandFile()
-			if err != nil {
-				return nil, err
-			}
-			list[i].to = file
-		}
-		if slices.Contains(list[:i], list[i]) {
-			return nil, &OptionError{"--sink", fmt.Sprintf("%q is named twice", list[i])}
-		}
-	}
-	return list, nil
-}
-
-func parseTarget(text string) (target, error) {
-	kind, to, _ := strings.Cut(text, ":")
-	if kind != kindCommandFile {
-		return target{}, &OptionError{"--sink", fmt.Sprintf("%q is no KIND:TARGET that is known: KIND is %s", text, kindCommandFile)}
-	}
-	return target{kind, to}, nil
-}
-
-// usualCommandFile finds the core's command file.
-func usualCommandFile() (string, error) {
-	for _, file := range sink.DefaultCommandFiles() {
-		if _, err := os.Stat(file); err == nil {
-			return file, nil
-		} else if errors.Is(err, fs.ErrPermission) {
-			return "", fmt.Errorf("look for the core's command file: %w: the server's user must be in the core's group", err)
-		}
-	}
-	return "", &OptionError{"--command-file", fmt.Sprintf("none of the usual command files exists (%s): start the core, or name its command file",
-		strings.Join(sink.DefaultCommandFiles(), ", "))}
-}
+// rejectsFile is in the state directory.
+const rejectsFile = "rejects.log"
 
 // readerNames names the reader of each sink so that it is the same after a
 // restart. A command file that is the only one has a name without its path,
@@ -110,10 +49,15 @@ func readerNames(targets []target) []string {
 // those of sinks that no longer are. A sink in the place of another goes on
 // where that one was; one beside others gets what comes from now on.
 func (s *Server) openSinks() error {
-	targets, err := s.options.targets()
+	core, err := s.options.core()
 	if err != nil {
 		return err
 	}
+	targets, err := s.options.targets(core)
+	if err != nil {
+		return err
+	}
+	s.rejects = sink.NewRejects(filepath.Join(s.options.StateDir, rejectsFile), s.log)
 	names := readerNames(targets)
 	before := s.intake.journal.Stats()
 	known := map[string]bool{}
@@ -137,7 +81,11 @@ func (s *Server) openSinks() error {
 				return fmt.Errorf("begin to deliver to %s: %w", t, err)
 			}
 		}
-		s.sinks = append(s.sinks, s.newSink(t, reader))
+		made, err := s.makeSink(t, reader, core)
+		if err != nil {
+			return err
+		}
+		s.sinks = append(s.sinks, made)
 		delete(known, names[i])
 	}
 	for name := range known {
@@ -161,15 +109,6 @@ func skip(r *journal.Reader, from uint64) error {
 	}
 	r.Rewind()
 	return nil
-}
-
-func (s *Server) newSink(t target, r *journal.Reader) runner {
-	o := &s.options
-	dialect := o.dialect(t.to)
-	feed := sink.NewFeed(r, sink.FeedOptions{Target: t.String(), OrderGuard: o.orderGuard(dialect != sink.Icinga),
-		DrainRate: o.DrainRate, LatestOnly: o.Backlog == backlogLatest, Log: s.log})
-	s.log.Info().Stringer("sink", t).Str("dialect", string(dialect)).Msg("results go there")
-	return &sink.CommandFile{Feed: feed, Path: t.to, Dialect: dialect, Spool: o.spoolDir(), Window: sink.DefaultWindow, Log: s.log}
 }
 
 // runSinks runs them until ctx ends.

@@ -90,9 +90,20 @@ func TestReaderNames(t *testing.T) {
 
 func TestBadSinks(t *testing.T) {
 	for name, change := range map[string]func(*Options){
-		"--sink: \"pipe:/x\"":          func(o *Options) { o.Sinks = []string{"pipe:/x"} },
-		"--sink: \"nothing\"":          func(o *Options) { o.Sinks = []string{"nothing"} },
-		"--sink: \"command-file:/a\"":  func(o *Options) { o.CommandFile, o.Sinks = "/a", []string{"command-file:/a"} },
+		"--sink: \"pipe:/x\"":                     func(o *Options) { o.Sinks = []string{"pipe:/x"} },
+		"--sink: \"nothing\"":                     func(o *Options) { o.Sinks = []string{"nothing"} },
+		"--sink: \"command-file:/a\"":             func(o *Options) { o.CommandFile, o.Sinks = "/a", []string{"command-file:/a"} },
+		"--sink: checkresults: needs":             func(o *Options) { o.Sinks = []string{"checkresults:"} },
+		"--sink: \"stdout:x\"":                    func(o *Options) { o.Sinks = []string{"stdout:x"} },
+		"--sink: icinga2:https://u@h: a password": func(o *Options) { o.Sinks = []string{"icinga2:https://u:secret@h"} },
+		"--sink: icinga2:https://h: name":         func(o *Options) { o.Sinks = []string{"icinga2:https://h"} },
+		"--sink: icinga2:http://u@h: give":        func(o *Options) { o.Sinks = []string{"icinga2:http://u@h"} },
+		"--icinga2-password-file: name a file":    func(o *Options) { o.Sinks = []string{"icinga2:https://u@h,https://i"} },
+		"--icinga2-ca-file: open": func(o *Options) {
+			o.Sinks, o.Icinga2Password, o.Icinga2CAFile = []string{"icinga2:https://u@h"}, "x", "/nowhere"
+		},
+		"--icinga2-requests: 0":        func(o *Options) { o.Icinga2Requests = 0 },
+		"--nagios-config: read":        func(o *Options) { o.NagiosConfig = "/nowhere" },
 		"--drain-rate: -1":             func(o *Options) { o.DrainRate = -1 },
 		"--backlog: \"newest\" is nei": func(o *Options) { o.Backlog = "newest" },
 	} {
@@ -100,6 +111,9 @@ func TestBadSinks(t *testing.T) {
 		o.CommandFile = filepath.Join(t.TempDir(), "nagios.cmd")
 		change(&o)
 		err := o.validate()
+		if err == nil {
+			err = (&Server{options: o, log: zerolog.Nop()}).openSinks()
+		}
 		var wrong *OptionError
 		if !errors.As(err, &wrong) || !strings.HasPrefix(err.Error(), name) {
 			t.Errorf("got %v, want it to begin with %s", err, name)

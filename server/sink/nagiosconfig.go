@@ -23,8 +23,8 @@ type NagiosConfig struct {
 	Passive        bool          // it takes passive results for hosts and services
 }
 
-// defaultMaxFileAge is both cores' own.
-const defaultMaxFileAge = time.Hour
+// DefaultMaxFileAge is both cores' own.
+const DefaultMaxFileAge = time.Hour
 
 // ReadNagiosConfig reads a main configuration.
 func ReadNagiosConfig(file string) (NagiosConfig, error) {
@@ -35,7 +35,7 @@ func ReadNagiosConfig(file string) (NagiosConfig, error) {
 	if file, err = filepath.Abs(file); err != nil {
 		return NagiosConfig{}, err
 	}
-	c := NagiosConfig{File: file, Core: Nagios, MaxFileAge: defaultMaxFileAge, Commands: true, Passive: true}
+	c := NagiosConfig{File: file, Core: Nagios, MaxFileAge: DefaultMaxFileAge, Commands: true, Passive: true}
 	if strings.Contains(filepath.Base(file), "naemon") {
 		c.Core = Naemon
 	}
@@ -86,4 +86,9 @@ func (c *NagiosConfig) set(key, value string) error {
 		c.Core = Naemon
 	}
 	return nil
+}
+
+// Has tells whether a command file or directory is this core's.
+func (c *NagiosConfig) Has(path string) bool {
+	return path != "" && (path == c.CommandFile || path == c.CheckResultDir)
 }

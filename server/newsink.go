@@ -1,0 +1,52 @@
+package server
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+
+	"massive-passive/server/sink"
+	"massive-passive/wire/journal"
+)
+
+// makeSink makes the sink of a target. core is the one whose configuration is
+// named, or nil.
+func (s *Server) makeSink(t target, r *journal.Reader, core *sink.NagiosConfig) (runner, error) {
+	o := &s.options
+	feed := sink.FeedOptions{Target: t.String(), DrainRate: o.DrainRate, LatestOnly: o.Backlog == backlogLatest, Rejects: s.rejects, Log: s.log}
+	dialect := o.dialect(t, core)
+	config, age := "", sink.DefaultMaxFileAge
+	if core != nil && core.Has(t.to) {
+		config, feed.ObjectCache, age = core.File, core.ObjectCache, core.MaxFileAge
+	}
+	switch t.kind {
+	case kindCommandFile:
+		feed.OrderGuard = o.orderGuard(dialect != sink.Icinga)
+		s.log.Info().Stringer("sink", t).Str("dialect", string(dialect)).Msg("results go there")
+		return &sink.CommandFile{Feed: sink.NewFeed(r, feed), Path: t.to, Dialect: dialect, Spool: o.spoolDir(), Window: sink.DefaultWindow,
+			Config: config, Log: s.log}, nil
+	case kindCheckResults:
+		feed.OrderGuard = o.orderGuard(true)
+		s.log.Info().Stringer("sink", t).Str("dialect", string(dialect)).Msg("results go there")
+		return &sink.CheckResults{Feed: sink.NewFeed(r, feed), Dir: t.to, Owner: s.owner(r), Dialect: dialect, Config: config, MaxFileAge: age,
+			LatestOnly: feed.LatestOnly, Window: sink.DefaultWindow, Log: s.log}, nil
+	case kindIcinga2:
+		api, err := o.icinga(t.to)
+		if err != nil {
+			return nil, err
+		}
+		feed.OrderGuard = o.orderGuard(false)
+		s.log.Info().Stringer("sink", t).Msg("results go there")
+		api.Feed, api.Window, api.Log = sink.NewFeed(r, feed), sink.DefaultWindow, s.log
+		return api, nil
+	}
+	feed.OrderGuard = o.orderGuard(false)
+	return &sink.Stream{Feed: sink.NewFeed(r, feed), Out: os.Stdout}, nil
+}
+
+// owner names this server's reader where several servers leave files: the same
+// after a restart, and another for each.
+func (s *Server) owner(r *journal.Reader) string {
+	sum := sha256.Sum256([]byte(s.options.StateDir + "\x00" + r.Name()))
+	return fmt.Sprintf("%x", sum[:8])
+}

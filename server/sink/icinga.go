@@ -1,0 +1,239 @@
+package sink
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"massive-passive/wire/check"
+	"massive-passive/wire/journal"
+
+	"github.com/rs/zerolog"
+)
+
+const (
+	pollTick    = time.Second // between looks at which process answers
+	failoverTry = 3           // looks that fail before the next endpoint has its turn
+	lanePending = 4           // results that wait for a request of their lane
+	clientNote  = 200         // bytes of an output that are kept for a rejection
+)
+
+// IcingaAPI hands results to the REST API of Icinga 2, with several requests
+// at a time: those of one object one after the other.
+type IcingaAPI struct {
+	Feed           *Feed
+	Endpoints      []string // as https://host:5665; the first that answers is used
+	User, Password string
+	TLS            *tls.Config
+	Requests       int           // at a time
+	Window         time.Duration // how long a result stays in the journal after the core took it
+	Log            zerolog.Logger
+
+	// Owned by Run.
+	turn     int // of the endpoints
+	api      *icingaAPI
+	identity string    // of the process that answered first in this session
+	polled   time.Time // when it last did
+	looked   time.Time // when it was last asked
+	failed   int       // looks in a row
+	pending  []*apiResult
+}
+
+// apiResult is a result on its way through a lane, which owns it until done.
+type apiResult struct {
+	it     item // without its output
+	body   []byte
+	taken  time.Time // when it was answered
+	reason string    // why it was rejected; "" if it was taken
+	why    string
+	done   atomic.Bool
+}
+
+// Status says how the sink fares.
+func (c *IcingaAPI) Status() Status { return c.Feed.Status() }
+
+// Run feeds the core until ctx ends. What the core does not take stays in the
+// journal.
+func (c *IcingaAPI) Run(ctx context.Context) {
+	wait := reopenFirst
+	for ctx.Err() == nil {
+		err := c.connect(ctx)
+		if err == nil {
+			wait = reopenFirst
+			c.Feed.well()
+			err = c.session(ctx)
+			c.Feed.rewind()
+			c.pending = nil
+		}
+		if ctx.Err() != nil || errors.Is(err, journal.ErrClosed) {
+			break
+		}
+		c.Feed.trouble(err)
+		if sleep(ctx, wait) != nil {
+			break
+		}
+		wait = min(2*wait, reopenMost)
+	}
+	if c.api != nil {
+		c.api.client.CloseIdleConnections()
+	}
+}
+
+// connect finds an endpoint that answers. After an error the next call begins
+// with the next one.
+func (c *IcingaAPI) connect(ctx context.Context) error {
+	var err error
+	for range c.Endpoints {
+		if c.api != nil {
+			c.api.client.CloseIdleConnections()
+		}
+		c.api = newIcingaAPI(c.Endpoints[c.turn], c.User, c.Password, c.TLS, c.Requests+1)
+		if c.identity, err = c.api.identity(ctx); err == nil {
+			c.failed, c.looked = 0, time.Now()
+			c.polled = c.looked
+			return nil
+		}
+		c.turn = (c.turn + 1) % len(c.Endpoints)
+	}
+	return fmt.Errorf("no answer from Icinga's API: %w", err)
+}
+
+// session delivers until the process that answers is another, the endpoint is
+// given up, or ctx ends.
+func (c *IcingaAPI) session(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer stop()
+	lanes := make([]*lane, c.Requests)
+	for i := range lanes {
+		lanes[i] = &lane{api: c.api, work: make(chan *apiResult, lanePending)}
+		running.Go(func() { lanes[i].run(ctx) })
+	}
+	tick := time.NewTicker(busyTick)
+	defer tick.Stop()
+	for {
+		items, err := c.next(ctx)
+		if err != nil {
+			return err
+		}
+		for i := range items {
+			if err := c.dispatch(ctx, &items[i], lanes, tick); err != nil {
+				return err
+			}
+		}
+		if err := c.settle(ctx, lanes); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *IcingaAPI) next(ctx context.Context) ([]item, error) {
+	if len(c.pending) == 0 {
+		return c.Feed.next(ctx)
+	}
+	return c.Feed.nextWithin(ctx, busyTick)
+}
+
+// dispatch gives a result to the lane of its object.
+func (c *IcingaAPI) dispatch(ctx context.Context, it *item, lanes []*lane, tick *time.Ticker) error {
+	d := &apiResult{it: *it}
+	d.it.result.Output = append([]byte(nil), it.result.Output[:min(clientNote, len(it.result.Output))]...)
+	c.pending = append(c.pending, d)
+	var err error
+	if it.result.Kind == check.Command {
+		d.reason, d.why = CountCommand, "Icinga's API takes no external commands: they need a sink command-file"
+	} else if d.body, err = icingaBody(it); err != nil {
+		d.reason, d.why = CountInvalid, err.Error()
+	}
+	if d.reason != "" {
+		d.taken = time.Now()
+		d.done.Store(true)
+		return nil
+	}
+	l := lanes[uint64(objectOf(c.Feed.seed, &it.result))%uint64(len(lanes))]
+	for {
+		select {
+		case l.work <- d:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+			if err := c.settle(ctx, lanes); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// settle acknowledges what was taken a window ago by a process that still
+// answers.
+func (c *IcingaAPI) settle(ctx context.Context, lanes []*lane) error {
+	c.tell(lanes)
+	now := time.Now()
+	if len(c.pending) > 0 && now.Sub(c.looked) >= pollTick {
+		c.looked = now
+		if err := c.poll(ctx); err != nil {
+			return err
+		}
+	}
+	last := now
+	if c.identity != "" {
+		last = c.polled
+	}
+	done := 0
+	for i, d := range c.pending {
+		if !d.done.Load() || last.Sub(d.taken) < c.Window {
+			break
+		}
+		if d.reason != "" {
+			c.Feed.reject(&d.it, d.reason, d.why)
+		}
+		done = i + 1
+	}
+	if done > 0 {
+		c.Feed.ack(c.pending[done-1].it.seq)
+		clear(c.pending[:done])
+		c.pending = c.pending[done:]
+	}
+	return nil
+}
+
+// tell says what the lanes wait for.
+func (c *IcingaAPI) tell(lanes []*lane) {
+	for _, l := range lanes {
+		if why := l.trouble.Load(); why != nil {
+			c.Feed.trouble(*why)
+			return
+		}
+	}
+	if c.failed == 0 {
+		c.Feed.well()
+	}
+}
+
+// poll finds out whether the same process still answers.
+func (c *IcingaAPI) poll(ctx context.Context) error {
+	identity, err := c.api.identity(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		c.failed++
+		if len(c.Endpoints) > 1 && c.failed >= failoverTry {
+			c.turn = (c.turn + 1) % len(c.Endpoints)
+			return fmt.Errorf("the next endpoint has its turn: %w", err)
+		}
+		c.Feed.trouble(err)
+		return nil
+	}
+	c.failed, c.polled = 0, time.Now()
+	if identity != c.identity {
+		return fmt.Errorf("a restarted Icinga gets again what the old one may have dropped (%s, before %s)", identity, c.identity)
+	}
+	return nil
+}

@@ -1,0 +1,215 @@
+package sink
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"massive-passive/wire/check"
+
+	"github.com/rs/zerolog"
+)
+
+// apiCore answers as Icinga's API does, and as it does at bad moments.
+type apiCore struct {
+	*httptest.Server
+	mu       sync.Mutex
+	pid      int
+	answers  map[string][]string // what the next results of a service are answered, by its name: code and body
+	got      map[string][]string // outputs that were taken
+	statuses int
+}
+
+func newAPICore(t *testing.T) *apiCore {
+	c := &apiCore{pid: 1, answers: map[string][]string{}, got: map[string][]string{}}
+	c.Server = httptest.NewTLSServer(c)
+	t.Cleanup(c.Close)
+	return c
+}
+
+func (c *apiCore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if user, password, _ := r.BasicAuth(); user != "root" || password != "icinga" {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	if r.Method == http.MethodGet {
+		c.statuses++
+		fmt.Fprintf(w, `{"results":[{"status":{"icingaapplication":{"app":{"pid":%d,"program_start":1.5}}}}]}`, c.pid)
+		return
+	}
+	var body icingaResult
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	_, name, _ := strings.Cut(body.Service, "!")
+	if list := c.answers[name]; len(list) > 0 {
+		c.answers[name] = list[1:]
+		code, text := 0, ""
+		fmt.Sscanf(list[0], "%d", &code)
+		_, text, _ = strings.Cut(list[0], " ")
+		if code > 0 {
+			w.WriteHeader(code)
+			fmt.Fprint(w, text)
+			return
+		}
+		panic(http.ErrAbortHandler) // and the connection is cut
+	}
+	c.got[name] = append(c.got[name], body.PluginOutput)
+	fmt.Fprint(w, `{"results":[{"code":200.0,"status":"ok"}]}`)
+}
+
+func (c *apiCore) outputs(service string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return strings.Join(c.got[service], " ")
+}
+
+type apiRig struct {
+	*feedRig
+	sink *IcingaAPI
+	stop func()
+}
+
+func newAPIRig(t *testing.T, cores ...*apiCore) *apiRig {
+	r := &apiRig{feedRig: newFeedRig(t, FeedOptions{Log: zerolog.Nop()})}
+	pool := x509.NewCertPool()
+	pool.AddCert(cores[0].Certificate())
+	r.sink = &IcingaAPI{Feed: r.feed, User: "root", Password: "icinga", TLS: &tls.Config{RootCAs: pool}, Requests: 4, Window: 0, Log: zerolog.Nop()}
+	for _, c := range cores {
+		r.sink.Endpoints = append(r.sink.Endpoints, c.URL)
+	}
+	return r
+}
+
+func (r *apiRig) start() {
+	ctx, cancel := context.WithCancel(r.t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.sink.Run(ctx)
+	}()
+	r.stop = func() {
+		cancel()
+		<-done
+	}
+	r.t.Cleanup(r.stop)
+}
+
+func (r *apiRig) send(service string, from, to int) {
+	for n := from; n <= to; n++ {
+		r.append("c", check.Result{Kind: check.Service, Host: "h", Service: service, Output: fmt.Append(nil, n), Finish: 1e6})
+	}
+}
+
+func (r *apiRig) awaitAcked(seq uint64) {
+	r.t.Helper()
+	eventually(r.t, fmt.Sprintf("acknowledged up to %d", seq), func() bool { return r.reader.Acked() == seq })
+}
+
+func TestAPIKeepsOrderThroughTroubles(t *testing.T) {
+	c := newAPICore(t)
+	c.answers["a"] = []string{"503 ", "0", `403 {"error":403.0,"status":"Missing permission: actions/process-check-result"}`, "500 {}", "500 {}"}
+	c.answers["b"] = []string{"503 ", "429 "}
+	r := newAPIRig(t, c)
+	for n := range 20 {
+		r.send("a", n, n)
+		r.send("b", n, n)
+	}
+	r.start()
+	r.awaitAcked(40)
+	want := strings.TrimSpace(strings.Repeat("%d ", 20))
+	numbers := make([]any, 20)
+	for i := range numbers {
+		numbers[i] = i
+	}
+	for _, service := range []string{"a", "b"} {
+		if got := c.outputs(service); got != fmt.Sprintf(want, numbers...) {
+			t.Errorf("service %s got %s", service, got)
+		}
+	}
+	r.expectCounts(map[string]uint64{CountDelivered: 40})
+}
+
+func TestAPIRejectsForGood(t *testing.T) {
+	c := newAPICore(t)
+	c.answers["a"] = []string{`404 {"error":404.0,"status":"No objects found."}`, `409 {"results":[{"code":409.0,"status":"newer"}]}`,
+		`403 {"results":[{"code":403.0,"status":"Passive checks are disabled for object 'h!a'."}]}`, `400 {"error":400.0,"status":"bad"}`,
+		"500 {}", "500 {}", "500 {}", "500 {}", "500 {}"}
+	r := newAPIRig(t, c)
+	r.send("a", 1, 6)
+	r.append("c", check.Result{Kind: check.Command, Command: "ENABLE_NOTIFICATIONS"})
+	r.start()
+	r.awaitAcked(7)
+	if got := c.outputs("a"); got != "6" {
+		t.Errorf("got %s, want 6 alone", got)
+	}
+	r.expectCounts(map[string]uint64{CountDelivered: 1, CountNoObject: 1, CountOlder: 1, CountPassive: 1, CountInvalid: 2, CountCommand: 1})
+}
+
+func TestAPIWritesTheWindowAgainToANewProcess(t *testing.T) {
+	c := newAPICore(t)
+	r := newAPIRig(t, c)
+	r.sink.Window = time.Hour
+	r.send("a", 1, 3)
+	r.start()
+	eventually(t, "taken", func() bool { return c.outputs("a") == "1 2 3" })
+	c.mu.Lock()
+	c.pid++
+	c.mu.Unlock()
+	eventually(t, "written again", func() bool { return c.outputs("a") == "1 2 3 1 2 3" })
+	if acked := r.reader.Acked(); acked != 0 {
+		t.Errorf("acknowledged up to %d inside the window", acked)
+	}
+}
+
+func TestAPIFailsOver(t *testing.T) {
+	first, second := newAPICore(t), newAPICore(t)
+	r := newAPIRig(t, first, second)
+	r.send("a", 1, 1)
+	r.start()
+	r.awaitAcked(1)
+	first.CloseClientConnections()
+	first.Close()
+	r.send("a", 2, 3)
+	r.awaitAcked(3)
+	if got := first.outputs("a") + " " + second.outputs("a"); got != "1 2 3" {
+		t.Errorf("the endpoints got %s", got)
+	}
+}
+
+func TestAPISaysWhatIsWrong(t *testing.T) {
+	c := newAPICore(t)
+	r := newAPIRig(t, c)
+	r.sink.Password = "wrong"
+	r.send("a", 1, 1)
+	r.start()
+	eventually(t, "says that the password is wrong", func() bool { return strings.Contains(r.sink.Status().Waiting, "password") })
+}
+
+func TestSplitPerfdata(t *testing.T) {
+	for output, want := range map[string][2]string{
+		"":                        {"", ""},
+		"x|p=1":                   {"x", "p=1"},
+		"x|p=1\nl2| q=2 \nr=3":    {"x\nl2\nr=3", "p=1 q=2"},
+		"x|no perfdata":           {"x|no perfdata", ""},
+		"a|":                      {"a|", ""},
+		"x|a=1|b=2":               {"x", "a=1|b=2"},
+		"text\nno perfdata there": {"text\nno perfdata there", ""},
+	} {
+		text, perfdata := splitPerfdata([]byte(output))
+		if got := [2]string{text, perfdata}; got != want {
+			t.Errorf("%q: got %q, want %q", output, got, want)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package sink
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+const (
+	apiTimeout = 30 * time.Second // of a request
+	apiAnswer  = 64 << 10         // bytes of an answer that are looked at
+)
+
+// icingaAPI speaks to one endpoint.
+type icingaAPI struct {
+	base, user, password string
+	client               *http.Client
+}
+
+func newIcingaAPI(base, user, password string, config *tls.Config, connections int) *icingaAPI {
+	transport := &http.Transport{TLSClientConfig: config, MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections,
+		IdleConnTimeout: time.Minute, DisableCompression: true, TLSHandshakeTimeout: 10 * time.Second,
+		ReadBufferSize: 4 << 10, WriteBufferSize: 16 << 10}
+	noRedirects := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &icingaAPI{base, user, password, &http.Client{Transport: transport, Timeout: apiTimeout, CheckRedirect: noRedirects}}
+}
+
+// answer is what an endpoint said. Of its own objections it tells in error,
+// of those of the object in results.
+type answer struct {
+	code    int
+	own     bool // the objection is to the request, whatever the object
+	message string
+}
+
+// icingaAnswer is the body of an answer.
+type icingaAnswer struct {
+	Error   float64 `json:"error"`
+	Status  string  `json:"status"`
+	Results []struct {
+		Status json.RawMessage `json:"status"`
+	} `json:"results"`
+}
+
+// submit hands in a result. An error is the network's.
+func (a *icingaAPI) submit(ctx context.Context, body []byte) (answer, error) {
+	code, text, err := a.do(ctx, http.MethodPost, "/v1/actions/process-check-result", body)
+	if err != nil || code == http.StatusOK {
+		return answer{code: code}, err
+	}
+	said := answer{code: code, own: true, message: http.StatusText(code)}
+	var parsed icingaAnswer
+	if json.Unmarshal(text, &parsed) != nil {
+		return said, nil // not Icinga's words; the code says enough
+	}
+	said.own = parsed.Error != 0
+	if parsed.Status != "" {
+		said.message = parsed.Status
+	}
+	if len(parsed.Results) > 0 {
+		var status string
+		if json.Unmarshal(parsed.Results[0].Status, &status) == nil {
+			said.message = status
+		}
+	}
+	return said, nil
+}
+
+// identity returns what changes when the process that answers becomes another;
+// "" if the user may not ask.
+func (a *icingaAPI) identity(ctx context.Context) (string, error) {
+	code, text, err := a.do(ctx, http.MethodGet, "/v1/status/IcingaApplication", nil)
+	switch {
+	case err != nil:
+		return "", err
+	case code == http.StatusForbidden:
+		return "", nil
+	case code == http.StatusUnauthorized:
+		return "", fmt.Errorf("%s does not know the user %q with this password", a.base, a.user)
+	case code != http.StatusOK:
+		return "", fmt.Errorf("%s answers %d %s", a.base, code, http.StatusText(code))
+	}
+	var status struct {
+		Results []struct {
+			Status struct {
+				Application struct {
+					App struct {
+						PID   float64 `json:"pid"`
+						Start float64 `json:"program_start"`
+					} `json:"app"`
+				} `json:"icingaapplication"`
+			} `json:"status"`
+		} `json:"results"`
+	}
+	if err := json.Unmarshal(text, &status); err != nil || len(status.Results) != 1 {
+		return "", fmt.Errorf("%s does not tell its status as Icinga 2 does: %.100q", a.base, text)
+	}
+	app := status.Results[0].Status.Application.App
+	return fmt.Sprintf("process %.0f of %s, started at %.0f", app.PID, a.base, app.Start), nil
+}
+
+func (a *icingaAPI) do(ctx context.Context, method, path string, body []byte) (code int, text []byte, err error) {
+	request, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	request.SetBasicAuth(a.user, a.password)
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("Content-Type", "application/json")
+	response, err := a.client.Do(request)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer response.Body.Close()
+	if text, err = io.ReadAll(io.LimitReader(response.Body, apiAnswer)); err != nil {
+		return 0, nil, fmt.Errorf("read the answer of %s: %w", a.base, err)
+	}
+	return response.StatusCode, text, nil
+}

@@ -1,0 +1,123 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"massive-passive/server/sink"
+)
+
+// The kinds of --sink.
+const (
+	kindCommandFile  = "command-file"
+	kindCheckResults = "checkresults"
+	kindIcinga2      = "icinga2"
+	kindStdout       = "stdout"
+)
+
+var kinds = [...]string{kindCommandFile, kindCheckResults, kindIcinga2, kindStdout}
+
+// target is one --sink.
+type target struct{ kind, to string }
+
+func (t target) String() string { return t.kind + ":" + t.to }
+
+// targets returns the sinks that the options name. Without any it is the best
+// door of the core whose configuration is named, or the usual command file.
+func (o *Options) targets(core *sink.NagiosConfig) ([]target, error) {
+	var list []target
+	if o.CommandFile != "" {
+		list = append(list, target{kindCommandFile, o.CommandFile})
+	}
+	for _, text := range o.Sinks {
+		kind, to, _ := strings.Cut(text, ":")
+		if !slices.Contains(kinds[:], kind) {
+			return nil, &OptionError{"--sink", fmt.Sprintf("%q is no KIND:TARGET that is known: KIND is %s", text, strings.Join(kinds[:], ", "))}
+		}
+		list = append(list, target{kind, to})
+	}
+	switch {
+	case len(list) > 0:
+	case core != nil && core.CheckResultDir != "":
+		list = append(list, target{kind: kindCheckResults})
+	default:
+		list = append(list, target{kind: kindCommandFile})
+	}
+	for i := range list {
+		if err := o.complete(&list[i], core); err != nil {
+			return nil, err
+		}
+		if slices.Contains(list[:i], list[i]) {
+			return nil, &OptionError{"--sink", fmt.Sprintf("%q is named twice", list[i])}
+		}
+	}
+	return list, nil
+}
+
+// complete fills in a target that was left open.
+func (o *Options) complete(t *target, core *sink.NagiosConfig) error {
+	var err error
+	switch t.kind {
+	case kindCommandFile:
+		if t.to == "" && core != nil {
+			t.to = core.CommandFile
+		}
+		if t.to == "" {
+			t.to, err = usualCommandFile()
+		}
+	case kindCheckResults:
+		if t.to == "" && core != nil {
+			t.to = core.CheckResultDir
+		}
+		if t.to == "" {
+			err = &OptionError{"--sink", "checkresults: needs a directory, or a --nagios-config that names its check_result_path"}
+		}
+	case kindIcinga2:
+		_, err = o.icinga(t.to)
+	case kindStdout:
+		if t.to != "" {
+			err = &OptionError{"--sink", fmt.Sprintf("%q: stdout: has no target", t)}
+		}
+	}
+	return err
+}
+
+// usualCommandFile finds the core's command file.
+func usualCommandFile() (string, error) {
+	for _, file := range sink.DefaultCommandFiles() {
+		if _, err := os.Stat(file); err == nil {
+			return file, nil
+		} else if errors.Is(err, fs.ErrPermission) {
+			return "", fmt.Errorf("look for the core's command file: %w: the server's user must be in the core's group", err)
+		}
+	}
+	return "", &OptionError{"--command-file", fmt.Sprintf("none of the usual command files exists (%s): start the core, or name its command file",
+		strings.Join(sink.DefaultCommandFiles(), ", "))}
+}
+
+// core reads the configuration of the core, if one is named.
+func (o *Options) core() (*sink.NagiosConfig, error) {
+	if o.NagiosConfig == "" {
+		return nil, nil
+	}
+	c, err := sink.ReadNagiosConfig(o.NagiosConfig)
+	if err != nil {
+		return nil, &OptionError{"--nagios-config", err.Error()}
+	}
+	return &c, nil
+}
+
+// dialect is what the core at a target speaks.
+func (o *Options) dialect(t target, core *sink.NagiosConfig) sink.Dialect {
+	switch {
+	case o.Dialect != "":
+		return sink.Dialect(o.Dialect)
+	case core != nil && core.Has(t.to):
+		return core.Core
+	}
+	return sink.GuessDialect(t.to)
+}

@@ -23,8 +23,9 @@ type deliveries struct {
 
 	ctx     context.Context // of all deliveries
 	stop    context.CancelFunc
-	mu      sync.Mutex           // held to change running, and by others to look at it
-	running map[string]*delivery // by the server's name
+	mu      sync.Mutex                  // held to change running, and by others to look at it
+	running map[string]*delivery        // by the server's name
+	known   map[string]*sender.Identity // of this process, by the server's name
 	done    sync.WaitGroup
 }
 
@@ -41,6 +42,7 @@ func (d *deliveries) begin(ctx context.Context) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.running = map[string]*delivery{}
+	d.known = map[string]*sender.Identity{}
 }
 
 // route opens the ways to all servers of the checks, closes those that no
@@ -128,9 +130,14 @@ func (d *deliveries) sender(name, address string, reader *journal.Reader) *sende
 	log := d.client.log.With().Str("server", name).Str("address", address).Logger()
 	host, _ := os.Hostname() // only for people
 	certName, _, _ := strings.Cut(name, "=")
+	me := d.known[name]
+	if me == nil {
+		me = sender.NewIdentity(instanceFor(d.client.instance, name))
+		d.known[name] = me
+	}
 	so := sender.Options{
-		Name: certName, Address: address, End: d.certs, Verify: certs.Verify(o.SSLVerify), Log: log,
-		Hello:  wire.Hello{Instance: d.client.instance, Version: o.Version, Host: host, Remember: uint32(o.JournalMaxAge / time.Second)},
+		Identity: me, Name: certName, Address: address, End: d.certs, Verify: certs.Verify(o.SSLVerify), Log: log,
+		Hello:  wire.Hello{Version: o.Version, Host: host, Remember: uint32(o.JournalMaxAge / time.Second)},
 		Modern: d.client.modern.has(name),
 		Spoke: func() {
 			if err := d.client.modern.add(name); err != nil {

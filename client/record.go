@@ -1,6 +1,7 @@
 package client
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 
@@ -48,6 +49,15 @@ func decodeEntry(b []byte) (entry, error) {
 		return entry{}, fmt.Errorf("entry of the journal: %w", err)
 	}
 	return e, nil
+}
+
+// instanceFor is the instance under which results of one process go to one
+// server. Two names may stand for the same one: it must not take what one of
+// them brings for what the other did.
+func instanceFor(process wire.Instance, server string) (i wire.Instance) {
+	sum := sha256.Sum256(append(process[:], server...))
+	copy(i[:], sum[:])
+	return i
 }
 
 func (e *entry) isFor(server string) bool { return slices.Contains(e.servers, server) }

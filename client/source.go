@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"massive-passive/sender"
+	"massive-passive/wire"
 	"massive-passive/wire/journal"
 
 	"github.com/rs/zerolog"
@@ -22,6 +23,8 @@ type source struct {
 
 	records []journal.Record // of Next
 	aged    time.Time        // when Next last looked for results that are too old
+
+	process, instance wire.Instance // of the last result that Next gave
 
 	mu     sync.Mutex
 	seen   uint64 // the last sequence read
@@ -57,7 +60,10 @@ func (s *source) take(dst []sender.Item, r journal.Record) []sender.Item {
 		s.log.Error().Err(err).Uint64("sequence", r.Seq).Msg("passed over an entry of the journal")
 	case e.isFor(s.server):
 		s.handed = r.Seq
-		return append(dst, sender.Item{Instance: e.instance, Sequence: r.Seq, Result: e.result})
+		if e.instance != s.process {
+			s.process, s.instance = e.instance, instanceFor(e.instance, s.server)
+		}
+		return append(dst, sender.Item{Instance: s.instance, Sequence: r.Seq, Result: e.result})
 	}
 	if s.acked >= s.handed {
 		s.reader.Ack(s.seen)

@@ -102,6 +102,10 @@ func (c *connection) send(ctx context.Context) error {
 
 func (c *connection) sendAll(items []Item) error {
 	most := int(c.session.Welcome.MaxFrame)
+	me := c.options.Identity
+	for i := range items {
+		items[i].Instance = me.of(items[i])
+	}
 	for rest := items; len(rest) > 0; {
 		if e := (wire.Entry{Result: rest[0].Result}); wire.BatchOverhead+e.Size() > most {
 			c.skip(rest[0])
@@ -114,6 +118,9 @@ func (c *connection) sendAll(items []Item) error {
 		c.last = batch.Entries[len(batch.Entries)-1].Sequence
 		c.sent = append(c.sent, sent{c.last, len(batch.Entries)})
 		c.mu.Unlock()
+		if batch.Instance == me.current {
+			me.sent = max(me.sent, c.last)
+		}
 		if err := c.session.Send(batch); err != nil {
 			return fmt.Errorf("send a batch: %w", err)
 		}

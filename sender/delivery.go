@@ -60,6 +60,10 @@ type Options struct {
 
 	Log      zerolog.Logger
 	Rejected func(wire.Rejection) // may be nil
+
+	// Identity outlives a Delivery that another to the same server follows;
+	// nil: one for Hello.Instance.
+	Identity *Identity
 }
 
 const (
@@ -98,6 +102,9 @@ type Delivery struct {
 
 // New makes a Delivery; it does nothing before Run.
 func New(o Options, s Source) *Delivery {
+	if o.Identity == nil {
+		o.Identity = NewIdentity(o.Hello.Instance)
+	}
 	return &Delivery{options: o, source: s, drain: make(chan struct{})}
 }
 
@@ -163,13 +170,24 @@ func (d *Delivery) connectAndDeliver(ctx context.Context) (steady bool, err erro
 	}
 	defer link.Close()
 	d.options.modern()
+	me := d.options.Identity
+	d.options.Hello.Instance = me.current
 	session, err := wire.Connect(ctx, link, d.options.Hello, nil, d.waiting)
-	if err != nil {
-		return false, err
+	if err == nil && me.isTaken(session.Welcome.Last) {
+		session.Close()
+		err = errTaken
 	}
-	d.told = ""
-	d.options.Log.Info().Str("server_version", session.Welcome.Version).Msg("connected")
-	return d.deliver(ctx, link, session)
+	if err == nil {
+		d.told = ""
+		d.options.Log.Info().Str("server_version", session.Welcome.Version).Msg("connected")
+		steady, err = d.deliver(ctx, link, session)
+	}
+	if isTaken(err) && ctx.Err() == nil {
+		me.renew()
+		d.options.Log.Warn().Msg("another process sends as this very run of the client, as after a machine was cloned or restored while it ran: " +
+			"what is not acknowledged is sent under a new instance")
+	}
+	return steady, err
 }
 
 func (d *Delivery) waiting(text string) {

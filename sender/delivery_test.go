@@ -32,7 +32,7 @@ type peer struct {
 	hello   error
 }
 
-func (p *peer) Hello(wire.Hello) error { return p.hello }
+func (p *peer) Hello(wire.Hello) (uint64, error) { return 0, p.hello }
 
 func (p *peer) Waiting() string { return "busy" }
 

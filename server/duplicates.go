@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"massive-passive/server/record"
@@ -18,10 +19,13 @@ import (
 const maxInstances = 10000
 
 // duplicates knows up to which sequence the results of each instance are in
-// the journal. Only the goroutine that appends uses it. It is rebuilt from the
+// the journal. Only the goroutine that appends changes it. It is rebuilt from the
 // journal's records and a checkpoint that is written before records go, so
 // that no crash can part the two.
 type duplicates struct {
+	// mu is held where that goroutine changes clients, and by others to look
+	// at it.
+	mu      sync.Mutex
 	clients map[string]map[wire.Instance]*seen
 	touched []*seen // changed since the last flush
 }
@@ -42,6 +46,17 @@ func newDuplicates() *duplicates {
 func (d *duplicates) has(o *record.Origin) bool {
 	s := d.clients[o.Client][o.Instance]
 	return s != nil && o.Sequence <= s.last
+}
+
+// highest returns up to which sequence an instance's results were appended.
+// Any goroutine may call it.
+func (d *duplicates) highest(client string, instance wire.Instance) uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s := d.clients[client][instance]; s != nil {
+		return s.last
+	}
+	return 0
 }
 
 // add notes that the result of o was appended, or was there already.
@@ -96,6 +111,8 @@ func (d *duplicates) flushed() {
 
 // forget drops the instances whose time is over.
 func (d *duplicates) forget(now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for client, instances := range d.clients {
 		for instance, s := range instances {
 			if s.expires < now.Unix() && s.durable == s.last {

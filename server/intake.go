@@ -51,6 +51,7 @@ type submission struct {
 	origins  []record.Origin
 	payloads [][]byte // records of the journal
 	size     int
+	left     <-chan struct{} // closed when who waits has given up; nil: never
 	done     chan error
 }
 
@@ -116,6 +117,9 @@ func (in *intake) Submit(ctx context.Context, o record.Origin, entries []wire.En
 		s.payloads = append(s.payloads, buffer[at:len(buffer):len(buffer)])
 	}
 	s.size = len(buffer)
+	if o.Instance != (wire.Instance{}) {
+		s.left = ctx.Done()
+	}
 	in.tellRejections(o.Client, rejections)
 	if len(s.payloads) == 0 {
 		return rejections, nil
@@ -230,8 +234,17 @@ func (in *intake) commit(ctx context.Context, work []*submission) {
 }
 
 // append stops at the first result that cannot be appended: what is behind it
-// must not be known before it.
+// must not be known before it. What a connection left behind that is over is
+// not taken any more: its client sends it again, and a newer connection of the
+// same instance was told already what is known of it.
 func (in *intake) append(s *submission) error {
+	in.known.mu.Lock()
+	defer in.known.mu.Unlock()
+	select {
+	case <-s.left:
+		return context.Canceled
+	default:
+	}
 	for i, payload := range s.payloads {
 		o := &s.origins[i]
 		duplicate := in.known.has(o)

@@ -196,11 +196,11 @@ func (s *Server) open(ctx context.Context, conn net.Conn, cert *x509.Certificate
 }
 
 // Hello is told who is there.
-func (c *session) Hello(h wire.Hello) error {
+func (c *session) Hello(h wire.Hello) (last uint64, err error) {
 	c.origin = record.Origin{Client: c.client, Instance: h.Instance, Remember: h.Remember}
 	c.server.sessions.supersede(c, h.Instance)
 	c.log.Debug().Str("host", h.Host).Str("version", h.Version).Stringer("instance", h.Instance).Msg("connected")
-	return nil
+	return c.server.intake.known.highest(c.client, h.Instance), nil
 }
 
 // Submit hands a batch to the intake.

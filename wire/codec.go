@@ -39,13 +39,14 @@ func (m *Welcome) Append(b []byte) []byte {
 	b = check.AppendBytes(b, 1, m.Version)
 	b = check.AppendVarint(b, 2, uint64(m.MaxFrame))
 	b = check.AppendVarint(b, 3, uint64(m.Window))
+	b = check.AppendVarint(b, 4, m.Last)
 	return append(b, m.later...)
 }
 
 // DecodeWelcome reads the body of a WELCOME.
 func DecodeWelcome(b []byte) (m Welcome, err error) {
 	f := check.NewFields(b)
-	for f.Next(3) {
+	for f.Next(4) {
 		switch f.Number() {
 		case 1:
 			m.Version = string(f.Bytes())
@@ -53,6 +54,8 @@ func DecodeWelcome(b []byte) (m Welcome, err error) {
 			m.MaxFrame = uint32(f.Uint(1<<32 - 1))
 		case 3:
 			m.Window = uint32(f.Uint(1<<32 - 1))
+		case 4:
+			m.Last = f.Uint(1<<64 - 1)
 		}
 	}
 	if m.MaxFrame < MinFrame || m.Window < MinFrame {

@@ -21,7 +21,7 @@
 //	0x02 BATCH    client  instance, entries of a sequence and a Result
 //	0x03 PING     client  token
 //	0x04 BYE      both    reason, text
-//	0x05 WELCOME  server  version, longest body, window
+//	0x05 WELCOME  server  version, longest body, window, last sequence
 //	0x06 ACK      server  sequence, rejections
 //	0x07 WAIT     server  text
 //	0x08 PONG     server  token
@@ -60,7 +60,18 @@
 // 60 s and is owed no ACK. A body has 30 s from its header to its last byte, a
 // HELLO 10 s from the handshake.
 //
-// A newer connection with the same instance ends the older one. Who closes
+// A newer connection with the same instance ends the older one, with a BYE that
+// says "superseded". From then on the server takes nothing more of the older
+// one, and only then it looks for the highest sequence that it has of the
+// instance, for the WELCOME. A machine that is restored from a snapshot of its
+// memory, or cloned while it runs, brings forth a second client of the same
+// instance, whose new results have sequences that the server knows. So a client
+// whose connection was superseded, though it opened no newer one, or that finds
+// in the WELCOME a sequence above all that it ever sent, sends what is not
+// acknowledged under a new instance. Some of it may then arrive twice; nothing
+// is taken for what it is not.
+//
+// Who closes
 // sends BYE, half-closes, reads on for at most 2 s and then closes: a socket
 // that is closed with unread bytes resets the connection, and the last message
 // with it.

@@ -44,6 +44,7 @@ func goldenFrames() []goldenFrame {
 		{"ping", TypePing, &Ping{Token: 7}, decodeAs(DecodePing)},
 		{"bye", TypeBye, &Bye{Reason: NotListed, Text: "ask the operator"}, decodeAs(DecodeBye)},
 		{"welcome", TypeWelcome, &Welcome{Version: "1.0", MaxFrame: MaxFrame, Window: Window}, decodeAs(DecodeWelcome)},
+		{"welcome-back", TypeWelcome, &Welcome{Version: "1.0", MaxFrame: MaxFrame, Window: Window, Last: 301}, decodeAs(DecodeWelcome)},
 		{"ack", TypeAck, &Ack{Sequence: 301, Rejections: []Rejection{{Sequence: 300, Reason: Denied, Text: "not web1"}}}, decodeAs(DecodeAck)},
 		{"wait", TypeWait, &Wait{Text: "the journal is full"}, decodeAs(DecodeWait)},
 		{"pong", TypePong, &Ping{Token: 7}, decodeAs(DecodePing)},

@@ -18,6 +18,7 @@ type Welcome struct {
 	Version  string
 	MaxFrame uint32 // the longest body that the server takes
 	Window   uint32 // the most bytes of batches in flight
+	Last     uint64 // the highest sequence of the HELLO's instance that the server has; 0: none
 
 	later []byte
 }

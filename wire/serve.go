@@ -15,9 +15,10 @@ import (
 // Handler is what a server does with what a client sends. All but Submit and
 // Waiting are called by the goroutine that called Serve.
 type Handler interface {
-	// Hello is told who is there. An error that is a *ByeError ends the
+	// Hello is told who is there, and returns the highest sequence that is
+	// known of its instance, 0 for none. An error that is a *ByeError ends the
 	// connection with its reason.
-	Hello(Hello) error
+	Hello(Hello) (last uint64, err error)
 	// Submit returns when the entries are safe, with those that never will
 	// be. Its entries are valid until it returns. An error ends the
 	// connection without an ACK. It is called for one batch after the other.
@@ -111,10 +112,11 @@ func (s *serving) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.handler.Hello(hello); err != nil {
+	last, err := s.handler.Hello(hello)
+	if err != nil {
 		return err
 	}
-	welcome := Welcome{Version: s.config.Version, MaxFrame: s.config.MaxFrame, Window: Window}
+	welcome := Welcome{Version: s.config.Version, MaxFrame: s.config.MaxFrame, Window: Window, Last: last}
 	if err := s.out.write(TypeWelcome, &welcome); err != nil {
 		return err
 	}

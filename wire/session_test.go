@@ -21,13 +21,14 @@ type taker struct {
 	hellos  []Hello
 	batches []Batch
 	refuse  error
+	last    uint64
 }
 
-func (h *taker) Hello(m Hello) error {
+func (h *taker) Hello(m Hello) (uint64, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.hellos = append(h.hellos, m)
-	return h.refuse
+	return h.last, h.refuse
 }
 
 func (h *taker) Submit(ctx context.Context, b Batch) (rejections []Rejection, err error) {

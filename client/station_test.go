@@ -30,7 +30,7 @@ type station struct {
 }
 
 func (s *station) Hello(wire.Hello) (uint64, error) { return 0, nil }
-func (s *station) Waiting() string        { return "busy" }
+func (s *station) Waiting() string                  { return "busy" }
 
 func (s *station) Submit(_ context.Context, b wire.Batch) ([]wire.Rejection, error) {
 	s.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
@@ -26,7 +27,7 @@ func Command(env Env) *cli.Command {
 		Usage: "take results from clients and hand them to the monitoring core",
 		Description: "Takes check results over mutual TLS and writes them to the core's external command file.\n\n" +
 			"Example: massive-passive server --foreground --command-file /var/lib/nagios4/rw/nagios.cmd",
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			&cli.StringSliceFlag{Name: "listen", Value: cli.NewStringSlice(d.Listen...),
 				Usage: "`ADDRESS`[:PORT] to listen on; may be repeated or separated by commas"},
 			&cli.IntFlag{Name: "port", Value: d.Port, Usage: "`PORT` to listen on where --listen names none"},
@@ -50,7 +51,7 @@ func Command(env Env) *cli.Command {
 				Usage: "the oldest `VERSION` of TLS that clients may speak: 1.0, 1.1, 1.2 or 1.3"},
 			&cli.StringFlag{Name: "allowed-client-cert-dir", Value: d.AllowedClientCertDir,
 				Usage: "`DIR` with the certificate of each allowed client as NAME.pem, and what it may send in NAME.json"},
-			&cli.StringSliceFlag{Name: "allow-commands",
+			&cli.GenericFlag{Name: "allow-commands", Value: &repeated{},
 				Usage: "`PATTERN` of external commands that clients may send beside check results, as 'ACKNOWLEDGE_*' or '!DEL_*'; may be repeated"},
 			&cli.StringFlag{Name: "state-dir", Value: d.StateDir, Usage: "`DIR` of the journal"},
 			&cli.Int64Flag{Name: "journal-max-bytes", Value: d.JournalMaxBytes, Usage: "the most `BYTES` that the journal takes on disk"},
@@ -61,7 +62,7 @@ func Command(env Env) *cli.Command {
 			&cli.StringFlag{Name: "logfile", Usage: "`FILE` to log to as well"},
 			&cli.StringFlag{Name: "loglevel", Aliases: []string{"l"}, Value: "info", Usage: "`LEVEL`: notset, debug, info, warning or error"},
 			&cli.StringFlag{Name: "log-format", DefaultText: "console on a terminal, else json", Usage: "`FORMAT`: console or json"},
-		},
+		}, limitFlags(d.Limits)...),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
 				return &OptionError{c.Args().First(), "there is no such option; `massive-passive server --help` lists them"}
@@ -76,6 +77,34 @@ func Command(env Env) *cli.Command {
 			defer closer.Close()
 			return run(c.Context, options(c, env.Version), log, env.Status)
 		},
+	}
+}
+
+func limitFlags(d Limits) []cli.Flag {
+	return []cli.Flag{
+		&cli.IntFlag{Name: "max-connections", Value: d.Connections, Usage: "how many connections may be open"},
+		&cli.IntFlag{Name: "max-client-connections", Value: d.ClientConnections, Usage: "how many of them one client may have"},
+		&cli.Float64Flag{Name: "max-rate", Value: d.Rate, DefaultText: "no limit", Usage: "how many `RESULTS` a second one client may send, over ten seconds"},
+		&cli.IntFlag{Name: "max-frame", Value: d.Frame, Usage: "the most `BYTES` of a batch of results"},
+		&cli.IntFlag{Name: "max-legacy-message", Value: d.LegacyMessage, Usage: "the most `BYTES` of a message of version 0.3.9"},
+		&cli.IntFlag{Name: "max-output", Value: d.Output, Usage: "the most `BYTES` of a result's output; the rest is cut off"},
+		&cli.Float64Flag{Name: "handshake-timeout", Value: d.Handshake.Seconds(), Usage: "`SECONDS` that a peer has to prove who it is"},
+		&cli.Float64Flag{Name: "idle-timeout", Value: d.Idle.Seconds(), Usage: "`SECONDS` that a client may be silent"},
+		&cli.Int64Flag{Name: "frame-memory", Value: d.FrameMemory, Usage: "the most `BYTES` of memory for what clients are sending, all together"},
+	}
+}
+
+func limits(c *cli.Context) Limits {
+	return Limits{
+		Connections:       c.Int("max-connections"),
+		ClientConnections: c.Int("max-client-connections"),
+		Rate:              c.Float64("max-rate"),
+		Frame:             c.Int("max-frame"),
+		LegacyMessage:     c.Int("max-legacy-message"),
+		Output:            c.Int("max-output"),
+		Handshake:         time.Duration(c.Float64("handshake-timeout") * float64(time.Second)),
+		Idle:              time.Duration(c.Float64("idle-timeout") * float64(time.Second)),
+		FrameMemory:       c.Int64("frame-memory"),
 	}
 }
 
@@ -99,7 +128,7 @@ func options(c *cli.Context, version string) Options {
 		SSLCert:              c.String("ssl-cert"),
 		TLSMinVersion:        c.String("tls-min-version"),
 		AllowedClientCertDir: c.String("allowed-client-cert-dir"),
-		AllowCommands:        c.StringSlice("allow-commands"),
+		AllowCommands:        *c.Generic("allow-commands").(*repeated),
 		CommandFile:          c.String("command-file"),
 		Sinks:                *c.Generic("sink").(*repeated),
 		Dialect:              c.String("dialect"),
@@ -111,6 +140,7 @@ func options(c *cli.Context, version string) Options {
 		Icinga2Requests:      c.Int("icinga2-requests"),
 		DrainRate:            c.Int("drain-rate"),
 		Backlog:              c.String("backlog"),
+		Limits:               limits(c),
 		StateDir:             c.String("state-dir"),
 		JournalMaxBytes:      c.Int64("journal-max-bytes"),
 		JournalFlush:         c.Bool("journal-flush"),

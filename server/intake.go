@@ -31,6 +31,8 @@ type intake struct {
 	judge    judge
 	log      zerolog.Logger
 	quiet    quiet
+	rates    rates
+	output   int // the most bytes of a result's output
 
 	requests  chan *submission
 	known     *duplicates // owned by run
@@ -69,7 +71,8 @@ const (
 
 // openIntake opens the journal in dir, or one in memory where dir is empty.
 func openIntake(o Options, judge judge, log zerolog.Logger) (*intake, error) {
-	in := &intake{maxBytes: o.JournalMaxBytes, judge: judge, log: log, requests: make(chan *submission, 1024), known: newDuplicates()}
+	in := &intake{maxBytes: o.JournalMaxBytes, judge: judge, log: log, requests: make(chan *submission, 1024), known: newDuplicates(),
+		rates: rates{perSecond: o.Limits.Rate}, output: o.Limits.Output}
 	jo := journal.Options{Dir: o.journalDir(), NoSync: !o.JournalFlush}
 	if jo.Dir != "" {
 		file := filepath.Join(o.StateDir, instancesFile)
@@ -97,12 +100,15 @@ func openIntake(o Options, judge judge, log zerolog.Logger) (*intake, error) {
 // journal takes nothing; Waiting says why.
 func (in *intake) Submit(ctx context.Context, o record.Origin, entries []wire.Entry) ([]wire.Rejection, error) {
 	in.heard.note(o.Client, len(entries))
+	if err := in.rates.await(ctx, o.Client, len(entries)); err != nil {
+		return nil, err
+	}
 	s := &submission{done: make(chan error, 1), origins: make([]record.Origin, 0, len(entries)), payloads: make([][]byte, 0, len(entries))}
 	var rejections []wire.Rejection
 	buffer := make([]byte, 0, sizeOf(entries))
 	for _, e := range entries {
 		o.Sequence = e.Sequence
-		reason, err := in.examine(o.Client, e.Result)
+		encoded, reason, err := in.examine(o.Client, e.Result)
 		if err != nil && reason == 0 {
 			return nil, err
 		}
@@ -111,7 +117,7 @@ func (in *intake) Submit(ctx context.Context, o record.Origin, entries []wire.En
 			continue
 		}
 		at := len(buffer)
-		rec := record.Record{Origin: o, Result: e.Result}
+		rec := record.Record{Origin: o, Result: encoded}
 		buffer = rec.Append(buffer)
 		s.origins = append(s.origins, o)
 		s.payloads = append(s.payloads, buffer[at:len(buffer):len(buffer)])
@@ -145,28 +151,38 @@ func sizeOf(entries []wire.Entry) int {
 	return n
 }
 
-// examine says why a result will never be taken. An error without a reason is
-// one of the client as a whole: it ends the connection, and the client keeps
-// the result.
-func (in *intake) examine(client string, encoded []byte) (wire.Reason, error) {
+// examine says why a result will never be taken, or returns it as it is taken.
+// An error without a reason is one of the client as a whole: it ends the
+// connection, and the client keeps the result.
+func (in *intake) examine(client string, encoded []byte) ([]byte, wire.Reason, error) {
 	r, err := check.Decode(encoded)
 	if err == nil {
 		err = r.Validate()
 	}
 	if err != nil {
 		in.counts.malformed.Add(1)
-		return wire.Malformed, err
+		return nil, wire.Malformed, err
 	}
 	err = in.judge.Judge(client, &r)
 	var denied *access.DeniedError
 	switch {
 	case err == nil:
-		return 0, nil
+		return in.cut(encoded, &r), 0, nil
 	case !errors.As(err, &denied):
-		return 0, refusal(err)
+		return nil, 0, refusal(err)
 	}
 	in.counts.denied.Add(1)
-	return wire.Denied, err
+	return nil, wire.Denied, err
+}
+
+// cut shortens an output that is over the limit. The state that it comes with
+// is worth more than a rule: the result is not rejected.
+func (in *intake) cut(encoded []byte, r *check.Result) []byte {
+	if len(r.Output) <= in.output {
+		return encoded
+	}
+	r.Output = check.CutOutput(r.Output, in.output)
+	return r.Append(nil)
 }
 
 func (in *intake) tellRejections(client string, rejections []wire.Rejection) {

@@ -39,7 +39,7 @@ func (s *Server) serveLegacy(ctx context.Context, conn *tls.Conn, cert *x509.Cer
 	c, ctx, leave := s.open(ctx, conn, cert, client)
 	defer leave()
 	r := legacy.NewReader(conn)
-	r.Room = s.budget.Take
+	r.Room, r.Most, r.Idle = s.budget.Take, s.options.Limits.LegacyMessage, s.options.Limits.Idle
 	err := c.takeMessages(ctx, conn, r)
 	r.Close()
 	var bad *legacy.FormatError

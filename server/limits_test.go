@@ -1,12 +1,233 @@
 package server
 
 import (
+	"bytes"
+	"context"
 	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"massive-passive/wire"
 	"massive-passive/wire/certs"
+	"massive-passive/wire/check"
 )
+
+// silent opens connections that say nothing.
+func (r *rig) silent(n int) []net.Conn {
+	r.t.Helper()
+	var all []net.Conn
+	for range n {
+		conn, err := net.Dial("tcp", r.server.Addrs()[0].String())
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.t.Cleanup(func() { conn.Close() })
+		all = append(all, conn)
+	}
+	return all
+}
+
+// awaitEnd waits until the server has ended a connection.
+func awaitEnd(t *testing.T, conn net.Conn) {
+	t.Helper()
+	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the server does not end the connection")
+	}
+}
+
+// Whoever only takes a place up has to leave it to the next.
+func TestSilentPeersKeepNobodyOut(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Limits.Connections, o.Limits.Handshake = 20, time.Hour })
+	silent := r.silent(20)
+	r.deliver(wire.Instance{1}, 1)
+	r.expect(1)
+	awaitEnd(t, silent[0])
+	r.log.await(t, "--max-connections")
+	r.deliver(wire.Instance{1}, 2)
+	r.expect(2)
+	r.stop()
+	for _, conn := range silent {
+		awaitEnd(t, conn)
+	}
+	if r.server.door.open != 0 || r.server.door.strangers.Len() != 0 {
+		t.Errorf("%d connections are still counted, %d of strangers", r.server.door.open, r.server.door.strangers.Len())
+	}
+}
+
+// Who has proved itself is never sent away for a newcomer.
+func TestConnectionsInAll(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Limits.Connections = 2 })
+	first, err := r.connect(wire.Instance{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := r.connect(wire.Instance{2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	awaitEnd(t, r.silent(1)[0])
+	second.Close()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		conn, err := r.dial(r.set.ClientCert, r.set.ClientKey, wire.ALPN)
+		if err == nil {
+			_, err = wire.Connect(t.Context(), conn, wire.Hello{Instance: wire.Instance{3}}, nil, nil)
+		}
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no place became free: %v", err)
+		}
+	}
+	if _, err := first.Ping(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestConnectionsOfOneClient(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Limits.ClientConnections = 2 })
+	var open []*wire.Session
+	for n := range 2 {
+		s, err := r.connect(wire.Instance{byte(n + 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, s)
+	}
+	_, err := r.connect(wire.Instance{9})
+	var bye *wire.ByeError
+	if !errors.As(err, &bye) || bye.Reason != wire.Overloaded || !strings.Contains(bye.Text, "2 connections") {
+		t.Fatalf("the third connection was told %v", err)
+	}
+	open[0].Close()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		if _, err = r.connect(wire.Instance{9}); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestHandshakeTime(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Limits.Handshake = 50 * time.Millisecond })
+	conn := r.silent(1)[0]
+	begin := time.Now()
+	awaitEnd(t, conn)
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	r.log.await(t, "handshake within 50ms")
+}
+
+func TestOutputIsCut(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Limits.Output = 300 })
+	s, err := r.connect(wire.Instance{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := check.Result{Kind: check.Service, Host: "h", Service: "s", Code: 2, Output: bytes.Repeat([]byte("x"), 301), Finish: 1e6}
+	ack := r.exchange(s, wire.Batch{Instance: wire.Instance{1}, Entries: []wire.Entry{{Sequence: 1, Result: res.Append(nil)}}})
+	if len(ack.Rejections) != 0 {
+		t.Fatalf("rejected: %v", ack.Rejections)
+	}
+	if line := r.line(); !strings.HasPrefix(line, "[1] PROCESS_SERVICE_CHECK_RESULT;h;s;2;xxx") || !strings.HasSuffix(line, `\n[output cut at 300 bytes]`+"\n") {
+		t.Errorf("the core got %q", line)
+	}
+}
+
+// A client gets its rate over time, in batches of any size: a little too fast
+// it waits, far too fast it is sent away.
+func TestRates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rates{perSecond: 100}
+		begin, sent, refused := time.Now(), 0, 0
+		for time.Since(begin) < 10*time.Minute {
+			err := r.await(t.Context(), "web1", 700)
+			var bye *wire.ByeError
+			switch {
+			case err == nil:
+				sent += 700
+			case errors.As(err, &bye) && bye.Reason == wire.Overloaded:
+				refused++
+				time.Sleep(time.Second)
+			default:
+				t.Fatal(err)
+			}
+		}
+		if want := 100*600 + 100*rateBurst; sent < want-1000 || sent > want+1400 {
+			t.Errorf("%d results in ten minutes, want about %d", sent, want)
+		}
+		if refused == 0 {
+			t.Error("it was never sent away")
+		}
+		before := time.Now()
+		if err := r.await(t.Context(), "web2", 1); err != nil || !time.Now().Equal(before) {
+			t.Errorf("another client waited %v, %v", time.Since(before), err)
+		}
+		for range 15 {
+			if err := r.await(t.Context(), "web3", 100); err != nil {
+				t.Errorf("a little too fast: %v", err)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := r.await(ctx, "web3", 100); !errors.Is(err, context.Canceled) {
+			t.Errorf("a wait that was given up: %v", err)
+		}
+	})
+}
+
+func TestRateOverTheWire(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Limits.Rate = 0.1 })
+	r.deliver(wire.Instance{1}, 1, 2) // one is saved up
+	s, err := r.connect(wire.Instance{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := check.Result{Kind: check.Host, Host: "h", Finish: 1e6}
+	if err := s.Send(wire.Batch{Instance: wire.Instance{1}, Entries: []wire.Entry{{Sequence: 3, Result: res.Append(nil)}}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Receive(t.Context())
+	var bye *wire.ByeError
+	if !errors.As(err, &bye) || bye.Reason != wire.Overloaded || !strings.Contains(bye.Text, "0.1 results a second") {
+		t.Errorf("told %v", err)
+	}
+	r.expect(1, 2)
+}
+
+func TestLimitsAreChecked(t *testing.T) {
+	for option, change := range map[string]func(*Limits){
+		"--max-connections":        func(l *Limits) { l.Connections = 0 },
+		"--max-client-connections": func(l *Limits) { l.ClientConnections = 0 },
+		"--max-rate":               func(l *Limits) { l.Rate = -1 },
+		"--max-frame":              func(l *Limits) { l.Frame = wire.MaxFrame + 1 },
+		"--max-legacy-message":     func(l *Limits) { l.LegacyMessage = 0 },
+		"--max-output":             func(l *Limits) { l.Output = 1 },
+		"--handshake-timeout":      func(l *Limits) { l.Handshake = 0 },
+		"--idle-timeout":           func(l *Limits) { l.Idle = wire.PingInterval },
+		"--frame-memory":           func(l *Limits) { l.FrameMemory = 1 },
+	} {
+		l := DefaultLimits()
+		if err := l.validate(); err != nil {
+			t.Fatal(err)
+		}
+		change(&l)
+		var bad *OptionError
+		if err := l.validate(); !errors.As(err, &bad) || bad.Option != option {
+			t.Errorf("%s: %v", option, err)
+		}
+	}
+}
 
 // Old peers get in only where that was asked for, and are named once, however
 // often they connect.

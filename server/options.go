@@ -34,6 +34,7 @@ type Options struct {
 	OrderGuard           *bool  // nil: where the core does not order results itself
 	DrainRate            int    // results a second of a backlog; 0: as fast as the core takes them
 	Backlog              string // "all" or "latest"
+	Limits               Limits
 	StateDir             string
 	JournalMaxBytes      int64
 	JournalFlush         bool
@@ -51,6 +52,7 @@ func DefaultOptions() Options {
 		SSLCert:              certs.DefaultServerCert,
 		TLSMinVersion:        certs.DefaultMinVersion,
 		AllowedClientCertDir: certs.DefaultAllowedDir,
+		Limits:               DefaultLimits(),
 		StateDir:             "/var/lib/massive-passive/server",
 		Icinga2Requests:      8,
 		Backlog:              backlogAll,
@@ -91,6 +93,9 @@ func (o *Options) validate() error {
 	}
 	if o.JournalMaxBytes < minJournal {
 		return &OptionError{"--journal-max-bytes", fmt.Sprintf("%d is too few: give at least %d", o.JournalMaxBytes, minJournal)}
+	}
+	if err := o.Limits.validate(); err != nil {
+		return err
 	}
 	if o.StateDir == "" {
 		return &OptionError{"--state-dir", "name a directory for the journal"}

@@ -24,9 +24,6 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// frameMemory bounds the frames in hand of all clients together, in bytes.
-const frameMemory = 256 << 20
-
 // settle is how long the allowed directory must be quiet before it is read.
 const settle = 300 * time.Millisecond
 
@@ -41,6 +38,7 @@ type Server struct {
 	sinks     []runner
 	rejects   *sink.Rejects
 	budget    *wire.Budget
+	door      door
 	sessions  sessions
 	quiet     quiet
 	oldPeers  quiet
@@ -53,7 +51,7 @@ func New(o Options, log zerolog.Logger) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, log: log, started: time.Now(), budget: wire.NewBudget(frameMemory), oldPeers: quiet{every: time.Hour}}
+	s := &Server{options: o, log: log, started: time.Now(), budget: wire.NewBudget(o.Limits.FrameMemory), door: door{most: o.Limits.Connections}, oldPeers: quiet{every: time.Hour}}
 	for _, step := range []func() error{s.loadCertificates, s.openAccess, s.openJournal, s.listen} {
 		if err := step(); err != nil {
 			s.Close()
@@ -179,6 +177,7 @@ func (s *Server) Run(ctx context.Context, asked <-chan os.Signal) error {
 			s.log.Error().Err(err).Msg("cannot watch the directory of allowed clients: changes need a restart")
 		}
 	})
+	s.tellFiles()
 	for _, l := range s.listeners {
 		doors.Go(func() { s.accept(ctx, l) })
 		s.log.Info().Stringer("address", l.Addr()).Str("version", s.options.Version).Msg("listening")
@@ -188,6 +187,7 @@ func (s *Server) Run(ctx context.Context, asked <-chan os.Signal) error {
 	for _, l := range s.listeners {
 		l.Close()
 	}
+	s.door.close()
 	s.sessions.endAll(&wire.ByeError{Reason: wire.Stopping})
 	doors.Wait()
 	stopSink()

@@ -313,7 +313,7 @@ func TestStrangersAreTurnedAway(t *testing.T) {
 			t.Fatal(err)
 		}
 		knock(conn)
-		conn.SetReadDeadline(time.Now().Add(2 * handshakeTimeout))
+		conn.SetReadDeadline(time.Now().Add(2 * r.options.Limits.Handshake))
 		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: the server did not end it", name)
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -19,9 +20,6 @@ import (
 
 	"github.com/rs/zerolog"
 )
-
-// handshakeTimeout is how long a peer has to prove who it is.
-const handshakeTimeout = 10 * time.Second
 
 // acceptPause is how long a listener rests after an error that passes, such as
 // too many open files.
@@ -45,22 +43,33 @@ func (s *Server) accept(ctx context.Context, l net.Listener) {
 			}
 			continue
 		}
-		open.Go(func() { s.greet(ctx, conn, &open) })
+		tuneTCP(conn)
+		v, ok := s.door.enter(conn)
+		if !ok {
+			conn.Close()
+			if ctx.Err() != nil {
+				continue
+			}
+			s.complain(conn, fmt.Sprintf("%d connections are open, as many as --max-connections allows", s.options.Limits.Connections))
+			continue
+		}
+		open.Go(func() { s.greet(ctx, v, &open) })
 	}
 }
 
 // greet proves who the peer is. What a handshake needs of the stack is given
-// back before the long life of the session, which gets a fresh goroutine.
-func (s *Server) greet(ctx context.Context, conn net.Conn, open *sync.WaitGroup) {
-	tuneTCP(conn)
+// back before the long life of the session, which gets a fresh goroutine. A
+// deadline, unlike a context, costs no second one.
+func (s *Server) greet(ctx context.Context, conn *visitor, open *sync.WaitGroup) {
 	secured := tls.Server(conn, s.tls)
-	short, cancel := context.WithTimeout(ctx, handshakeTimeout)
-	defer cancel()
-	if err := secured.HandshakeContext(short); err != nil {
+	conn.SetDeadline(time.Now().Add(s.options.Limits.Handshake))
+	if err := secured.Handshake(); err != nil {
 		s.tellHandshake(conn, err)
 		conn.Close()
 		return
 	}
+	conn.SetDeadline(time.Time{})
+	conn.proved()
 	state := secured.ConnectionState()
 	cert := state.PeerCertificates[0]
 	client, err := s.access.Client(cert)
@@ -109,12 +118,14 @@ func refusal(err error) *wire.ByeError {
 }
 
 // tellHandshake says what was wrong with a peer that did not prove itself.
-func (s *Server) tellHandshake(conn net.Conn, err error) {
+func (s *Server) tellHandshake(conn *visitor, err error) {
 	var noTLS tls.RecordHeaderError
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	why := err.Error()
 	switch {
+	case conn.wasEvicted():
+		why = "it had not yet proved who it is when all of --max-connections were taken"
 	case errors.As(err, &noTLS):
 		why = "it does not speak TLS"
 	case errors.As(err, &unknown):
@@ -124,8 +135,10 @@ func (s *Server) tellHandshake(conn net.Conn, err error) {
 			invalid.Cert.NotBefore.UTC().Format(time.RFC3339), invalid.Cert.NotAfter.UTC().Format(time.RFC3339))
 	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
 		why = fmt.Sprintf("its certificate %q is not for clients: it lacks the extended key usage clientAuth", invalid.Cert.Subject)
-	case errors.Is(err, context.DeadlineExceeded):
-		why = fmt.Sprintf("it did not finish the TLS handshake within %v", handshakeTimeout)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		why = fmt.Sprintf("it did not finish the TLS handshake within %v", s.options.Limits.Handshake)
+	case errors.Is(err, net.ErrClosed): // by our own stop
+		return
 	case errors.Is(err, io.EOF):
 		why = "it closed the connection during the TLS handshake"
 	}
@@ -167,7 +180,8 @@ type session struct {
 func (s *Server) serve(ctx context.Context, conn *tls.Conn, cert *x509.Certificate, client string) {
 	c, ctx, leave := s.open(ctx, conn, cert, client)
 	defer leave()
-	err := wire.Serve(ctx, conn, wire.ServerConfig{Version: s.options.Version, Budget: s.budget}, c)
+	err := wire.Serve(ctx, conn, wire.ServerConfig{Version: s.options.Version, Budget: s.budget,
+		MaxFrame: uint32(s.options.Limits.Frame), IdleTimeout: s.options.Limits.Idle}, c)
 	wire.Close(conn)
 	switch {
 	case err == nil, ctx.Err() != nil && errors.Is(err, context.Canceled):
@@ -183,7 +197,7 @@ func (s *Server) open(ctx context.Context, conn net.Conn, cert *x509.Certificate
 	ctx, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	c := &session{server: s, client: client, cert: cert, end: end,
 		log: s.log.With().Str("client", client).Str("peer", conn.RemoteAddr().String()).Logger()}
-	s.sessions.add(c)
+	s.sessions.add(c, s.options.Limits.ClientConnections)
 	if _, err := s.access.Client(cert); err != nil { // removed since the handshake
 		end(refusal(err))
 	}

@@ -2,6 +2,8 @@ package server
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"sync"
 
 	"massive-passive/server/access"
@@ -13,7 +15,8 @@ type sessions struct {
 	mu        sync.Mutex
 	open      map[*session]bool
 	instances map[instanceKey]*session
-	ended     error // set once no more may open
+	clients   map[string]int // how many of open each client has
+	ended     error          // set once no more may open
 }
 
 type instanceKey struct {
@@ -21,13 +24,17 @@ type instanceKey struct {
 	instance wire.Instance
 }
 
-func (l *sessions) add(c *session) {
+// add notes a connection, and ends it where its client has more than most.
+func (l *sessions) add(c *session, most int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.open == nil {
-		l.open, l.instances = map[*session]bool{}, map[instanceKey]*session{}
+		l.open, l.instances, l.clients = map[*session]bool{}, map[instanceKey]*session{}, map[string]int{}
 	}
 	l.open[c] = true
+	if l.clients[c.client]++; l.clients[c.client] > most {
+		c.end(&wire.ByeError{Reason: wire.Overloaded, Text: fmt.Sprintf("you have %d connections open, as many as this server allows to one client", most)})
+	}
 	if l.ended != nil {
 		c.end(l.ended)
 	}
@@ -37,6 +44,9 @@ func (l *sessions) remove(c *session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.open, c)
+	if l.clients[c.client]--; l.clients[c.client] == 0 {
+		delete(l.clients, c.client)
+	}
 	if key := (instanceKey{c.client, c.origin.Instance}); l.instances[key] == c {
 		delete(l.instances, key)
 	}
@@ -57,11 +67,7 @@ func (l *sessions) supersede(c *session, instance wire.Instance) {
 func (l *sessions) count() map[string]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	open := map[string]int{}
-	for c := range l.open {
-		open[c.client]++
-	}
-	return open
+	return maps.Clone(l.clients)
 }
 
 func (l *sessions) endAll(why error) {

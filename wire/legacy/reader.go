@@ -43,6 +43,9 @@ type Reader struct {
 	// and returns what gives it back. Nil: there is enough.
 	Room func(ctx context.Context, size int) (release func(), err error)
 
+	Most int           // bytes of base64 of a message
+	Idle time.Duration // how long the next message may take to begin
+
 	conn    net.Conn
 	buf     []byte // read, and not yet part of a message that was returned
 	started bool
@@ -51,7 +54,9 @@ type Reader struct {
 }
 
 // NewReader reads from conn, whose read deadlines it sets. It does not close it.
-func NewReader(conn net.Conn) *Reader { return &Reader{conn: conn} }
+func NewReader(conn net.Conn) *Reader {
+	return &Reader{conn: conn, Most: MaxMessage, Idle: IdleTimeout}
+}
 
 // Close gives back the memory of the last message.
 func (r *Reader) Close() {
@@ -108,7 +113,7 @@ func (r *Reader) read(ctx context.Context, deadline time.Time) (Message, error) 
 
 // begin waits for the first byte of a message.
 func (r *Reader) begin(ctx context.Context) error {
-	limit := IdleTimeout
+	limit := r.Idle
 	if !r.started {
 		limit, r.started = FirstTimeout, true
 	}
@@ -143,8 +148,8 @@ func (r *Reader) header(ctx context.Context, deadline time.Time) (size int, newe
 		switch c := r.buf[n]; {
 		case c == ' ' && n > 0:
 			r.buf = r.buf[n+1:]
-			if size == 0 || size > MaxMessage {
-				return 0, true, malformed("its length is given as %d bytes, and may be from 1 to %d", size, MaxMessage)
+			if size == 0 || size > r.Most {
+				return 0, true, malformed("its length is given as %d bytes, and may be from 1 to %d", size, r.Most)
 			}
 			return size, true, nil
 		case c < '0' || c > '9' || n == maxDigits:
@@ -179,10 +184,10 @@ func (r *Reader) readOlder(ctx context.Context, deadline time.Time) (size int, e
 			return 0, err
 		case complete:
 			return s.at, nil
-		case s.at > MaxMessage:
-			return 0, malformed("it is over the limit of %d bytes", MaxMessage)
+		case s.at > r.Most:
+			return 0, malformed("it is over the limit of %d bytes", r.Most)
 		case s.at > Small && r.release == nil:
-			if err := r.room(ctx, 2*MaxMessage); err != nil {
+			if err := r.room(ctx, 2*r.Most); err != nil {
 				return 0, err
 			}
 		}

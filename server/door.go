@@ -1,0 +1,112 @@
+package server
+
+import (
+	"container/list"
+	"net"
+	"sync"
+)
+
+// door bounds how many connections are open. While it is full, a newcomer
+// takes the place of whoever has been longest about proving who it is: an
+// honest peer is done in milliseconds, so that connections that say nothing
+// keep nobody out.
+type door struct {
+	most int
+
+	mu        sync.Mutex
+	open      int
+	strangers list.List // of *visitor, the oldest first: not yet proved
+	closed    bool
+}
+
+// visitor is a connection. Its Close also makes its place free.
+type visitor struct {
+	net.Conn
+	door    *door
+	place   *list.Element // among the strangers; nil: proved, or gone
+	left    bool
+	evicted bool
+}
+
+// enter lets a connection in, or tells that there is no place.
+func (d *door) enter(conn net.Conn) (*visitor, bool) {
+	v, evicted := d.add(conn)
+	if evicted != nil {
+		evicted.Close()
+	}
+	return v, v != nil
+}
+
+func (d *door) add(conn net.Conn) (v, evicted *visitor) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil, nil
+	}
+	if d.open >= d.most {
+		first := d.strangers.Front()
+		if first == nil {
+			return nil, nil
+		}
+		evicted = first.Value.(*visitor)
+		evicted.evicted = true
+		d.forget(evicted)
+	}
+	d.open++
+	v = &visitor{Conn: conn, door: d}
+	v.place = d.strangers.PushBack(v)
+	return v, evicted
+}
+
+// forget takes v's place away; the caller holds the lock.
+func (d *door) forget(v *visitor) {
+	if v.left {
+		return
+	}
+	v.left = true
+	d.open--
+	if v.place != nil {
+		d.strangers.Remove(v.place)
+		v.place = nil
+	}
+}
+
+// close ends all connections that have not proved themselves, now and from
+// now on.
+func (d *door) close() {
+	d.mu.Lock()
+	d.closed = true
+	var all []*visitor
+	for e := d.strangers.Front(); e != nil; e = e.Next() {
+		all = append(all, e.Value.(*visitor))
+	}
+	d.mu.Unlock()
+	for _, v := range all {
+		v.Close()
+	}
+}
+
+// proved tells that it is known who v is.
+func (v *visitor) proved() {
+	v.door.mu.Lock()
+	defer v.door.mu.Unlock()
+	if v.place != nil {
+		v.door.strangers.Remove(v.place)
+		v.place = nil
+	}
+}
+
+// wasEvicted tells whether v had to make place for another.
+func (v *visitor) wasEvicted() bool {
+	v.door.mu.Lock()
+	defer v.door.mu.Unlock()
+	return v.evicted
+}
+
+// Close closes the connection and makes its place free.
+func (v *visitor) Close() error {
+	v.door.mu.Lock()
+	v.door.forget(v)
+	v.door.mu.Unlock()
+	return v.Conn.Close()
+}

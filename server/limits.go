@@ -1,0 +1,83 @@
+package server
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+
+	"massive-passive/wire"
+	"massive-passive/wire/check"
+	"massive-passive/wire/legacy"
+)
+
+// Limits bound what peers may take of the server. The defaults stop no honest
+// fleet.
+type Limits struct {
+	Connections       int           // in all, those that have not proved themselves included
+	ClientConnections int           // of one client
+	Rate              float64       // results a second of one client, over ten seconds; 0: any
+	Frame             int           // bytes of a batch
+	LegacyMessage     int           // bytes of a message of version 0.3.9, as it travels
+	Output            int           // bytes of a result's output; the rest is cut off
+	Handshake         time.Duration // from the connection to the proof of who it is
+	Idle              time.Duration // without a word from a client that waits for nothing
+	FrameMemory       int64         // bytes of all batches and messages in hand, about
+}
+
+// DefaultLimits are those of the options.
+func DefaultLimits() Limits {
+	return Limits{
+		Connections:       20000,
+		ClientConnections: 1000,
+		Frame:             wire.MaxFrame,
+		LegacyMessage:     legacy.MaxMessage,
+		Output:            check.MaxOutput,
+		Handshake:         10 * time.Second,
+		Idle:              wire.IdleTimeout,
+		FrameMemory:       256 << 20,
+	}
+}
+
+// minIdle leaves a client that pings, and whose ping is late, its connection.
+const minIdle = wire.PingInterval + 5*time.Second
+
+// minOutput is what is left of an output so that it still says something.
+const minOutput = 256
+
+func (l *Limits) validate() error {
+	for _, c := range []struct {
+		ok              bool
+		option, problem string
+	}{
+		{l.Connections >= 1, "--max-connections", "give a number from 1"},
+		{l.ClientConnections >= 1, "--max-client-connections", "give a number from 1"},
+		{l.Rate >= 0, "--max-rate", "give a number of results a second, or 0 for any"},
+		{l.Frame >= wire.MinFrame && l.Frame <= wire.MaxFrame, "--max-frame", fmt.Sprintf("give a number of bytes from %d to %d", wire.MinFrame, wire.MaxFrame)},
+		{l.LegacyMessage >= legacy.Small && l.LegacyMessage <= legacy.MaxMessage, "--max-legacy-message",
+			fmt.Sprintf("give a number of bytes from %d to %d", legacy.Small, legacy.MaxMessage)},
+		{l.Output >= minOutput && l.Output <= check.MaxOutput, "--max-output", fmt.Sprintf("give a number of bytes from %d to %d", minOutput, check.MaxOutput)},
+		{l.Handshake > 0, "--handshake-timeout", "give a number of seconds over 0"},
+		{l.Idle >= minIdle, "--idle-timeout", fmt.Sprintf("give at least %v: a client that is well says something every %v", minIdle, wire.PingInterval)},
+		{l.FrameMemory >= minFrameMemory, "--frame-memory", fmt.Sprintf("give at least %d bytes", minFrameMemory)},
+	} {
+		if !c.ok {
+			return &OptionError{c.option, c.problem}
+		}
+	}
+	return nil
+}
+
+// minFrameMemory leaves room for one message of each kind at its longest.
+const minFrameMemory = 64 << 20
+
+// tellFiles warns where the system gives this process fewer files than
+// connections are allowed.
+func (s *Server) tellFiles() {
+	const ownFiles = 100 // journal, sinks, listeners, logs
+	var limit syscall.Rlimit
+	err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit)
+	if err == nil && limit.Cur < uint64(s.options.Limits.Connections)+ownFiles {
+		s.log.Warn().Uint64("files", limit.Cur).Int("connections", s.options.Limits.Connections).
+			Msg("the system lets this process open fewer files than --max-connections needs: raise it (LimitNOFILE= of the unit, or ulimit -n), or the latter down")
+	}
+}

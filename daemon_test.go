@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	for _, a := range applets() {
 		for _, link := range a.links {
 			if filepath.Base(os.Args[0]) == link {
-				os.Exit(run(os.Args, streams{os.Stdin, os.Stdout, os.Stderr, signals(syscall.SIGHUP), signals(syscall.SIGUSR1)}))
+				os.Exit(run(os.Args, own()))
 			}
 		}
 	}

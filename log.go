@@ -11,32 +11,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// logger makes the logger of a daemon. level is a name in either case; format
-// is "console", "json", or "" for what suits the stream; file gets the same
-// lines unless it is empty; quiet keeps them off standard error.
-func (std streams) logger(level, format, file string, quiet bool) (zerolog.Logger, io.Closer, error) {
-	threshold, err := parseLevel(level)
+// logger makes the logger of a daemon: to standard error, and to file unless
+// that is nil. A caller who waits for a start in the background sees only what
+// is wrong.
+func (std streams) logger(o daemonOptions, file *logFile) (zerolog.Logger, error) {
+	threshold, err := parseLevel(o.logLevel)
 	if err != nil {
-		return zerolog.Nop(), nil, err
+		return zerolog.Nop(), err
 	}
-	if format != "" && format != "console" && format != "json" {
-		return zerolog.Nop(), nil, misuse{fmt.Errorf("--log-format: %q is neither console nor json", format)}
+	if o.logFormat != "" && o.logFormat != "console" && o.logFormat != "json" {
+		return zerolog.Nop(), misuse{fmt.Errorf("--log-format: %q is neither console nor json", o.logFormat)}
 	}
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
 	var outputs []io.Writer
-	closer := io.Closer(io.NopCloser(nil))
-	if file != "" {
-		f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
-		if err != nil {
-			return zerolog.Nop(), nil, fmt.Errorf("open the log file: %w", err)
-		}
-		outputs, closer = append(outputs, formatted(f, format)), f
+	if file != nil {
+		outputs = append(outputs, formatted(file, o.logFormat))
 	}
-	if !quiet {
-		outputs = append(outputs, formatted(std.stderr, format))
+	switch stderr := formatted(std.stderr, o.logFormat); {
+	case o.silent:
+	case std.ready != nil:
+		outputs = append(outputs, &zerolog.FilteredLevelWriter{Writer: zerolog.LevelWriterAdapter{Writer: stderr}, Level: zerolog.WarnLevel})
+	default:
+		outputs = append(outputs, stderr)
 	}
-	log := zerolog.New(zerolog.MultiLevelWriter(outputs...)).Level(threshold).With().Timestamp().Logger()
-	return log, closer, nil
+	return zerolog.New(zerolog.MultiLevelWriter(outputs...)).Level(threshold).With().Timestamp().Logger(), nil
 }
 
 func parseLevel(name string) (zerolog.Level, error) {

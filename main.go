@@ -33,21 +33,17 @@ var (
 
 // streams are the process's own, or a test's.
 type streams struct {
+	args           []string
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	hangups        <-chan os.Signal // SIGHUP: read the configuration again
-	reports        <-chan os.Signal // SIGUSR1: write the status to the log
+	ready          *os.File // tells the caller of a process in the background that it started; nil in the foreground
 }
 
 func main() {
-	os.Exit(run(os.Args, streams{os.Stdin, os.Stdout, os.Stderr, signals(syscall.SIGHUP), signals(syscall.SIGUSR1)}))
+	os.Exit(run(os.Args, own()))
 }
 
-func signals(s os.Signal) <-chan os.Signal {
-	c := make(chan os.Signal, 1)
-	signal.Notify(c, s)
-	return c
-}
+func own() streams { return streams{os.Args, os.Stdin, os.Stdout, os.Stderr, readiness()} }
 
 // applet is one command and the program names that stand for it.
 type applet struct {
@@ -70,7 +66,9 @@ func applets() []applet {
 }
 
 func serverCommand(std streams) *cli.Command {
-	return server.Command(server.Env{Version: version, Log: std.logger, Status: std.reports})
+	return server.Command(server.Env{Version: version, Flags: daemonFlags("server"), Daemon: func(c *cli.Context, start server.Start) error {
+		return std.daemon(c, "server", func(p process) (service, error) { return start(p.log, p.drop, p.sockets) })
+	}})
 }
 
 func sendCommand(std streams) *cli.Command {
@@ -86,13 +84,17 @@ func senderEnv(std streams) sender.Env {
 }
 
 func clientCommand(std streams) *cli.Command {
-	return client.Command(client.Env{Version: version, Log: std.logger, Reload: std.hangups, Status: std.reports, Send: func(ctx context.Context, s client.Sending) error {
-		o := sender.DefaultSendOptions()
-		o.Servers, o.Raw = s.Servers, true
-		o.SSLKey, o.SSLCert, o.SSLCACert, o.SSLVerify = s.SSLKey, s.SSLCert, s.SSLCACert, s.SSLVerify
-		o.TLSMinVersion = s.TLSMinVersion
-		return sender.Run(ctx, senderEnv(std), o)
-	}})
+	return client.Command(client.Env{Version: version, Flags: daemonFlags("client"),
+		Daemon: func(c *cli.Context, start client.Start) error {
+			return std.daemon(c, "client", func(p process) (service, error) { return start(p.log, p.drop) })
+		},
+		Send: func(ctx context.Context, s client.Sending) error {
+			o := sender.DefaultSendOptions()
+			o.Servers, o.Raw = s.Servers, true
+			o.SSLKey, o.SSLCert, o.SSLCACert, o.SSLVerify = s.SSLKey, s.SSLCert, s.SSLCACert, s.SSLVerify
+			o.TLSMinVersion = s.TLSMinVersion
+			return sender.Run(ctx, senderEnv(std), o)
+		}})
 }
 
 func statusCommand(std streams) *cli.Command {

@@ -70,6 +70,11 @@ func New(o Options, log zerolog.Logger) (*Client, error) {
 	if err := c.loadCertificates(); err != nil {
 		return nil, err
 	}
+	if o.Drop != nil {
+		if err := o.Drop(); err != nil {
+			return nil, err
+		}
+	}
 	c.scheduler, err = sched.New(sched.Options{
 		MaxConcurrent: o.MaxConcurrentChecks,
 		FirstMin:      minFirst,
@@ -108,10 +113,12 @@ func (c *Client) loadCertificates() error {
 	return nil
 }
 
-// Run schedules checks and delivers their results until ctx ends; reload asks
-// for the check files to be read again, asked for the status in the log. The stop goes in the reverse order of
-// the start: no new checks, the running ones, deliveries, journal.
-func (c *Client) Run(ctx context.Context, reload, asked <-chan os.Signal) error {
+// Run schedules checks and delivers their results until ctx ends; asked asks
+// for the status in the log, reload for check files and certificates to be read
+// again: what comes by it is called when that is done. The stop goes in the
+// reverse order of the start: no new checks, the running ones, deliveries,
+// journal.
+func (c *Client) Run(ctx context.Context, reload <-chan func(), asked <-chan os.Signal) error {
 	own := context.WithoutCancel(ctx)
 	var stopPlugins context.CancelFunc
 	c.plugins, stopPlugins = context.WithCancel(own)
@@ -148,8 +155,11 @@ func (c *Client) Run(ctx context.Context, reload, asked <-chan os.Signal) error 
 	return errors.Join(outboxErr, c.runner.Close())
 }
 
+// Alive returns as soon as the scheduler answers.
+func (c *Client) Alive() { c.scheduler.Stats() }
+
 // keepLoading reads the check files again when they changed or somebody asks.
-func (c *Client) keepLoading(ctx context.Context, asked <-chan os.Signal) {
+func (c *Client) keepLoading(ctx context.Context, asked <-chan func()) {
 	changed := make(chan struct{}, 1)
 	var watching sync.WaitGroup
 	watching.Go(func() {
@@ -169,8 +179,10 @@ func (c *Client) keepLoading(ctx context.Context, asked <-chan os.Signal) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-asked:
+		case done := <-asked:
+			c.deliveries.certs.Reread()
 			c.reload(false)
+			done()
 		case <-changed:
 			c.reload(first)
 			first = false

@@ -2,8 +2,7 @@ package client
 
 import (
 	"context"
-	"io"
-	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -14,14 +13,16 @@ import (
 // Env is what a command gets from the program around it.
 type Env struct {
 	Version string
-	// Log makes a logger: level by its name, format "console", "json" or "",
-	// and a file, "" for none. quiet keeps it off standard error.
-	Log    func(level, format, file string, quiet bool) (zerolog.Logger, io.Closer, error)
-	Reload <-chan os.Signal // asks for the check files to be read again
-	Status <-chan os.Signal // asks for the status in the log
+	Flags   []cli.Flag // of every daemon
+	// Daemon makes the process a daemon as the Flags ask for, and runs in it
+	// what start returns.
+	Daemon func(c *cli.Context, start Start) error
 	// Send is `massive-passive send -C`.
 	Send func(ctx context.Context, o Sending) error
 }
+
+// Start makes the client of a daemon with its log; drop is for Options.
+type Start func(log zerolog.Logger, drop func() error) (*Client, error)
 
 // Sending is what --act-as-sender needs.
 type Sending struct {
@@ -38,7 +39,7 @@ func Command(env Env) *cli.Command {
 		Description: "Runs the plugins that the check files name, each at its interval or by its calendar,\n" +
 			"and keeps every result until each of its servers has it.\n\n" +
 			"Example: massive-passive client --foreground --confdir /etc/massive-passive/checks.d",
-		Flags:  slices.Concat(checkFlags(), sendFlags(), inspectFlags(), logFlags()),
+		Flags:  slices.Concat(checkFlags(), sendFlags(), inspectFlags(), env.Flags),
 		Action: func(c *cli.Context) error { return act(c, env) },
 	}
 }
@@ -88,16 +89,6 @@ func inspectFlags() []cli.Flag {
 	}
 }
 
-func logFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.BoolFlag{Name: "foreground", Aliases: []string{"f"}, Usage: "do not run in the background"},
-		&cli.StringFlag{Name: "logfile", Usage: "`FILE` to log to as well"},
-		&cli.StringFlag{Name: "loglevel", Aliases: []string{"l"}, Value: "info", Usage: "`LEVEL`: notset, debug, info, warning or error"},
-		&cli.StringFlag{Name: "log-format", DefaultText: "console on a terminal, else json", Usage: "`FORMAT`: console or json"},
-		&cli.BoolFlag{Name: "silent", Usage: "do not log to standard error"},
-	}
-}
-
 func act(c *cli.Context, env Env) error {
 	if c.NArg() > 0 {
 		return &OptionError{c.Args().First(), "there is no such option; `massive-passive client --help` lists them"}
@@ -118,24 +109,17 @@ func act(c *cli.Context, env Env) error {
 		return Inspect(options(c, env.Version), Inspection{Next: c.Int("next"), From: from, JSON: c.Bool("json")}, c.App.Writer, c.App.ErrWriter)
 	case c.IsSet("once"):
 		return Once(c.Context, options(c, env.Version), c.String("once"), c.Bool("send"), c.App.Writer, c.App.ErrWriter)
-	case !c.Bool("foreground"):
-		return &OptionError{"--foreground", "give it: the client cannot go into the background by itself yet"}
 	}
-	log, closer, err := env.Log(c.String("loglevel"), c.String("log-format"), c.String("logfile"), c.Bool("silent"))
-	if err != nil {
-		return err
-	}
-	defer closer.Close()
-	agent, err := New(options(c, env.Version), log)
-	if err != nil {
-		return err
-	}
-	return agent.Run(c.Context, env.Reload, env.Status)
+	return env.Daemon(c, func(log zerolog.Logger, drop func() error) (*Client, error) {
+		o := options(c, env.Version)
+		o.Drop = drop
+		return New(o, log)
+	})
 }
 
 func options(c *cli.Context, version string) Options {
 	return Options{
-		ConfDir:                c.String("confdir"),
+		ConfDir:                path(c, "confdir"),
 		Hostname:               c.String("hostname"),
 		DefaultServers:         c.StringSlice("default-servers"),
 		DefaultTimeout:         seconds(c, "default-timeout"),
@@ -145,13 +129,13 @@ func options(c *cli.Context, version string) Options {
 		InitialRandomWaitRange: seconds(c, "initial-random-wait-range"),
 		MaxConcurrentChecks:    c.Int("max-concurrent-checks"),
 		MaxOutput:              c.Int("max-output"),
-		StateDir:               c.String("state-dir"),
+		StateDir:               path(c, "state-dir"),
 		JournalMaxBytes:        c.Int64("journal-max-bytes"),
 		JournalMaxAge:          c.Duration("journal-max-age"),
 		StopTimeout:            seconds(c, "stop-timeout"),
-		SSLKey:                 c.String("ssl-key"),
-		SSLCert:                c.String("ssl-cert"),
-		SSLCACert:              c.String("ssl-ca-cert"),
+		SSLKey:                 path(c, "ssl-key"),
+		SSLCert:                path(c, "ssl-cert"),
+		SSLCACert:              path(c, "ssl-ca-cert"),
 		SSLVerify:              c.String("ssl-verify"),
 		TLSMinVersion:          c.String("tls-min-version"),
 		Version:                version,
@@ -160,4 +144,14 @@ func options(c *cli.Context, version string) Options {
 
 func seconds(c *cli.Context, name string) time.Duration {
 	return time.Duration(c.Float64(name) * float64(time.Second))
+}
+
+// path is a file or directory as seen from here: a process in the background
+// works in /.
+func path(c *cli.Context, name string) string {
+	value := c.String(name)
+	if absolute, err := filepath.Abs(value); err == nil && value != "" {
+		return absolute
+	}
+	return value
 }

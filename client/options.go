@@ -33,7 +33,8 @@ type Options struct {
 	SSLCACert              string
 	SSLVerify              string
 	TLSMinVersion          string
-	Version                string // of the program, told to servers
+	Version                string       // of the program, told to servers
+	Drop                   func() error // gives up root, once the keys are read; nil: nothing to give up
 }
 
 // DefaultOptions are those of the original, and sensible ones beyond it.

@@ -1,9 +1,9 @@
 package server
 
 import (
-	"context"
-	"io"
+	"net"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -13,11 +13,15 @@ import (
 // Env is what a command gets from the program around it.
 type Env struct {
 	Version string
-	// Log makes a logger: level by its name, format "console", "json" or "",
-	// and a file, "" for none. quiet keeps it off standard error.
-	Log    func(level, format, file string, quiet bool) (zerolog.Logger, io.Closer, error)
-	Status <-chan os.Signal // asks for the status in the log
+	Flags   []cli.Flag // of every daemon
+	// Daemon makes the process a daemon as the Flags ask for, and runs in it
+	// what start returns.
+	Daemon func(c *cli.Context, start Start) error
 }
+
+// Start makes the server of a daemon with its log; drop and sockets are for
+// Options.
+type Start func(log zerolog.Logger, drop func() error, sockets []net.Listener) (*Server, error)
 
 // Command is `massive-passive server`.
 func Command(env Env) *cli.Command {
@@ -58,24 +62,16 @@ func Command(env Env) *cli.Command {
 			&cli.BoolFlag{Name: "journal-flush", Value: d.JournalFlush,
 				Usage: "wait for the disk before a result is acknowledged; with --journal-flush=false a power loss may lose results"},
 			&cli.BoolFlag{Name: "legacy", Value: d.Legacy, Usage: "take results from clients of version 0.3.9 as well"},
-			&cli.BoolFlag{Name: "foreground", Aliases: []string{"f"}, Usage: "do not run in the background"},
-			&cli.StringFlag{Name: "logfile", Usage: "`FILE` to log to as well"},
-			&cli.StringFlag{Name: "loglevel", Aliases: []string{"l"}, Value: "info", Usage: "`LEVEL`: notset, debug, info, warning or error"},
-			&cli.StringFlag{Name: "log-format", DefaultText: "console on a terminal, else json", Usage: "`FORMAT`: console or json"},
-		}, limitFlags(d.Limits)...),
+		}, append(limitFlags(d.Limits), env.Flags...)...),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
 				return &OptionError{c.Args().First(), "there is no such option; `massive-passive server --help` lists them"}
 			}
-			if !c.Bool("foreground") {
-				return &OptionError{"--foreground", "give it: the server cannot go into the background by itself yet"}
-			}
-			log, closer, err := env.Log(c.String("loglevel"), c.String("log-format"), c.String("logfile"), false)
-			if err != nil {
-				return err
-			}
-			defer closer.Close()
-			return run(c.Context, options(c, env.Version), log, env.Status)
+			return env.Daemon(c, func(log zerolog.Logger, drop func() error, sockets []net.Listener) (*Server, error) {
+				o := options(c, env.Version)
+				o.Drop, o.Sockets = drop, sockets
+				return New(o, log)
+			})
 		},
 	}
 }
@@ -123,25 +119,25 @@ func options(c *cli.Context, version string) Options {
 	o := Options{
 		Listen:               c.StringSlice("listen"),
 		Port:                 c.Int("port"),
-		SSLCACert:            c.String("ssl-ca-cert"),
-		SSLKey:               c.String("ssl-key"),
-		SSLCert:              c.String("ssl-cert"),
+		SSLCACert:            path(c, "ssl-ca-cert"),
+		SSLKey:               path(c, "ssl-key"),
+		SSLCert:              path(c, "ssl-cert"),
 		TLSMinVersion:        c.String("tls-min-version"),
-		AllowedClientCertDir: c.String("allowed-client-cert-dir"),
+		AllowedClientCertDir: path(c, "allowed-client-cert-dir"),
 		AllowCommands:        *c.Generic("allow-commands").(*repeated),
-		CommandFile:          c.String("command-file"),
+		CommandFile:          path(c, "command-file"),
 		Sinks:                *c.Generic("sink").(*repeated),
 		Dialect:              c.String("dialect"),
-		NagiosConfig:         c.String("nagios-config"),
+		NagiosConfig:         path(c, "nagios-config"),
 		Icinga2Password:      os.Getenv(icingaPassword),
-		Icinga2PasswordFile:  c.String("icinga2-password-file"),
-		Icinga2CAFile:        c.String("icinga2-ca-file"),
+		Icinga2PasswordFile:  path(c, "icinga2-password-file"),
+		Icinga2CAFile:        path(c, "icinga2-ca-file"),
 		Icinga2ServerName:    c.String("icinga2-server-name"),
 		Icinga2Requests:      c.Int("icinga2-requests"),
 		DrainRate:            c.Int("drain-rate"),
 		Backlog:              c.String("backlog"),
 		Limits:               limits(c),
-		StateDir:             c.String("state-dir"),
+		StateDir:             path(c, "state-dir"),
 		JournalMaxBytes:      c.Int64("journal-max-bytes"),
 		JournalFlush:         c.Bool("journal-flush"),
 		Legacy:               c.Bool("legacy"),
@@ -154,10 +150,12 @@ func options(c *cli.Context, version string) Options {
 	return o
 }
 
-func run(ctx context.Context, o Options, log zerolog.Logger, asked <-chan os.Signal) error {
-	s, err := New(o, log)
-	if err != nil {
-		return err
+// path is a file or directory as seen from here: a process in the background
+// works in /.
+func path(c *cli.Context, name string) string {
+	value := c.String(name)
+	if absolute, err := filepath.Abs(value); err == nil && value != "" {
+		return absolute
 	}
-	return s.Run(ctx, asked)
+	return value
 }

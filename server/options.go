@@ -38,8 +38,10 @@ type Options struct {
 	StateDir             string
 	JournalMaxBytes      int64
 	JournalFlush         bool
-	Legacy               bool   // take messages of peers of version 0.3.9
-	Version              string // of the program, told to clients
+	Legacy               bool           // take messages of peers of version 0.3.9
+	Version              string         // of the program, told to clients
+	Sockets              []net.Listener // that are there already, instead of Listen
+	Drop                 func() error   // gives up root, once keys are read and ports are open; nil: nothing to give up
 }
 
 // DefaultOptions are those of the original, and the machine's.

@@ -32,6 +32,7 @@ type Server struct {
 	options   Options
 	log       zerolog.Logger
 	listeners []net.Listener
+	certs     certs.End
 	tls       *tls.Config
 	access    *access.Directory
 	intake    *intake
@@ -52,7 +53,7 @@ func New(o Options, log zerolog.Logger) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{options: o, log: log, started: time.Now(), budget: wire.NewBudget(o.Limits.FrameMemory), door: door{most: o.Limits.Connections}, oldPeers: quiet{every: time.Hour}}
-	for _, step := range []func() error{s.loadCertificates, s.openAccess, s.openJournal, s.listen} {
+	for _, step := range []func() error{s.loadCertificates, s.listen, s.drop, s.openAccess, s.openJournal} {
 		if err := step(); err != nil {
 			s.Close()
 			return nil, err
@@ -80,11 +81,11 @@ func (s *Server) loadCertificates() error {
 		s.log.Info().Strs("files", files).Msg("certificates read anew")
 	}
 	o := &s.options
-	end, err := certs.Load(certs.Files{Cert: o.SSLCert, Key: o.SSLKey, CA: o.SSLCACert, MinVersion: o.TLSMinVersion}, report)
-	if err != nil {
+	var err error
+	if s.certs, err = certs.Load(certs.Files{Cert: o.SSLCert, Key: o.SSLKey, CA: o.SSLCACert, MinVersion: o.TLSMinVersion}, report); err != nil {
 		return err
 	}
-	s.tls = certs.ServerConfig(end)
+	s.tls = certs.ServerConfig(s.certs)
 	return nil
 }
 
@@ -127,7 +128,20 @@ func (s *Server) openJournal() error {
 	return s.openSinks()
 }
 
+// drop gives up root between what may need it and what the daemon's user must
+// be able to read and write for as long as it runs.
+func (s *Server) drop() error {
+	if s.options.Drop == nil {
+		return nil
+	}
+	return s.options.Drop()
+}
+
 func (s *Server) listen() error {
+	if len(s.options.Sockets) > 0 {
+		s.listeners = s.options.Sockets
+		return nil
+	}
 	for _, listen := range s.options.Listen {
 		network, address, err := s.options.address(listen)
 		if err != nil {
@@ -159,9 +173,10 @@ func (s *Server) Addrs() []net.Addr {
 }
 
 // Run serves until ctx ends, and writes its status to the log each time that
-// asked has something. It stops in the reverse order of the start:
+// asked has something. What comes by reload is called when certificates and
+// allowed clients were read again. It stops in the reverse order of the start:
 // listeners, sessions, sinks, journal.
-func (s *Server) Run(ctx context.Context, asked <-chan os.Signal) error {
+func (s *Server) Run(ctx context.Context, reload <-chan func(), asked <-chan os.Signal) error {
 	own := context.WithoutCancel(ctx)
 	journalCtx, stopJournal := context.WithCancel(own)
 	sinkCtx, stopSink := context.WithCancel(own)
@@ -172,11 +187,7 @@ func (s *Server) Run(ctx context.Context, asked <-chan os.Signal) error {
 	journalDone.Go(func() { journalErr = s.intake.run(journalCtx) })
 	sinkDone.Go(func() { s.runSinks(sinkCtx) })
 	sinkDone.Go(func() { s.reporter(asked).Run(sinkCtx) })
-	doors.Go(func() {
-		if err := watch.Dir(ctx, s.options.AllowedClientCertDir, settle, s.reloadAccess); err != nil && ctx.Err() == nil {
-			s.log.Error().Err(err).Msg("cannot watch the directory of allowed clients: changes need a restart")
-		}
-	})
+	doors.Go(func() { s.keepLoading(ctx, reload) })
 	s.tellFiles()
 	for _, l := range s.listeners {
 		doors.Go(func() { s.accept(ctx, l) })
@@ -196,6 +207,40 @@ func (s *Server) Run(ctx context.Context, asked <-chan os.Signal) error {
 	journalDone.Wait()
 	s.log.Info().Uint64("taken", s.intake.counts.taken.Load()).Msg("stopped")
 	return journalErr
+}
+
+// Alive returns as soon as the sessions answer.
+func (s *Server) Alive() { s.sessions.count() }
+
+// keepLoading reads the allowed clients again when they changed, and the
+// certificates too when somebody asks.
+func (s *Server) keepLoading(ctx context.Context, asked <-chan func()) {
+	changed := make(chan struct{}, 1)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		err := watch.Dir(ctx, s.options.AllowedClientCertDir, settle, func() {
+			select {
+			case changed <- struct{}{}:
+			default: // a reload is due already
+			}
+		})
+		if err != nil && ctx.Err() == nil {
+			s.log.Error().Err(err).Msg("cannot watch the directory of allowed clients: changes need a SIGHUP")
+		}
+	})
+	defer watching.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case done := <-asked:
+			s.certs.Reread()
+			s.reloadAccess()
+			done()
+		case <-changed:
+			s.reloadAccess()
+		}
+	}
 }
 
 // reloadAccess reads the allowed directory again and ends the connections of

@@ -71,7 +71,7 @@ func (r *rig) start() {
 	}
 	ctx, cancel := context.WithCancel(r.t.Context())
 	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx, nil) }()
+	go func() { done <- s.Run(ctx, nil, nil) }()
 	stopped := false
 	r.server, r.stop = s, func() {
 		if stopped {

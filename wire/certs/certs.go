@@ -81,6 +81,14 @@ func (r *reloading[T]) current() T {
 	return r.value
 }
 
+// reread looks even if the last look was a moment ago.
+func (r *reloading[T]) reread() {
+	r.mu.Lock()
+	r.looked = time.Time{}
+	r.mu.Unlock()
+	r.current()
+}
+
 func changed(before, now []fs.FileInfo) bool {
 	for i := range now {
 		a, b := before[i], now[i]

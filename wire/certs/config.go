@@ -42,6 +42,12 @@ func Load(f Files, report Reloaded) (e End, err error) {
 	return e, nil
 }
 
+// Reread looks at the files now, not at the next handshake.
+func (e End) Reread() {
+	e.Pair.reread()
+	e.Pool.reread()
+}
+
 // ServerConfig returns the configuration of the listening end: a client must
 // prove a chain to the pool. A client without ALPN passes as well, so that the
 // caller can tell a peer of an older protocol; tickets are off, because a

@@ -50,6 +50,7 @@ type apiResult struct {
 	taken  time.Time // when it was answered
 	reason string    // why it was rejected; "" if it was taken
 	why    string
+	told   bool // that it was rejected; the sink's
 	done   atomic.Bool
 }
 
@@ -187,13 +188,16 @@ func (c *IcingaAPI) settle(ctx context.Context, lanes []*lane) error {
 	}
 	done := 0
 	for i, d := range c.pending {
-		if !d.done.Load() || last.Sub(d.taken) < c.Window {
-			break
+		if !d.done.Load() {
+			continue
 		}
-		if d.reason != "" {
+		if d.reason != "" && !d.told {
+			d.told = true
 			c.Feed.reject(&d.it, d.reason, d.why)
 		}
-		done = i + 1
+		if done == i && last.Sub(d.taken) >= c.Window {
+			done = i + 1
+		}
 	}
 	if done > 0 {
 		c.Feed.ack(c.pending[done-1].it.seq)

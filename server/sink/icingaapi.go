@@ -13,6 +13,7 @@ import (
 
 const (
 	apiTimeout = 30 * time.Second // of a request
+	apiIdle    = 5 * time.Second  // of a connection; Icinga closes it after 10
 	apiAnswer  = 64 << 10         // bytes of an answer that are looked at
 )
 
@@ -24,7 +25,7 @@ type icingaAPI struct {
 
 func newIcingaAPI(base, user, password string, config *tls.Config, connections int) *icingaAPI {
 	transport := &http.Transport{TLSClientConfig: config, MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections,
-		IdleConnTimeout: time.Minute, DisableCompression: true, TLSHandshakeTimeout: 10 * time.Second,
+		IdleConnTimeout: apiIdle, DisableCompression: true, TLSHandshakeTimeout: 10 * time.Second,
 		ReadBufferSize: 4 << 10, WriteBufferSize: 16 << 10}
 	noRedirects := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &icingaAPI{base, user, password, &http.Client{Transport: transport, Timeout: apiTimeout, CheckRedirect: noRedirects}}

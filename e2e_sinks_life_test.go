@@ -1,0 +1,91 @@
+//go:build e2e
+
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// These tests kill a core and find everything of the last seconds in the one that takes its place: nothing of it was
+// kept by the core itself.
+
+const lifeResults = 300
+
+func lifeHosts() []rigHost { return doorHosts("life", lifeResults) }
+
+// sendLife sends a result to each of the services from up to before to, not included.
+func (p *pair) sendLife(from, to int) {
+	p.t.Helper()
+	var sets strings.Builder
+	for i := from; i < to; i++ {
+		o := doorObject("life", i, false)
+		sets.WriteString(strings.Join([]string{o.host, o.service, "1", fmt.Sprint("number ", i)}, sendFieldDivider) + "\x17")
+	}
+	p.send(sets.String())
+}
+
+// lived says which of the first n results the core does not have.
+func lived(n int) func(map[objectName]reading) error {
+	return func(readings map[objectName]reading) error {
+		for i := range n {
+			if got, want := readings[doorObject("life", i, false)].output, fmt.Sprint("number ", i); got != want {
+				return fmt.Errorf("service %d has %q, want %q", i, got, want)
+			}
+		}
+		return nil
+	}
+}
+
+// The process that reads the pipe outlives the core for seconds. When the next core is there before it is gone, the
+// pipe never lacks a reader.
+func TestE2EPipeOfANagiosWhoseMainProcessIsKilled(t *testing.T) {
+	r := newNagiosRig(t, lifeHosts())
+	p := startServerFor(t, "--sink", "command-file:"+r.commandFile(), "--dialect", "nagios")
+	r.start()
+	p.sendLife(0, 100)
+	r.await("before", lived(100))
+	r.killMain()
+	p.sendLife(100, 200) // for the orphan
+	r.start()
+	p.sendLife(200, lifeResults)
+	r.await("after", lived(lifeResults))
+}
+
+func TestE2EDirectoryOfANagiosThatIsKilled(t *testing.T) {
+	r := newNagiosRig(t, lifeHosts())
+	p := startServerFor(t, "--nagios-config", r.configFile())
+	r.start()
+	p.sendLife(0, 100)
+	r.await("before", lived(100))
+	r.kill()
+	p.sendLife(100, 200)
+	r.start()
+	p.sendLife(200, lifeResults)
+	r.await("after", lived(lifeResults))
+}
+
+func TestE2EAPIOfAnIcingaThatIsKilled(t *testing.T) {
+	r := newIcingaRig(t, lifeHosts())
+	p := startServerFor(t, r.apiSink(t)...)
+	r.start()
+	p.sendLife(0, 100)
+	r.await("before", lived(100))
+	r.kill()
+	p.sendLife(100, 200)
+	r.start()
+	p.sendLife(200, lifeResults)
+	r.await("after", lived(lifeResults))
+	r.reload()
+	p.stopAndSee("restarted Icinga")
+}
+
+// stopAndSee stops the server and finds a text among what it said.
+func (p *pair) stopAndSee(text string) {
+	p.t.Helper()
+	p.server.stop()
+	if !strings.Contains(p.server.words(), text) {
+		p.t.Errorf("the server did not say %q:\n%s", text, p.server.words())
+	}
+}

@@ -28,7 +28,7 @@ func TestArrange(t *testing.T) {
 		"--nonsense -Zq -vZ":                   "--nonsense -Zq -vZ --",
 		"-H":                                   "-H --",
 		"-vH":                                  "-vH --",
-		"--legacy-2-7-mode -h -V":              "--legacy-2-7-mode --help --version --",
+		"--legacy-2-7-mode -h -V":              "--legacy-2-7-mode --show-help --version --",
 		"-ssl-key k --ssl-cert=c --ssl-verify": "--ssl-key=k --ssl-cert=c --ssl-verify --",
 		"--quiet=false":                        "--quiet=false --",
 	} {

@@ -2,8 +2,10 @@ package sender
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"syscall"
 
@@ -129,7 +131,9 @@ func (s *shipment) failed(err error, refused bool) error {
 // permanent tells failures that another try within seconds does not mend.
 func permanent(err error) bool {
 	var server *certs.ServerError
-	return refused(err) || errors.As(err, &server) || errors.Is(err, errDowngrade)
+	var noTLS tls.RecordHeaderError
+	var dns *net.DNSError
+	return refused(err) || errors.As(err, &noTLS) || errors.As(err, &dns) && dns.IsNotFound || errors.As(err, &server) || errors.Is(err, errDowngrade)
 }
 
 // refused tells that a server wants nothing from us. It says so before it

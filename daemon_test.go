@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -66,8 +67,15 @@ func (d *daemon) words() string {
 
 func startDaemon(t *testing.T, name string, args ...string) *daemon {
 	t.Helper()
+	return startWrapped(t, nil, name, args...)
+}
+
+// startWrapped starts a daemon by way of another command that becomes it.
+func startWrapped(t *testing.T, wrap []string, name string, args ...string) *daemon {
+	t.Helper()
 	d := &daemon{t: t, exited: make(chan struct{})}
-	d.cmd = exec.Command(linkTo(t, name), append([]string{"--foreground", "--log-format", "json"}, args...)...)
+	words := slices.Concat(wrap, []string{linkTo(t, name), "--foreground", "--log-format", "json"}, args)
+	d.cmd = exec.Command(words[0], words[1:]...)
 	d.cmd.Stdout, d.cmd.Stderr = d, d
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)

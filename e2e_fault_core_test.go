@@ -1,0 +1,224 @@
+//go:build e2e
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// monitoringCore is what both rigs can do.
+type monitoringCore interface {
+	start()
+	stop()
+	kill()
+	killMain()
+	awaitGone()
+	reload()
+	commandFile() string
+	pids() []int
+	handOver()
+}
+
+// witness reads what a core wrote down of each passive result that it worked on.
+type witness struct {
+	t     *testing.T
+	files func() []string // oldest first
+	line  *regexp.Regexp  // host;service, number
+
+	offsets map[uint64]int64 // by inode, up to the end of the last whole line
+	seen    []sighting
+	times   map[sighting]int
+}
+
+// newWitnessedNagios lays out a Nagios that logs each passive result.
+func newWitnessedNagios(t *testing.T, hosts []rigHost) (monitoringCore, *witness, string) {
+	r := newNagiosRig(t, hosts, "log_passive_checks=1")
+	return r, newWitness(t, `PASSIVE SERVICE CHECK: ([^;]+;[^;]+);0;(\d+)$`, r.logFile), "nagios"
+}
+
+// newWitnessedIcinga lays out an Icinga whose perfdata writer, the one that writes for each result in the order of
+// work, writes the output.
+func newWitnessedIcinga(t *testing.T, hosts []rigHost) (monitoringCore, *witness, string) {
+	const writer = `object PerfdataWriter "witness" {
+	service_temp_path = LogDir + "/service"
+	service_perfdata_path = LogDir + "/service"
+	host_temp_path = LogDir + "/host"
+	host_perfdata_path = LogDir + "/host"
+	service_format_template = "$host.name$;$service.name$;$service.output$"
+	rotation_interval = 24h
+}`
+	r := newIcingaRig(t, hosts, writer)
+	return r, newWitness(t, `^([^;]+;[^;]+);(\d+)$`, func() string { return filepath.Join(r.dir, "log", "service") }), "icinga"
+}
+
+// newWitness reads the file that newest names, and those beside it with a time behind the same name.
+func newWitness(t *testing.T, line string, newest func() string) *witness {
+	return &witness{t: t, line: regexp.MustCompile(line), offsets: map[uint64]int64{}, times: map[sighting]int{},
+		files: func() []string {
+			rotated, err := filepath.Glob(newest() + ".*")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return append(rotated, newest())
+		}}
+}
+
+// read takes in what was written since the last time.
+func (w *witness) read() {
+	w.t.Helper()
+	for _, file := range w.files() {
+		if err := w.readFile(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			w.t.Fatalf("read what the core wrote: %v", err)
+		}
+	}
+}
+
+func (w *witness) readFile(file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	inode := info.Sys().(*syscall.Stat_t).Ino
+	if _, err := f.Seek(w.offsets[inode], io.SeekStart); err != nil {
+		return err
+	}
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return err
+	}
+	whole := data[:bytes.LastIndexByte(data, '\n')+1]
+	w.offsets[inode] += int64(len(whole))
+	for line := range bytes.Lines(whole) {
+		if m := w.line.FindSubmatch(bytes.TrimSuffix(line, []byte("\n"))); m != nil {
+			s := sighting{string(m[1]), string(m[2])}
+			w.seen = append(w.seen, s)
+			w.times[s]++
+		}
+	}
+	return nil
+}
+
+// repeats is how often the core got a result again.
+func (w *witness) repeats() int { return len(w.seen) - len(w.times) }
+
+// hold compares all that the core got with the ledger and with the server's journal.
+func (w *witness) hold(t *testing.T, l *ledger, inServer []entry, exactly bool) {
+	t.Helper()
+	rank := map[sighting]uint64{}
+	for _, e := range inServer {
+		rank[e.sighting] = e.sequence
+	}
+	missing, repeated, unknown := 0, 0, 0
+	for _, e := range l.entries {
+		if w.times[e.sighting] == 0 {
+			missing++
+		}
+	}
+	for s, n := range w.times {
+		if n > 1 {
+			repeated++
+		}
+		if rank[s] == 0 {
+			unknown++
+		}
+	}
+	if missing > 0 || unknown > 0 {
+		t.Errorf("of %d results %d never came to the core; %d came that the server's journal does not have", len(l.entries), missing, unknown)
+	}
+	if exactly && repeated > 0 {
+		t.Errorf("%d results came to the core more than once, although neither it nor the server was killed or restarted", repeated)
+	}
+	inOrder(t, "the core", w.seen, func(s sighting) (string, uint64) { return s.service, rank[s] })
+}
+
+// coreFaults are what can happen to a core. One that is reloaded or only held up is not restarted.
+func coreFaults() []fault {
+	return []fault{
+		{"core killed", false, func(w *world) { w.core.kill(); w.core.start() }},
+		{"core's main process killed", false, func(w *world) {
+			w.core.killMain()
+			w.pause(time.Second)
+			w.core.kill() // what a service manager does with what is left
+			w.core.start()
+		}},
+		{"core stopped for a while", false, func(w *world) { w.core.stop(); w.pause(w.long); w.core.start() }},
+		{"core restarted", false, func(w *world) { w.core.stop(); w.core.start() }},
+		{"pipe removed and made again", false, func(w *world) { w.remakePipe() }},
+	}
+}
+
+// harmlessCoreFaults neither kill nor restart the core.
+func harmlessCoreFaults() []fault {
+	return []fault{
+		{"core held up", true, func(w *world) {
+			held := w.core.pids()
+			signalAll(held, syscall.SIGSTOP)
+			w.pause(w.long)
+			signalAll(held, syscall.SIGCONT)
+		}},
+		{"core reloaded", true, func(w *world) { w.core.reload() }},
+	}
+}
+
+// signalAll sends a signal to processes of a core. One that is gone needs none.
+func signalAll(pids []int, s syscall.Signal) {
+	for _, pid := range pids {
+		syscall.Kill(pid, s)
+	}
+}
+
+// remakePipe removes the pipe under a running core, has another there that nobody reads, and restarts the core.
+func (w *world) remakePipe() {
+	w.t.Helper()
+	path := w.core.commandFile()
+	if err := os.Remove(path); err != nil {
+		w.t.Fatal(err)
+	}
+	w.pause(time.Second)
+	if err := syscall.Mkfifo(path, 0o660); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		w.t.Fatal(err)
+	}
+	w.core.handOver()
+	w.pause(time.Second)
+	w.core.stop()
+	w.core.start()
+}
+
+// faultHosts are the services that the load's checks are for.
+func faultHosts() (hosts []rigHost) {
+	for h := range faultServices / servicesPerHost {
+		host := rigHost{name: "h" + strconv.Itoa(h)}
+		for s := range servicesPerHost {
+			host.services = append(host.services, "s"+strconv.Itoa(s))
+		}
+		hosts = append(hosts, host)
+	}
+	return hosts
+}
+
+// summary is one line about the rounds of a fault.
+func summary(name string, took []time.Duration) string {
+	slices.Sort(took)
+	return fmt.Sprintf("%s: %d rounds, all there after %v, at most %v", name, len(took),
+		took[len(took)/2].Round(10*time.Millisecond), took[len(took)-1].Round(10*time.Millisecond))
+}

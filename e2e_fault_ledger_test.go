@@ -1,0 +1,280 @@
+//go:build e2e
+
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"massive-passive/server/record"
+	"massive-passive/wire"
+	"massive-passive/wire/check"
+	"massive-passive/wire/journal"
+)
+
+// The fault suite keeps its books outside the processes that it breaks: it copies the segments of both journals
+// while they are written, so that those that are removed later are still there, and reads the copies.
+
+// sighting is one result, as a journal or a core shows it.
+type sighting struct {
+	service string // HOST;SERVICE
+	number  string // what the plugin printed, different in each run of a service
+}
+
+// identity tells the results of a client's journal apart.
+type identity struct {
+	instance wire.Instance
+	sequence uint64
+}
+
+// entry is one result in a journal.
+type entry struct {
+	identity
+	sighting
+	at time.Time // of its append
+}
+
+// copies are the segments of one journal.
+type copies struct {
+	t        *testing.T
+	from, to string
+
+	mu     sync.Mutex // held while from is looked at; who takes its file system away holds it
+	copied map[string]fileState
+}
+
+type fileState struct {
+	inode    uint64
+	size     int64
+	modified time.Time
+}
+
+// collectEvery is far below the second that a segment stays after it was written to the last time.
+const collectEvery = 20 * time.Millisecond
+
+// collect copies until the test ends.
+func collect(t *testing.T, from string) *copies {
+	t.Helper()
+	c := &copies{t: t, from: from, to: t.TempDir(), copied: map[string]fileState{}}
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(collectEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				c.look(false)
+			}
+		}
+	}()
+	t.Cleanup(func() { close(stop); <-done })
+	return c
+}
+
+// look copies what is complete, and with all also the segment that is written to.
+func (c *copies) look(all bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	names, err := filepath.Glob(filepath.Join(c.from, "*.seg"))
+	if err != nil {
+		c.t.Errorf("look for segments: %v", err)
+		return
+	}
+	for i, name := range names { // sorted, and so the newest is the last
+		if i == len(names)-1 && !all {
+			break
+		}
+		if err := c.copy(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			c.t.Errorf("copy a segment: %v", err)
+		}
+	}
+}
+
+func (c *copies) copy(name string) error {
+	info, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	now := fileState{info.Sys().(*syscall.Stat_t).Ino, info.Size(), info.ModTime()}
+	base := filepath.Base(name)
+	if c.copied[base] == now {
+		return nil
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	c.copied[base] = now
+	return os.WriteFile(filepath.Join(c.to, base), data, 0o600)
+}
+
+// entries reads all copies. Damage is an error, but for a torn end of the journal, which is what a running
+// process shows in the middle of a write.
+func (c *copies) entries(decode func([]byte) (entry, error)) ([]entry, error) {
+	c.look(true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	dir := filepath.Join(c.to, "read")
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	for name := range c.copied {
+		data, err := os.ReadFile(filepath.Join(c.to, name))
+		if err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil { // opening may cut its end
+			return nil, err
+		}
+	}
+	var found []entry
+	var bad error
+	j, err := journal.Open(journal.Options{Dir: dir,
+		Recovered: func(r journal.Record) {
+			e, err := decode(r.Payload)
+			if err != nil {
+				bad = errors.Join(bad, fmt.Errorf("record %d: %w", r.Seq, err))
+				return
+			}
+			if e.sequence == 0 {
+				e.sequence = r.Seq
+			}
+			e.at = r.Time
+			found = append(found, e)
+		},
+		Damaged: func(d journal.Damage) {
+			if !strings.HasPrefix(d.What, "torn tail") {
+				bad = errors.Join(bad, errors.New(d.String()))
+			}
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, errors.Join(bad, j.Close())
+}
+
+// decodeServerEntry reads an entry of the server's journal.
+func decodeServerEntry(b []byte) (entry, error) {
+	r, err := record.Decode(b)
+	if err != nil {
+		return entry{}, err
+	}
+	e := entry{identity: identity{r.Instance, r.Sequence}}
+	e.sighting, err = decodeResult(r.Result)
+	return e, err
+}
+
+// decodeClientEntry reads an entry of the client's journal: an instance, a result, the names of servers.
+func decodeClientEntry(b []byte) (e entry, err error) {
+	f := check.NewRepeatedFields(b, 3)
+	for f.Next(3) {
+		switch f.Number() {
+		case 1:
+			copy(e.instance[:], f.Bytes())
+		case 2:
+			e.sighting, err = decodeResult(f.Bytes())
+		case 3:
+			f.Bytes()
+		}
+	}
+	_, bad := f.End()
+	return e, errors.Join(err, bad)
+}
+
+func decodeResult(b []byte) (sighting, error) {
+	r, err := check.Decode(b)
+	return sighting{r.Host + ";" + r.Service, strings.TrimSpace(string(r.Output))}, err
+}
+
+// ledger is what must arrive: all that was ever seen in the client's journal.
+type ledger struct {
+	known   map[identity]sighting
+	entries []entry // in the order of the client's journal
+}
+
+func (l *ledger) add(entries []entry) error {
+	if l.known == nil {
+		l.known = map[identity]sighting{}
+	}
+	for _, e := range entries {
+		before, known := l.known[e.identity]
+		if known && before != e.sighting {
+			return fmt.Errorf("the client's journal gave %v to %v, and before to %v", e.identity, e.sighting, before)
+		}
+		if !known {
+			l.known[e.identity] = e.sighting
+			l.entries = append(l.entries, e)
+		}
+	}
+	slices.SortFunc(l.entries, func(a, b entry) int { return cmp.Compare(a.sequence, b.sequence) })
+	return nil
+}
+
+// onceInServer holds the server's journal to the ledger: each result exactly once, in order for each service,
+// and nothing under the identity of another.
+func (l *ledger) onceInServer(t *testing.T, found []entry) {
+	t.Helper()
+	times := map[identity]int{}
+	for _, e := range found {
+		times[e.identity]++
+		if times[e.identity] == 2 {
+			t.Errorf("%v of %v is in the server's journal more than once", e.identity, e.sighting)
+		}
+		if known, ok := l.known[e.identity]; ok && known != e.sighting {
+			t.Errorf("the server's journal has %v as %v, the client's as %v", e.identity, e.sighting, known)
+		}
+	}
+	missing := 0
+	for _, e := range l.entries {
+		if times[e.identity] == 0 {
+			if missing++; missing <= 5 {
+				t.Errorf("%v of %v, appended at %v, is not in the server's journal", e.identity, e.sighting, e.at)
+			}
+		}
+	}
+	if missing > 5 {
+		t.Errorf("%d results are missing in the server's journal", missing)
+	}
+	inOrder(t, "the server's journal", found, func(e entry) (string, uint64) { return e.service, e.sequence })
+}
+
+// inOrder checks that for each service the first appearances are in the order of their ranks.
+func inOrder[T any](t *testing.T, where string, list []T, rank func(T) (service string, rank uint64)) {
+	t.Helper()
+	highest := map[string]uint64{}
+	seen := map[string]map[uint64]bool{}
+	wrong := 0
+	for _, x := range list {
+		service, n := rank(x)
+		if seen[service] == nil {
+			seen[service] = map[uint64]bool{}
+		}
+		if !seen[service][n] && n < highest[service] {
+			if wrong++; wrong <= 5 {
+				t.Errorf("%s: result %d of %s comes first after %d", where, n, service, highest[service])
+			}
+		}
+		seen[service][n] = true
+		highest[service] = max(highest[service], n)
+	}
+	if wrong > 5 {
+		t.Errorf("%s: %d results came out of order", where, wrong)
+	}
+}

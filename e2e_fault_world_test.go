@@ -1,0 +1,229 @@
+//go:build e2e
+
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// The load: each service is checked once a second.
+const (
+	faultServices   = 640
+	servicesPerHost = 40
+	leastRate       = 500 // results a second that the load must reach to count
+
+	// arrivalLimit is how long after the end of a fault everything must have arrived. A dead connection is
+	// noticed within a minute, and the client tries again after at most half of one.
+	arrivalLimit = 2 * time.Minute
+)
+
+// A round strikes once. Both can be set from outside, so that a failure can be repeated.
+const (
+	roundsVariable = "FAULT_ROUNDS"
+	seedVariable   = "FAULT_SEED"
+)
+
+// fault is one thing that goes wrong and is put right again.
+type fault struct {
+	name   string
+	exact  bool // neither the core nor the server is killed or restarted
+	strike func(*world)
+}
+
+// world is a core, a server and a client under load, and the books about them.
+type world struct {
+	*pair
+	core    monitoringCore
+	witness *witness
+	clients *copies
+	servers *copies
+	ledger  ledger
+	rng     *rand.Rand
+	rounds  int
+	long    time.Duration // how long "for a while" is
+
+	clientWrap, serverWrap []string // commands that run the daemons, as in a network namespace
+
+	arrived int // entries of the ledger that the core was seen to have
+	took    map[string][]time.Duration
+}
+
+// newWorld lays everything out and starts nothing.
+func newWorld(t *testing.T, rig func(*testing.T, []rigHost) (monitoringCore, *witness, string)) *world {
+	t.Helper()
+	w := &world{rounds: 1, long: 4 * time.Second, took: map[string][]time.Duration{}}
+	if text := os.Getenv(roundsVariable); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			t.Fatalf("%s=%q: give a number from 1", roundsVariable, text)
+		}
+		w.rounds = n
+	}
+	if w.rounds >= 10 {
+		w.long = time.Minute
+	}
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv(seedVariable); text != "" {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatalf("%s=%q: give a number", seedVariable, text)
+		}
+		seed = n
+	}
+	t.Logf("%s=%d %s=%d repeats the order of this run", roundsVariable, w.rounds, seedVariable, seed)
+	w.rng = rand.New(rand.NewPCG(seed, 0))
+	var dialect string
+	w.core, w.witness, dialect = rig(t, faultHosts())
+	w.pair = newPair(t, w.core.commandFile(), dialect)
+	w.clientArgs = append(w.clientArgs, "--initial-random-wait-range", "3", "--loglevel", "warning")
+	w.serverArgs = append(w.serverArgs, "--loglevel", "warning")
+	for _, dir := range []string{w.serverDir(), w.clientDir()} {
+		if err := os.MkdirAll(dir, 0o711); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range faultServices {
+		w.addCheck(fmt.Sprint("check", i), map[string]any{"check_type": "service_check", "interval": 1,
+			"check_hostname": "h" + strconv.Itoa(i/servicesPerHost), "check_description": "s" + strconv.Itoa(i%servicesPerHost),
+			"command": []string{"/bin/date", "+%s%N"}})
+	}
+	return w
+}
+
+func (w *world) serverDir() string { return w.dir + "/server" }
+func (w *world) clientDir() string { return w.dir + "/client" }
+
+// begin starts everything and the books.
+func (w *world) begin() {
+	w.t.Helper()
+	w.clients, w.servers = collect(w.t, w.clientDir()+"/journal"), collect(w.t, w.serverDir()+"/journal")
+	w.core.start()
+	w.bootServer()
+	w.bootClient()
+	eventually(w.t, coreStartLimit, "the first results", func() error {
+		if w.witness.read(); len(w.witness.seen) < faultServices {
+			return fmt.Errorf("the core has %d", len(w.witness.seen))
+		}
+		return nil
+	})
+}
+
+// bootServer and bootClient start a daemon as it is at a boot of its machine.
+func (w *world) bootServer() {
+	w.server = startWrapped(w.t, w.serverWrap, "massive-passive-server", w.serverArgs...)
+}
+
+func (w *world) bootClient() {
+	w.client = startWrapped(w.t, w.clientWrap, "massive-passive-client", w.clientArgs...)
+}
+
+// viaPort has the client go to another port on loopback.
+func (w *world) viaPort(port int) {
+	w.clientArgs = append(w.clientArgs, "--default-servers", net.JoinHostPort("core=127.0.0.1", strconv.Itoa(port)))
+}
+
+// pause lets the load go on.
+func (w *world) pause(d time.Duration) { <-time.After(d) }
+
+// moment is a random time up to most.
+func (w *world) moment(most time.Duration) time.Duration {
+	return time.Duration(w.rng.Int64N(int64(most)))
+}
+
+// run strikes with each of the faults in each round, in random order, and closes the books.
+func (w *world) run(faults []fault) {
+	w.t.Helper()
+	w.begin()
+	exactly := !slices.ContainsFunc(faults, func(f fault) bool { return !f.exact })
+	for range w.rounds {
+		w.rng.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
+		for _, f := range faults {
+			w.round(f)
+		}
+	}
+	w.close(exactly)
+	for name, took := range w.took {
+		w.t.Log(summary(name, took))
+	}
+}
+
+func (w *world) round(f fault) {
+	w.t.Helper()
+	w.pause(w.moment(3 * time.Second))
+	before := w.witness.repeats()
+	f.strike(w)
+	healed := time.Now()
+	w.awaitArrival(f.name)
+	took := time.Since(healed)
+	w.took[f.name] = append(w.took[f.name], took)
+	w.t.Logf("%s: %d results in the ledger, all there after %v, repeats %d", f.name, len(w.ledger.entries), took.Round(time.Millisecond), w.witness.repeats()-before)
+}
+
+// enter brings the ledger up to date.
+func (w *world) enter() {
+	w.t.Helper()
+	entries, err := w.clients.entries(decodeClientEntry)
+	if err == nil {
+		err = w.ledger.add(entries)
+	}
+	if err != nil {
+		w.t.Fatalf("the client's journal: %v", err)
+	}
+}
+
+// awaitArrival returns when the core has everything that is in the client's journal now.
+func (w *world) awaitArrival(after string) {
+	w.t.Helper()
+	w.enter()
+	eventually(w.t, arrivalLimit, "all results at the core after: "+after, func() error {
+		w.witness.read()
+		for _, e := range w.ledger.entries[w.arrived:] {
+			if w.witness.times[e.sighting] == 0 {
+				return fmt.Errorf("%v (sequence %d, appended %v) is not there, %d of %d were", e.sighting, e.sequence, e.at, w.arrived, len(w.ledger.entries))
+			}
+			w.arrived++
+		}
+		return nil
+	})
+}
+
+// close stops the load, waits until everything has arrived, and compares the books.
+func (w *world) close(exactly bool) {
+	w.t.Helper()
+	w.client.stop()
+	w.awaitArrival("the end")
+	w.server.stop()
+	inServer, err := w.servers.entries(decodeServerEntry)
+	if err != nil {
+		w.t.Errorf("the server's journal: %v", err)
+	}
+	w.witness.read()
+	w.ledger.onceInServer(w.t, inServer)
+	w.witness.hold(w.t, &w.ledger, inServer, exactly)
+	rate := w.rate()
+	w.t.Logf("%d results at %d a second, %d repeats at the core", len(w.ledger.entries), rate, w.witness.repeats())
+	if rate < leastRate {
+		w.t.Errorf("the load was %d results a second, less than %d: this machine is too slow or too busy to tell", rate, leastRate)
+	}
+}
+
+// rate is that of the median second in which anything was appended to the client's journal.
+func (w *world) rate() int {
+	seconds := map[int64]int{}
+	for _, e := range w.ledger.entries {
+		seconds[e.at.Unix()]++
+	}
+	counts := []int{0}
+	for _, n := range seconds {
+		counts = append(counts, n)
+	}
+	slices.Sort(counts)
+	return counts[len(counts)/2]
+}

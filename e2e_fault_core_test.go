@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +25,7 @@ type monitoringCore interface {
 	killMain()
 	awaitGone()
 	reload()
+	command(lines ...string)
 	commandFile() string
 	pids() []int
 	handOver()
@@ -35,21 +35,22 @@ type monitoringCore interface {
 type witness struct {
 	t     *testing.T
 	files func() []string // oldest first
-	line  *regexp.Regexp  // host;service, number
+	lines *regexp.Regexp  // of one result, to the newline: host;service, number
 
-	offsets map[uint64]int64 // by inode, up to the end of the last whole line
+	offsets map[uint64]int64 // by inode, up to the end of the last match
 	seen    []sighting
 	times   map[sighting]int
 }
 
-// newWitnessedNagios lays out a Nagios that logs each passive result.
+// newWitnessedNagios lays out a Nagios that logs each passive result. What Nagios 4.4.6 logs as the output there is
+// that of the result before; the output itself is in the line of the command, which stands right before.
 func newWitnessedNagios(t *testing.T, hosts []rigHost) (monitoringCore, *witness, string) {
 	r := newNagiosRig(t, hosts, "log_passive_checks=1")
-	return r, newWitness(t, `PASSIVE SERVICE CHECK: ([^;]+;[^;]+);0;(\d+)$`, r.logFile), "nagios"
+	return r, newWitness(t, `EXTERNAL COMMAND: PROCESS_SERVICE_CHECK_RESULT;([^;\n]+;[^;\n]+);0;(\d+)\n\[\d+\] PASSIVE SERVICE CHECK: .*\n`, r.logFile), "nagios"
 }
 
 // newWitnessedIcinga lays out an Icinga whose perfdata writer, the one that writes for each result in the order of
-// work, writes the output.
+// work, writes the output. It writes whole buffers only.
 func newWitnessedIcinga(t *testing.T, hosts []rigHost) (monitoringCore, *witness, string) {
 	const writer = `object PerfdataWriter "witness" {
 	service_temp_path = LogDir + "/service"
@@ -60,12 +61,12 @@ func newWitnessedIcinga(t *testing.T, hosts []rigHost) (monitoringCore, *witness
 	rotation_interval = 24h
 }`
 	r := newIcingaRig(t, hosts, writer)
-	return r, newWitness(t, `^([^;]+;[^;]+);(\d+)$`, func() string { return filepath.Join(r.dir, "log", "service") }), "icinga"
+	return r, newWitness(t, `(?m)^([^;\n]+;[^;\n]+);(\d+)\n`, func() string { return filepath.Join(r.dir, "log", "service") }), "icinga"
 }
 
 // newWitness reads the file that newest names, and those beside it with a time behind the same name.
-func newWitness(t *testing.T, line string, newest func() string) *witness {
-	return &witness{t: t, line: regexp.MustCompile(line), offsets: map[uint64]int64{}, times: map[sighting]int{},
+func newWitness(t *testing.T, lines string, newest func() string) *witness {
+	return &witness{t: t, lines: regexp.MustCompile(lines), offsets: map[uint64]int64{}, times: map[sighting]int{},
 		files: func() []string {
 			rotated, err := filepath.Glob(newest() + ".*")
 			if err != nil {
@@ -103,16 +104,21 @@ func (w *witness) readFile(file string) error {
 	if err != nil {
 		return err
 	}
-	whole := data[:bytes.LastIndexByte(data, '\n')+1]
-	w.offsets[inode] += int64(len(whole))
-	for line := range bytes.Lines(whole) {
-		if m := w.line.FindSubmatch(bytes.TrimSuffix(line, []byte("\n"))); m != nil {
-			s := sighting{string(m[1]), string(m[2])}
-			w.seen = append(w.seen, s)
-			w.times[s]++
-		}
+	taken := 0
+	for _, m := range w.lines.FindAllSubmatchIndex(data, -1) {
+		s := sighting{string(data[m[2]:m[3]]), string(data[m[4]:m[5]])}
+		w.seen = append(w.seen, s)
+		w.times[s]++
+		taken = m[1]
 	}
+	w.offsets[inode] += int64(taken)
 	return nil
+}
+
+// pushOut has the core write down what it may still have in a buffer, by results that are nobody's.
+func pushOut(c monitoringCore) {
+	line := fmt.Sprintf("PROCESS_SERVICE_CHECK_RESULT;%s;%s;0;push", fenceHost, fenceService)
+	c.command(slices.Repeat([]string{line}, 500)...)
 }
 
 // repeats is how often the core got a result again.
@@ -148,7 +154,7 @@ func (w *witness) hold(t *testing.T, l *ledger, inServer []entry, exactly bool) 
 	inOrder(t, "the core", w.seen, func(s sighting) (string, uint64) { return s.service, rank[s] })
 }
 
-// coreFaults are what can happen to a core. One that is reloaded or only held up is not restarted.
+// coreFaults end a core.
 func coreFaults() []fault {
 	return []fault{
 		{"core killed", false, func(w *world) { w.core.kill(); w.core.start() }},
@@ -164,17 +170,18 @@ func coreFaults() []fault {
 	}
 }
 
-// harmlessCoreFaults neither kill nor restart the core.
-func harmlessCoreFaults() []fault {
-	return []fault{
-		{"core held up", true, func(w *world) {
-			held := w.core.pids()
-			signalAll(held, syscall.SIGSTOP)
-			w.pause(w.long)
-			signalAll(held, syscall.SIGCONT)
-		}},
-		{"core reloaded", true, func(w *world) { w.core.reload() }},
-	}
+func heldUp() fault {
+	return fault{"core held up", true, func(w *world) {
+		held := w.core.pids()
+		signalAll(held, syscall.SIGSTOP)
+		w.pause(w.long)
+		signalAll(held, syscall.SIGCONT)
+	}}
+}
+
+// reloaded is exact where the process that reads the pipe stays, as in Nagios. Icinga starts another one.
+func reloaded(exact bool) fault {
+	return fault{"core reloaded", exact, func(w *world) { w.core.reload() }}
 }
 
 // signalAll sends a signal to processes of a core. One that is gone needs none.

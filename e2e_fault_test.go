@@ -3,6 +3,8 @@
 package main
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -38,5 +40,25 @@ func TestE2EFaultNagiosKilled(t *testing.T) {
 }
 
 func TestE2EFaultIcingaKilled(t *testing.T) {
-	newWorld(t, newWitnessedIcinga).run(coreFaults())
+	newWorld(t, newWitnessedIcinga).run(append(coreFaults(), reloaded(false)))
+}
+
+func TestE2EFaultNagiosUnharmed(t *testing.T) {
+	w := newWorld(t, newWitnessedNagios)
+	w.onSmallDisks()
+	r := newRelay(t, w)
+	replace(t, w.clientArgs, "--default-servers", fmt.Sprint("core=127.0.0.1:", r.port()))
+	w.run(slices.Concat(clientFaults(), []fault{heldUp(), reloaded(true)}, r.faults(), diskFaults()))
+}
+
+// The namespaces stand before Icinga, so that it too is held up once.
+func TestE2EFaultNetwork(t *testing.T) {
+	w := newWorld(t, newWitnessedIcinga)
+	w.run(append(newNetwork(w).faults(), heldUp()))
+}
+
+func TestE2EFaultPower(t *testing.T) {
+	w := newWorld(t, newWitnessedNagios)
+	w.onRealDisks()
+	w.run(powerFaults())
 }

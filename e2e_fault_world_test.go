@@ -5,7 +5,6 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"slices"
 	"strconv"
@@ -19,9 +18,12 @@ const (
 	servicesPerHost = 40
 	leastRate       = 500 // results a second that the load must reach to count
 
+	// rampUp is how long after its start the client runs all checks once a second.
+	rampUp = 5 * time.Second
+
 	// arrivalLimit is how long after the end of a fault everything must have arrived. A dead connection is
 	// noticed within a minute, and the client tries again after at most half of one.
-	arrivalLimit = 2 * time.Minute
+	arrivalLimit = 3 * time.Minute
 )
 
 // A round strikes once. Both can be set from outside, so that a failure can be repeated.
@@ -53,12 +55,13 @@ type world struct {
 
 	arrived int // entries of the ledger that the core was seen to have
 	took    map[string][]time.Duration
+	boots   []time.Time // of the client
 }
 
 // newWorld lays everything out and starts nothing.
 func newWorld(t *testing.T, rig func(*testing.T, []rigHost) (monitoringCore, *witness, string)) *world {
 	t.Helper()
-	w := &world{rounds: 1, long: 4 * time.Second, took: map[string][]time.Duration{}}
+	w := &world{rounds: 1, long: 3 * time.Second, took: map[string][]time.Duration{}}
 	if text := os.Getenv(roundsVariable); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
@@ -121,12 +124,18 @@ func (w *world) bootServer() {
 }
 
 func (w *world) bootClient() {
+	w.boots = append(w.boots, time.Now())
 	w.client = startWrapped(w.t, w.clientWrap, "massive-passive-client", w.clientArgs...)
 }
 
-// viaPort has the client go to another port on loopback.
-func (w *world) viaPort(port int) {
-	w.clientArgs = append(w.clientArgs, "--default-servers", net.JoinHostPort("core=127.0.0.1", strconv.Itoa(port)))
+// replace gives an option of a daemon another value.
+func replace(t *testing.T, args []string, option, value string) {
+	t.Helper()
+	i := slices.Index(args, option)
+	if i < 0 {
+		t.Fatalf("%s is not among %q", option, args)
+	}
+	args[i+1] = value
 }
 
 // pause lets the load go on.
@@ -156,6 +165,9 @@ func (w *world) run(faults []fault) {
 
 func (w *world) round(f fault) {
 	w.t.Helper()
+	if w.rng.IntN(4) > 0 { // else it strikes while the client comes up again
+		w.pause(time.Until(w.boots[len(w.boots)-1].Add(rampUp)))
+	}
 	w.pause(w.moment(3 * time.Second))
 	before := w.witness.repeats()
 	f.strike(w)
@@ -194,10 +206,35 @@ func (w *world) awaitArrival(after string) {
 	})
 }
 
+// awaitServer returns when the server's journal has everything that is in the client's.
+func (w *world) awaitServer(after string) {
+	w.t.Helper()
+	w.enter()
+	eventually(w.t, arrivalLimit, "all results in the server's journal after "+after, func() error {
+		found, err := w.servers.entries(decodeServerEntry)
+		if err != nil {
+			w.t.Fatalf("the server's journal: %v", err)
+		}
+		have := map[identity]bool{}
+		for _, e := range found {
+			have[e.identity] = true
+		}
+		for i, e := range w.ledger.entries {
+			if !have[e.identity] {
+				return fmt.Errorf("%v (sequence %d, appended %v), %d before the last, is not there", e.sighting, e.sequence, e.at, len(w.ledger.entries)-i)
+			}
+		}
+		return nil
+	})
+}
+
 // close stops the load, waits until everything has arrived, and compares the books.
 func (w *world) close(exactly bool) {
 	w.t.Helper()
 	w.client.stop()
+	w.awaitServer("the client's orderly stop")
+	w.pause(time.Second) // the sink has what is in the journal, and then so has the pipe
+	pushOut(w.core)
 	w.awaitArrival("the end")
 	w.server.stop()
 	inServer, err := w.servers.entries(decodeServerEntry)
@@ -214,11 +251,16 @@ func (w *world) close(exactly bool) {
 	}
 }
 
-// rate is that of the median second in which anything was appended to the client's journal.
+// rate is that of the median second in which anything was appended to the client's journal, without those around
+// its starts.
 func (w *world) rate() int {
 	seconds := map[int64]int{}
 	for _, e := range w.ledger.entries {
-		seconds[e.at.Unix()]++
+		if !slices.ContainsFunc(w.boots, func(b time.Time) bool {
+			return e.at.After(b.Add(-2*time.Second)) && e.at.Before(b.Add(rampUp))
+		}) {
+			seconds[e.at.Unix()]++
+		}
 	}
 	counts := []int{0}
 	for _, n := range seconds {

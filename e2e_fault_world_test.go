@@ -32,6 +32,9 @@ const (
 	seedVariable   = "FAULT_SEED"
 )
 
+// manyRounds are enough to take long pauses, and to ask for the full load.
+const manyRounds = 10
+
 // fault is one thing that goes wrong and is put right again.
 type fault struct {
 	name   string
@@ -69,7 +72,7 @@ func newWorld(t *testing.T, rig func(*testing.T, []rigHost) (monitoringCore, *wi
 		}
 		w.rounds = n
 	}
-	if w.rounds >= 10 {
+	if w.rounds >= manyRounds {
 		w.long = time.Minute
 	}
 	seed := uint64(time.Now().UnixNano())
@@ -95,9 +98,32 @@ func newWorld(t *testing.T, rig func(*testing.T, []rigHost) (monitoringCore, *wi
 	for i := range faultServices {
 		w.addCheck(fmt.Sprint("check", i), map[string]any{"check_type": "service_check", "interval": 1,
 			"check_hostname": "h" + strconv.Itoa(i/servicesPerHost), "check_description": "s" + strconv.Itoa(i%servicesPerHost),
-			"command": []string{"/bin/date", "+%s%N"}})
+			"command": []string{w.plugin()}})
 	}
 	return w
+}
+
+// numbering is the cheapest plugin there is: without it the load would be that of starting programs.
+const numbering = `#include <stdio.h>
+#include <time.h>
+int main(void) {
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return printf("%lld%09ld\n", (long long)now.tv_sec, now.tv_nsec) < 0;
+}
+`
+
+// plugin returns a program that prints a number higher than each before.
+func (w *world) plugin() string {
+	w.t.Helper()
+	program := w.dir + "/number"
+	if !exists(w.t, program) {
+		if err := os.WriteFile(program+".c", []byte(numbering), 0o644); err != nil {
+			w.t.Fatal(err)
+		}
+		w.command("gcc", "-O2", "-static", "-o", program, program+".c")
+	}
+	return program
 }
 
 func (w *world) serverDir() string { return w.dir + "/server" }
@@ -198,12 +224,22 @@ func (w *world) awaitArrival(after string) {
 		w.witness.read()
 		for _, e := range w.ledger.entries[w.arrived:] {
 			if w.witness.times[e.sighting] == 0 {
-				return fmt.Errorf("%v (sequence %d, appended %v) is not there, %d of %d were", e.sighting, e.sequence, e.at, w.arrived, len(w.ledger.entries))
+				return fmt.Errorf("%v (sequence %d, appended %v) is not there; before it were %d of %d, behind it are %d more missing",
+					e.sighting, e.sequence, e.at, w.arrived, len(w.ledger.entries), w.missing()-1)
 			}
 			w.arrived++
 		}
 		return nil
 	})
+}
+
+func (w *world) missing() (n int) {
+	for _, e := range w.ledger.entries {
+		if w.witness.times[e.sighting] == 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // awaitServer returns when the server's journal has everything that is in the client's.
@@ -246,7 +282,7 @@ func (w *world) close(exactly bool) {
 	w.witness.hold(w.t, &w.ledger, inServer, exactly)
 	rate := w.rate()
 	w.t.Logf("%d results at %d a second, %d repeats at the core", len(w.ledger.entries), rate, w.witness.repeats())
-	if rate < leastRate {
+	if rate < leastRate && w.rounds >= manyRounds {
 		w.t.Errorf("the load was %d results a second, less than %d: this machine is too slow or too busy to tell", rate, leastRate)
 	}
 }

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"massive-passive/server/record"
-	"massive-passive/wire"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
 )
@@ -31,15 +30,9 @@ type sighting struct {
 	number  string // what the plugin printed, different in each run of a service
 }
 
-// identity tells the results of a client's journal apart.
-type identity struct {
-	instance wire.Instance
-	sequence uint64
-}
-
 // entry is one result in a journal.
 type entry struct {
-	identity
+	sequence uint64 // in the client's journal, which gives none twice
 	sighting
 	at time.Time // of its append
 }
@@ -176,7 +169,7 @@ func decodeServerEntry(b []byte) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	e := entry{identity: identity{r.Instance, r.Sequence}}
+	e := entry{sequence: r.Sequence}
 	e.sighting, err = decodeResult(r.Result)
 	return e, err
 }
@@ -186,11 +179,9 @@ func decodeClientEntry(b []byte) (e entry, err error) {
 	f := check.NewRepeatedFields(b, 3)
 	for f.Next(3) {
 		switch f.Number() {
-		case 1:
-			copy(e.instance[:], f.Bytes())
 		case 2:
 			e.sighting, err = decodeResult(f.Bytes())
-		case 3:
+		default:
 			f.Bytes()
 		}
 	}
@@ -205,21 +196,21 @@ func decodeResult(b []byte) (sighting, error) {
 
 // ledger is what must arrive: all that was ever seen in the client's journal.
 type ledger struct {
-	known   map[identity]sighting
-	entries []entry // in the order of the client's journal
+	known   map[uint64]sighting // by sequence
+	entries []entry             // in the order of the client's journal
 }
 
 func (l *ledger) add(entries []entry) error {
 	if l.known == nil {
-		l.known = map[identity]sighting{}
+		l.known = map[uint64]sighting{}
 	}
 	for _, e := range entries {
-		before, known := l.known[e.identity]
+		before, known := l.known[e.sequence]
 		if known && before != e.sighting {
-			return fmt.Errorf("the client's journal gave %v to %v, and before to %v", e.identity, e.sighting, before)
+			return fmt.Errorf("the client's journal gave sequence %d to %v, and before to %v", e.sequence, e.sighting, before)
 		}
 		if !known {
-			l.known[e.identity] = e.sighting
+			l.known[e.sequence] = e.sighting
 			l.entries = append(l.entries, e)
 		}
 	}
@@ -231,21 +222,21 @@ func (l *ledger) add(entries []entry) error {
 // and nothing under the identity of another.
 func (l *ledger) onceInServer(t *testing.T, found []entry) {
 	t.Helper()
-	times := map[identity]int{}
+	times := map[uint64]int{}
 	for _, e := range found {
-		times[e.identity]++
-		if times[e.identity] == 2 {
-			t.Errorf("%v of %v is in the server's journal more than once", e.identity, e.sighting)
+		times[e.sequence]++
+		if times[e.sequence] == 2 {
+			t.Errorf("sequence %d, %v, is in the server's journal more than once", e.sequence, e.sighting)
 		}
-		if known, ok := l.known[e.identity]; ok && known != e.sighting {
-			t.Errorf("the server's journal has %v as %v, the client's as %v", e.identity, e.sighting, known)
+		if known, ok := l.known[e.sequence]; ok && known != e.sighting {
+			t.Errorf("the server's journal has sequence %d as %v, the client's as %v", e.sequence, e.sighting, known)
 		}
 	}
 	missing := 0
 	for _, e := range l.entries {
-		if times[e.identity] == 0 {
+		if times[e.sequence] == 0 {
 			if missing++; missing <= 5 {
-				t.Errorf("%v of %v, appended at %v, is not in the server's journal", e.identity, e.sighting, e.at)
+				t.Errorf("sequence %d, %v, appended at %v, is not in the server's journal", e.sequence, e.sighting, e.at)
 			}
 		}
 	}

@@ -251,12 +251,12 @@ func (w *world) awaitServer(after string) {
 		if err != nil {
 			w.t.Fatalf("the server's journal: %v", err)
 		}
-		have := map[identity]bool{}
+		have := map[uint64]bool{}
 		for _, e := range found {
-			have[e.identity] = true
+			have[e.sequence] = true
 		}
 		for i, e := range w.ledger.entries {
-			if !have[e.identity] {
+			if !have[e.sequence] {
 				return fmt.Errorf("%v (sequence %d, appended %v), %d before the last, is not there", e.sighting, e.sequence, e.at, len(w.ledger.entries)-i)
 			}
 		}

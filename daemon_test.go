@@ -20,6 +20,9 @@ import (
 // TestMain lets the test binary stand for the program, under each of its
 // names: end-to-end tests enter through the real main.
 func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "massive-passive" {
+		os.Exit(run(os.Args, own()))
+	}
 	for _, a := range applets() {
 		for _, link := range a.links {
 			if filepath.Base(os.Args[0]) == link {

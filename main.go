@@ -62,6 +62,7 @@ func applets() []applet {
 		{"send", []string{"massive-passive-send", "send_nsca"}, sendCommand, sender.Arrange},
 		{"status", []string{"massive-passive-status"}, statusCommand, nil},
 		{"pki", []string{"massive-passive-pki"}, pkiCommand, nil},
+		{"help", nil, helpCommand, nil},
 	}
 }
 
@@ -127,14 +128,14 @@ func choose(args []string, std streams) (*cli.App, []string) {
 	for _, a := range applets() {
 		for _, link := range a.links {
 			if name == link {
-				return newApp(name, a.command(std), std), a.arranged(args)
+				return newApp(name, a.word, a.command(std), std), a.arranged(args)
 			}
 		}
 	}
 	if len(args) > 1 {
 		for _, a := range applets() {
 			if args[1] == a.word {
-				return newApp("massive-passive "+a.word, a.command(std), std), a.arranged(args[1:])
+				return newApp("massive-passive "+a.word, a.word, a.command(std), std), a.arranged(args[1:])
 			}
 		}
 	}
@@ -148,13 +149,13 @@ func (a applet) arranged(args []string) []string {
 	return a.arrange(args)
 }
 
-func newApp(name string, command *cli.Command, std streams) *cli.App {
+func newApp(name, word string, command *cli.Command, std streams) *cli.App {
+	bindAll(word, command)
+	tellHelp(name, word, command)
 	app := &cli.App{
 		Name:            name,
 		HelpName:        name,
 		Usage:           command.Usage,
-		UsageText:       name + " [options]",
-		Description:     command.Description,
 		Flags:           command.Flags,
 		Action:          command.Action,
 		Commands:        command.Subcommands,
@@ -167,6 +168,8 @@ func newApp(name string, command *cli.Command, std streams) *cli.App {
 		ErrWriter:       std.stderr,
 		OnUsageError:    func(_ *cli.Context, err error, _ bool) error { return usageError(name, err) },
 		ExitErrHandler:  func(*cli.Context, error) {}, // run tells
+
+		CustomAppHelpTemplate: command.CustomHelpTemplate,
 	}
 	if command.OnUsageError != nil {
 		app.OnUsageError = command.OnUsageError
@@ -176,7 +179,7 @@ func newApp(name string, command *cli.Command, std streams) *cli.App {
 
 // overview is the program without a command.
 func overview(std streams) *cli.App {
-	app := newApp("massive-passive", &cli.Command{
+	app := newApp("massive-passive", "", &cli.Command{
 		Usage: "passive checks for Nagios, Naemon and Icinga",
 		Action: func(c *cli.Context) error {
 			if word := c.Args().First(); word != "" {
@@ -185,10 +188,7 @@ func overview(std streams) *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 	}, std)
-	app.UsageText = "massive-passive COMMAND [options]\n\nCommands, each with a --help of its own:"
-	for _, a := range applets() {
-		app.UsageText += fmt.Sprintf("\n   %-8s %s", a.word, a.command(std).Usage)
-	}
+	app.CustomAppHelpTemplate = literal(overviewManual().text())
 	return app
 }
 

@@ -44,48 +44,57 @@ func Command(env Env) *cli.Command {
 	}
 }
 
+// The groups of options in the help.
+const (
+	checksGroup       = "Checks"
+	deliveryGroup     = "Delivery"
+	certificatesGroup = "Certificates"
+	tryGroup          = "Look and try, instead of running"
+)
+
 func checkFlags() []cli.Flag {
 	d := DefaultOptions()
 	return []cli.Flag{
-		&cli.StringFlag{Name: "confdir", Value: d.ConfDir, Usage: "`DIR` with the check files, *.cfg"},
-		&cli.StringFlag{Name: "hostname", DefaultText: "the machine's name", Usage: "`NAME` of the host for checks that have no check_hostname"},
-		&cli.StringSliceFlag{Name: "default-servers", Usage: "`NAME=ADDRESS[:PORT]`,... for checks that have no servers"},
-		&cli.Float64Flag{Name: "default-timeout", Value: d.DefaultTimeout.Seconds(), Usage: "`SECONDS` a plugin may take where its check has no timeout; 0: no limit"},
-		&cli.Float64Flag{Name: "initial-random-wait-range", Value: d.InitialRandomWaitRange.Seconds(),
+		&cli.StringFlag{Category: checksGroup, Name: "confdir", Value: d.ConfDir, Usage: "`DIR` with the check files, *.cfg"},
+		&cli.StringFlag{Category: checksGroup, Name: "hostname", DefaultText: "the machine's name", Usage: "`NAME` of the host for checks that have no check_hostname"},
+		&cli.StringSliceFlag{Category: checksGroup, Name: "default-servers", Usage: "`NAME=ADDRESS[:PORT]`,... for checks that have no servers"},
+		&cli.Float64Flag{Category: checksGroup, Name: "default-timeout", Value: d.DefaultTimeout.Seconds(), Usage: "`SECONDS` a plugin may take where its check has no timeout; 0: no limit"},
+		&cli.Float64Flag{Category: checksGroup, Name: "initial-random-wait-range", Value: d.InitialRandomWaitRange.Seconds(),
 			Usage: "a check first runs 2 to this many `SECONDS` after the start; 0: after 2"},
-		&cli.IntFlag{Name: "max-concurrent-checks", Value: d.MaxConcurrentChecks, Usage: "how many plugins may run at once"},
-		&cli.IntFlag{Name: "max-output", Value: d.MaxOutput, Usage: "the most `BYTES` of a plugin's output that are kept"},
-		&cli.Float64Flag{Name: "stop-timeout", Value: d.StopTimeout.Seconds(), Usage: "`SECONDS` that running plugins get at a stop, and then deliveries"},
+		&cli.IntFlag{Category: checksGroup, Name: "max-concurrent-checks", Value: d.MaxConcurrentChecks, Usage: "how many plugins may run at once"},
+		&cli.IntFlag{Category: checksGroup, Name: "max-output", Value: d.MaxOutput, Usage: "the most `BYTES` of a plugin's output that are kept"},
+		&cli.Float64Flag{Category: checksGroup, Name: "stop-timeout", Value: d.StopTimeout.Seconds(), Usage: "`SECONDS` that running plugins get at a stop, and then deliveries"},
 	}
 }
 
 func sendFlags() []cli.Flag {
 	d := DefaultOptions()
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "batch-mode", Usage: "gather results and send them together"},
-		&cli.Float64Flag{Name: "batch-wait-time", Value: d.BatchWaitTime.Seconds(), Usage: "the most `SECONDS` that a result waits for others in batch mode"},
-		&cli.IntFlag{Name: "batch-max-items", Value: d.BatchMaxItems, Usage: "how many results go together in batch mode; 0: no limit"},
-		&cli.StringFlag{Name: "state-dir", Value: d.StateDir, Usage: "`DIR` of the journal"},
-		&cli.Int64Flag{Name: "journal-max-bytes", Value: d.JournalMaxBytes, Usage: "the most `BYTES` that the journal takes on disk; beyond, the oldest results are given up"},
-		&cli.DurationFlag{Name: "journal-max-age", Value: d.JournalMaxAge, Usage: "results older than this are given up, as 24h"},
-		&cli.StringFlag{Name: "ssl-key", Value: d.SSLKey, Usage: "`FILE` with the client's private key"},
-		&cli.StringFlag{Name: "ssl-cert", Value: d.SSLCert, Usage: "`FILE` with the client's certificate"},
-		&cli.StringFlag{Name: "ssl-ca-cert", Value: d.SSLCACert, Usage: "`FILE` with the CA that signed the servers' certificates"},
-		&cli.StringFlag{Name: "ssl-verify", Value: d.SSLVerify, Usage: "name: the certificate must be for the server's name or address; ca: its CA is enough"},
-		&cli.StringFlag{Name: "tls-min-version", Value: d.TLSMinVersion, Usage: "the oldest `VERSION` of TLS that a server may speak: 1.0, 1.1, 1.2 or 1.3"},
-		&cli.BoolFlag{Name: "act-as-sender", Usage: "read external commands from standard input, send them to --server, and end"},
-		&cli.StringSliceFlag{Name: "server", Usage: "`ADDRESS[:PORT]`,... for --act-as-sender"},
+		&cli.BoolFlag{Category: deliveryGroup, Name: "batch-mode", Usage: "gather results and send them together"},
+		&cli.Float64Flag{Category: deliveryGroup, Name: "batch-wait-time", Value: d.BatchWaitTime.Seconds(), Usage: "the most `SECONDS` that a result waits for others in batch mode"},
+		&cli.IntFlag{Category: deliveryGroup, Name: "batch-max-items", Value: d.BatchMaxItems, Usage: "how many results go together in batch mode; 0: no limit"},
+		&cli.StringFlag{Category: deliveryGroup, Name: "state-dir", Value: d.StateDir, Usage: "`DIR` of the journal"},
+		&cli.Int64Flag{Category: deliveryGroup, Name: "journal-max-bytes", Value: d.JournalMaxBytes, Usage: "the most `BYTES` that the journal takes on disk; beyond, the oldest results are given up"},
+		&cli.DurationFlag{Category: deliveryGroup, Name: "journal-max-age", Value: d.JournalMaxAge, Usage: "results older than this are given up, as 24h"},
+		&cli.StringFlag{Category: certificatesGroup, Name: "ssl-key", Value: d.SSLKey, Usage: "`FILE` with the client's private key"},
+		&cli.StringFlag{Category: certificatesGroup, Name: "ssl-cert", Value: d.SSLCert, Usage: "`FILE` with the client's certificate"},
+		&cli.StringFlag{Category: certificatesGroup, Name: "ssl-ca-cert", Value: d.SSLCACert, Usage: "`FILE` with the CA that signed the servers' certificates"},
+		&cli.StringFlag{Category: certificatesGroup, Name: "ssl-verify", Value: d.SSLVerify, Usage: "name: the certificate must be for the server's name or address; ca: its CA is enough"},
+		&cli.StringFlag{Category: certificatesGroup, Name: "tls-min-version", Value: d.TLSMinVersion, Usage: "the oldest `VERSION` of TLS that a server may speak: 1.0, 1.1, 1.2 or 1.3"},
+		&cli.BoolFlag{Category: deliveryGroup, Name: "act-as-sender", Usage: "read external commands from standard input, send them to --server, and end"},
+		&cli.StringSliceFlag{Category: deliveryGroup, Name: "server", EnvVars: []string{"MASSIVE_PASSIVE_ACT_AS_SENDER_SERVER"}, // else an environment for send would be one for the client
+			Usage: "`ADDRESS[:PORT]`,... for --act-as-sender"},
 	}
 }
 
 func inspectFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "check-config", Usage: "read the check files as a start would, say what is wrong with them, and end"},
-		&cli.IntFlag{Name: "next", Usage: "with --check-config: show each check's next `N` times"},
-		&cli.StringFlag{Name: "from", DefaultText: "now", Usage: "with --next: reckon from `TIME`, as 2026-01-31T09:00:00+01:00"},
-		&cli.BoolFlag{Name: "json", Usage: "with --check-config: one JSON object a file"},
-		&cli.StringFlag{Name: "once", Usage: "run the check in `FILE` now, show what would be sent, and end"},
-		&cli.BoolFlag{Name: "send", Usage: "with --once: send it, too"},
+		&cli.BoolFlag{Category: tryGroup, Name: "check-config", Usage: "read the check files as a start would, say what is wrong with them, and end"},
+		&cli.IntFlag{Category: tryGroup, Name: "next", Usage: "with --check-config: show each check's next `N` times"},
+		&cli.StringFlag{Category: tryGroup, Name: "from", DefaultText: "now", Usage: "with --next: reckon from `TIME`, as 2026-01-31T09:00:00+01:00"},
+		&cli.BoolFlag{Category: tryGroup, Name: "json", Usage: "with --check-config: one JSON object a file"},
+		&cli.StringFlag{Category: tryGroup, Name: "once", Usage: "run the check in `FILE` now, show what would be sent, and end"},
+		&cli.BoolFlag{Category: tryGroup, Name: "send", Usage: "with --once: send it, too"},
 	}
 }
 

@@ -23,6 +23,15 @@ type Env struct {
 // Options.
 type Start func(log zerolog.Logger, drop func() error, sockets []net.Listener) (*Server, error)
 
+// The groups of options in the help.
+const (
+	portGroup    = "Port and certificates"
+	clientsGroup = "Clients"
+	coreGroup    = "Core"
+	journalGroup = "Journal"
+	limitsGroup  = "Limits"
+)
+
 // Command is `massive-passive server`.
 func Command(env Env) *cli.Command {
 	d := DefaultOptions()
@@ -32,36 +41,36 @@ func Command(env Env) *cli.Command {
 		Description: "Takes check results over mutual TLS and writes them to the core's external command file.\n\n" +
 			"Example: massive-passive server --foreground --command-file /var/lib/nagios4/rw/nagios.cmd",
 		Flags: append([]cli.Flag{
-			&cli.StringSliceFlag{Name: "listen", Value: cli.NewStringSlice(d.Listen...),
+			&cli.StringSliceFlag{Category: portGroup, Name: "listen", Value: cli.NewStringSlice(d.Listen...),
 				Usage: "`ADDRESS`[:PORT] to listen on; may be repeated or separated by commas"},
-			&cli.IntFlag{Name: "port", Value: d.Port, Usage: "`PORT` to listen on where --listen names none"},
-			&cli.StringFlag{Name: "command-file", DefaultText: "the first usual one that exists", Usage: "`PATH` of the core's external command file"},
-			&cli.GenericFlag{Name: "sink", Value: &repeated{}, Usage: "deliver to `KIND:TARGET`; may be repeated: command-file:PATH, checkresults:DIR, icinga2:https://USER@HOST:5665[,...], stdout:"},
-			&cli.StringFlag{Name: "nagios-config", Usage: "main configuration `FILE` of Nagios or Naemon: tells the core's kind, doors, hosts and services"},
-			&cli.StringFlag{Name: "icinga2-password-file", DefaultText: "the environment's " + icingaPassword, Usage: "`FILE` with the password of the API user"},
-			&cli.StringFlag{Name: "icinga2-ca-file", DefaultText: "the machine's", Usage: "`FILE` with the CA of the API's certificate"},
-			&cli.StringFlag{Name: "icinga2-server-name", DefaultText: "the endpoint's host", Usage: "`NAME` in the API's certificate"},
-			&cli.IntFlag{Name: "icinga2-requests", Value: d.Icinga2Requests, Usage: "the most `REQUESTS` to the API at a time"},
-			&cli.StringFlag{Name: "dialect", DefaultText: "guessed from the path", Usage: "`CORE` behind the command file: nagios, naemon or icinga"},
-			&cli.BoolFlag{Name: "order-guard", DefaultText: "on for Nagios and Naemon",
+			&cli.IntFlag{Category: portGroup, Name: "port", Value: d.Port, Usage: "`PORT` to listen on where --listen names none"},
+			&cli.StringFlag{Category: coreGroup, Name: "command-file", DefaultText: "the first usual one that exists", Usage: "`PATH` of the core's external command file"},
+			&cli.GenericFlag{Category: coreGroup, Name: "sink", Value: &repeated{}, Usage: "deliver to `KIND:TARGET`; may be repeated: command-file:PATH, checkresults:DIR, icinga2:https://USER@HOST:5665[,...], stdout:"},
+			&cli.StringFlag{Category: coreGroup, Name: "nagios-config", Usage: "main configuration `FILE` of Nagios or Naemon: tells the core's kind, doors, hosts and services"},
+			&cli.StringFlag{Category: coreGroup, Name: "icinga2-password-file", DefaultText: "the environment's " + icingaPassword, Usage: "`FILE` with the password of the API user"},
+			&cli.StringFlag{Category: coreGroup, Name: "icinga2-ca-file", DefaultText: "the machine's", Usage: "`FILE` with the CA of the API's certificate"},
+			&cli.StringFlag{Category: coreGroup, Name: "icinga2-server-name", DefaultText: "the endpoint's host", Usage: "`NAME` in the API's certificate"},
+			&cli.IntFlag{Category: coreGroup, Name: "icinga2-requests", Value: d.Icinga2Requests, Usage: "the most `REQUESTS` to the API at a time"},
+			&cli.StringFlag{Category: coreGroup, Name: "dialect", DefaultText: "guessed from the path", Usage: "`CORE` behind the command file: nagios, naemon or icinga"},
+			&cli.BoolFlag{Category: coreGroup, Name: "order-guard", DefaultText: "on for Nagios and Naemon",
 				Usage: "drop a result that is older than one of the same host or service from another client"},
-			&cli.IntFlag{Name: "drain-rate", DefaultText: "as fast as the core takes them",
+			&cli.IntFlag{Category: coreGroup, Name: "drain-rate", DefaultText: "as fast as the core takes them",
 				Usage: "the most `RESULTS` a second of a backlog, received more than a minute ago"},
-			&cli.StringFlag{Name: "backlog", Value: d.Backlog, Usage: "deliver `WHAT` of a backlog: all, or the latest result of each host and service"},
-			&cli.StringFlag{Name: "ssl-ca-cert", Value: d.SSLCACert, Usage: "`FILE` with the CA that signed the clients' certificates"},
-			&cli.StringFlag{Name: "ssl-key", Value: d.SSLKey, Usage: "`FILE` with the server's private key"},
-			&cli.StringFlag{Name: "ssl-cert", Value: d.SSLCert, Usage: "`FILE` with the server's certificate"},
-			&cli.StringFlag{Name: "tls-min-version", Value: d.TLSMinVersion,
+			&cli.StringFlag{Category: coreGroup, Name: "backlog", Value: d.Backlog, Usage: "deliver `WHAT` of a backlog: all, or the latest result of each host and service"},
+			&cli.StringFlag{Category: portGroup, Name: "ssl-ca-cert", Value: d.SSLCACert, Usage: "`FILE` with the CA that signed the clients' certificates"},
+			&cli.StringFlag{Category: portGroup, Name: "ssl-key", Value: d.SSLKey, Usage: "`FILE` with the server's private key"},
+			&cli.StringFlag{Category: portGroup, Name: "ssl-cert", Value: d.SSLCert, Usage: "`FILE` with the server's certificate"},
+			&cli.StringFlag{Category: portGroup, Name: "tls-min-version", Value: d.TLSMinVersion,
 				Usage: "the oldest `VERSION` of TLS that clients may speak: 1.0, 1.1, 1.2 or 1.3"},
-			&cli.StringFlag{Name: "allowed-client-cert-dir", Value: d.AllowedClientCertDir,
+			&cli.StringFlag{Category: clientsGroup, Name: "allowed-client-cert-dir", Value: d.AllowedClientCertDir,
 				Usage: "`DIR` with the certificate of each allowed client as NAME.pem, and what it may send in NAME.json"},
-			&cli.GenericFlag{Name: "allow-commands", Value: &repeated{},
+			&cli.GenericFlag{Category: clientsGroup, Name: "allow-commands", Value: &repeated{},
 				Usage: "`PATTERN` of external commands that clients may send beside check results, as 'ACKNOWLEDGE_*' or '!DEL_*'; may be repeated"},
-			&cli.StringFlag{Name: "state-dir", Value: d.StateDir, Usage: "`DIR` of the journal"},
-			&cli.Int64Flag{Name: "journal-max-bytes", Value: d.JournalMaxBytes, Usage: "the most `BYTES` that the journal takes on disk"},
-			&cli.BoolFlag{Name: "journal-flush", Value: d.JournalFlush,
+			&cli.StringFlag{Category: journalGroup, Name: "state-dir", Value: d.StateDir, Usage: "`DIR` of the journal"},
+			&cli.Int64Flag{Category: journalGroup, Name: "journal-max-bytes", Value: d.JournalMaxBytes, Usage: "the most `BYTES` that the journal takes on disk"},
+			&cli.BoolFlag{Category: journalGroup, Name: "journal-flush", Value: d.JournalFlush,
 				Usage: "wait for the disk before a result is acknowledged; with --journal-flush=false a power loss may lose results"},
-			&cli.BoolFlag{Name: "legacy", Value: d.Legacy, Usage: "take results from clients of version 0.3.9 as well"},
+			&cli.BoolFlag{Category: portGroup, Name: "legacy", Value: d.Legacy, Usage: "take results from clients of version 0.3.9 as well"},
 		}, append(limitFlags(d.Limits), env.Flags...)...),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
@@ -78,15 +87,15 @@ func Command(env Env) *cli.Command {
 
 func limitFlags(d Limits) []cli.Flag {
 	return []cli.Flag{
-		&cli.IntFlag{Name: "max-connections", Value: d.Connections, Usage: "how many connections may be open"},
-		&cli.IntFlag{Name: "max-client-connections", Value: d.ClientConnections, Usage: "how many of them one client may have"},
-		&cli.Float64Flag{Name: "max-rate", Value: d.Rate, DefaultText: "no limit", Usage: "how many `RESULTS` a second one client may send, over ten seconds"},
-		&cli.IntFlag{Name: "max-frame", Value: d.Frame, Usage: "the most `BYTES` of a batch of results"},
-		&cli.IntFlag{Name: "max-legacy-message", Value: d.LegacyMessage, Usage: "the most `BYTES` of a message of version 0.3.9"},
-		&cli.IntFlag{Name: "max-output", Value: d.Output, Usage: "the most `BYTES` of a result's output; the rest is cut off"},
-		&cli.Float64Flag{Name: "handshake-timeout", Value: d.Handshake.Seconds(), Usage: "`SECONDS` that a peer has to prove who it is"},
-		&cli.Float64Flag{Name: "idle-timeout", Value: d.Idle.Seconds(), Usage: "`SECONDS` that a client may be silent"},
-		&cli.Int64Flag{Name: "frame-memory", Value: d.FrameMemory, Usage: "the most `BYTES` of memory for what clients are sending, all together"},
+		&cli.IntFlag{Category: limitsGroup, Name: "max-connections", Value: d.Connections, Usage: "how many connections may be open"},
+		&cli.IntFlag{Category: limitsGroup, Name: "max-client-connections", Value: d.ClientConnections, Usage: "how many of them one client may have"},
+		&cli.Float64Flag{Category: limitsGroup, Name: "max-rate", Value: d.Rate, DefaultText: "no limit", Usage: "how many `RESULTS` a second one client may send, over ten seconds"},
+		&cli.IntFlag{Category: limitsGroup, Name: "max-frame", Value: d.Frame, Usage: "the most `BYTES` of a batch of results"},
+		&cli.IntFlag{Category: limitsGroup, Name: "max-legacy-message", Value: d.LegacyMessage, Usage: "the most `BYTES` of a message of version 0.3.9"},
+		&cli.IntFlag{Category: limitsGroup, Name: "max-output", Value: d.Output, Usage: "the most `BYTES` of a result's output; the rest is cut off"},
+		&cli.Float64Flag{Category: limitsGroup, Name: "handshake-timeout", Value: d.Handshake.Seconds(), Usage: "`SECONDS` that a peer has to prove who it is"},
+		&cli.Float64Flag{Category: limitsGroup, Name: "idle-timeout", Value: d.Idle.Seconds(), Usage: "`SECONDS` that a client may be silent"},
+		&cli.Int64Flag{Category: limitsGroup, Name: "frame-memory", Value: d.FrameMemory, Usage: "the most `BYTES` of memory for what clients are sending, all together"},
 	}
 }
 

@@ -87,7 +87,7 @@ func New(o Options, log zerolog.Logger) (*Client, error) {
 	if c.runner, err = plugin.New(0); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(o.StateDir, 0o700); err != nil {
+	if err := os.MkdirAll(o.StateDir, 0o700); err != nil && !isDiskTrouble(err) {
 		return nil, fmt.Errorf("make the state directory (another can be named with --state-dir): %w", err)
 	}
 	if c.modern, err = loadModernServers(o.StateDir); err != nil {

@@ -3,7 +3,10 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"slices"
+	"syscall"
 	"time"
 
 	"massive-passive/wire/journal"
@@ -27,23 +30,41 @@ type outbox struct {
 	puts     chan []byte
 	calls    chan func() // run by the owner
 	dropped  drops
+	diskless string // why there is no journal on disk; "": there is one
 
 	// Owned by run.
-	dirty  bool // something is not flushed
-	toldAt time.Time
-	failed bool
-	swept  time.Time
+	dirty    bool // something is not flushed
+	toldAt   time.Time
+	trimTold time.Time
+	failed   bool
+	swept    time.Time
 }
 
 func openOutbox(o Options, log zerolog.Logger) (*outbox, error) {
 	b := &outbox{maxBytes: o.JournalMaxBytes, maxAge: o.JournalMaxAge, log: log, puts: make(chan []byte, 1024), calls: make(chan func())}
-	var err error
-	b.journal, err = journal.Open(journal.Options{
+	jo := journal.Options{
 		Dir:           filepath.Join(o.StateDir, "journal"),
 		ReadUnflushed: true,
-		Damaged:       func(d journal.Damage) { log.Error().Str("journal", d.String()).Msg("the journal is damaged") },
-	})
+		Damaged: func(d journal.Damage) {
+			log.Error().Str("journal", d.String()).Msg("the journal is damaged: what is good of it is used; unless the machine crashed, look after its disk")
+		},
+	}
+	var err error
+	if b.journal, err = journal.Open(jo); !isDiskTrouble(err) {
+		return b, err
+	}
+	// The check that would report the disk must not be silenced by it.
+	b.diskless = fmt.Sprintf("%v; results are kept in memory only, until a restart", err)
+	log.Error().Err(err).Msg("the state directory cannot be used: results are kept in memory only, until a restart after its disk was mended")
+	jo.Dir = ""
+	b.journal, err = journal.Open(jo)
 	return b, err
+}
+
+// isDiskTrouble tells what is wrong with the disk from what is wrong with the
+// set-up: the second must be mended before a start.
+func isDiskTrouble(err error) bool {
+	return slices.ContainsFunc([]error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO}, func(e error) bool { return errors.Is(err, e) })
 }
 
 // put takes an entry. It blocks only while the owner waits for the disk.
@@ -117,7 +138,8 @@ func (b *outbox) flush() bool {
 }
 
 func (b *outbox) trim() {
-	if err := b.journal.Trim(); err != nil && !b.failed {
+	if err := b.journal.Trim(); err != nil && !b.failed && time.Since(b.trimTold) > sayInterval {
+		b.trimTold = time.Now()
 		b.log.Error().Err(err).Msg("the journal cannot be trimmed")
 	}
 	stats := b.journal.Stats()

@@ -30,6 +30,9 @@ func (c *Client) status() *status.Page {
 	p := &status.Page{Role: "client", Version: c.options.Version, PID: os.Getpid(), StateDir: c.options.StateDir,
 		Started: c.started, At: now, Uptime: status.Since(now.Sub(c.started))}
 	p.Journal = journalPage(stats, c.options.JournalMaxBytes, now)
+	if why := c.outbox.diskless; why != "" {
+		p.Journal.Refuses = why
+	}
 	p.Outlets = c.deliveries.status(stats, now)
 	p.Client = c.checksPage()
 	return p

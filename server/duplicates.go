@@ -1,12 +1,6 @@
 package server
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -123,77 +117,4 @@ func (d *duplicates) forget(now time.Time) {
 			delete(d.clients, client)
 		}
 	}
-}
-
-// checkpoint is one remembered instance in the checkpoint's file.
-type checkpoint struct {
-	Client   string `json:"client"`
-	Instance []byte `json:"instance"`
-	Last     uint64 `json:"last"`
-	Expires  int64  `json:"expires"`
-}
-
-// save writes the checkpoint, durably and as a whole.
-func (d *duplicates) save(file string) error {
-	list := []checkpoint{}
-	for client, instances := range d.clients {
-		for instance, s := range instances {
-			if s.durable > 0 {
-				list = append(list, checkpoint{client, instance[:], s.durable, s.expires})
-			}
-		}
-	}
-	data, err := json.Marshal(list)
-	if err != nil {
-		return err
-	}
-	if err := writeDurably(file, data); err != nil {
-		return fmt.Errorf("write what is known of the clients: %w", err)
-	}
-	return nil
-}
-
-// load reads a checkpoint; without a file there is nothing to know.
-func (d *duplicates) load(file string) error {
-	data, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	var list []checkpoint
-	if err == nil {
-		err = json.Unmarshal(data, &list)
-	}
-	if err != nil {
-		return fmt.Errorf("read what is known of the clients from %s: %w", file, err)
-	}
-	for _, c := range list {
-		if len(c.Instance) != len(wire.Instance{}) {
-			continue
-		}
-		s := d.instance(c.Client, wire.Instance(c.Instance))
-		s.last, s.durable, s.expires = c.Last, c.Last, c.Expires
-	}
-	return nil
-}
-
-// writeDurably replaces a file so that a crash leaves the old or the new one.
-func writeDurably(file string, data []byte) error {
-	temporary, err := os.CreateTemp(filepath.Dir(file), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temporary.Name()) // gone already, unless a step failed
-	_, err = temporary.Write(data)
-	err = errors.Join(err, temporary.Sync(), temporary.Close())
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(temporary.Name(), file); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(file))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -76,16 +77,21 @@ func openIntake(o Options, judge judge, log zerolog.Logger) (*intake, error) {
 	jo := journal.Options{Dir: o.journalDir(), NoSync: !o.JournalFlush}
 	if jo.Dir != "" {
 		file := filepath.Join(o.StateDir, instancesFile)
-		if err := in.known.load(file); err != nil {
-			log.Error().Err(err).Msg("results that clients send again may be delivered twice")
-		}
+		remembered := in.known.load(file)
+		oldest := uint64(0) // sequence that is still there
+		defer func() { in.tellForgotten(remembered, oldest) }()
 		jo.Recovered = func(r journal.Record) {
+			if oldest == 0 {
+				oldest = r.Seq
+			}
 			if rec, err := record.Decode(r.Payload); err == nil {
 				in.known.add(&rec.Origin)
 			}
 		}
 		jo.BeforeRemove = func(uint64) error { return in.known.save(file) }
-		jo.Damaged = func(d journal.Damage) { log.Error().Str("journal", d.String()).Msg("the journal is damaged") }
+		jo.Damaged = func(d journal.Damage) {
+			log.Error().Str("journal", d.String()).Msg("the journal is damaged: what is good of it is used; unless the machine crashed, look after its disk")
+		}
 	}
 	var err error
 	if in.journal, err = journal.Open(jo); err != nil {
@@ -93,6 +99,19 @@ func openIntake(o Options, judge judge, log zerolog.Logger) (*intake, error) {
 	}
 	in.known.flushed()
 	return in, nil
+}
+
+// tellForgotten says what a checkpoint that could not be read means. There is
+// none before the first segment goes.
+func (in *intake) tellForgotten(err error, oldest uint64) {
+	if err == nil || in.journal == nil {
+		return
+	}
+	began := oldest == 1 || oldest == 0 && in.journal.Stats().Last == 0
+	if errors.Is(err, fs.ErrNotExist) && began {
+		return
+	}
+	in.log.Error().Err(err).Msg("which results came before is not all known: what clients send again now may be delivered twice")
 }
 
 // Submit takes results of one instance of a client, judges each, and returns

@@ -55,7 +55,12 @@ type Damage struct {
 
 func (d Damage) String() string {
 	lost := "an unknown number of records lost"
-	if d.Lost >= 0 {
+	switch {
+	case d.Lost == 0:
+		lost = "nothing lost"
+	case d.Lost == 1:
+		lost = "1 record lost"
+	case d.Lost > 0:
 		lost = fmt.Sprintf("%d records lost", d.Lost)
 	}
 	return fmt.Sprintf("%s at byte %d: %s; %s", d.File, d.Offset, d.What, lost)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -16,12 +17,12 @@ import (
 // it when the process ends, however it ends.
 func lockDir(dir string) (*os.File, error) {
 	if err := makeDir(dir); err != nil {
-		return nil, fmt.Errorf("make journal directory: %w", err)
+		return nil, withOwner(fmt.Errorf("make journal directory: %w", err), dir)
 	}
 	path := filepath.Join(dir, lockName)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("open journal lock: %w", err)
+		return nil, withOwner(fmt.Errorf("open journal lock: %w", err), dir)
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
@@ -38,6 +39,33 @@ func lockDir(dir string) (*os.File, error) {
 		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	return f, nil
+}
+
+// withOwner adds to a refused permission who owns what lies in the way, and
+// what would help.
+func withOwner(err error, dir string) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	here := account(strconv.Itoa(os.Getuid()))
+	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
+		var st unix.Stat_t
+		if unix.Stat(d, &st) == nil {
+			return fmt.Errorf("%w: %s belongs to user %s, and this process runs as user %s: give it to that user (chown -R), or name another state directory",
+				err, d, account(strconv.Itoa(int(st.Uid))), here)
+		}
+		if d == filepath.Dir(d) {
+			return err
+		}
+	}
+}
+
+// account is a user's name, or else the number.
+func account(uid string) string {
+	if u, err := user.LookupId(uid); err == nil {
+		return u.Username
+	}
+	return uid
 }
 
 // makeDir makes dir and what it lies in, and makes their names durable: a lost

@@ -106,6 +106,11 @@ func (r *recovery) load(path string, first uint64, regular bool) {
 		_ = os.Remove(path) // else its name is in the way, and it is told again
 	} else {
 		a.damage.What = fmt.Sprintf("segment left untouched and not used: %v", err)
+		if errors.Is(err, fs.ErrPermission) {
+			a.damage.What = "segment left untouched and not used: " + withOwner(err, path).Error()
+		} else {
+			a.damage.What += " (move it to where it can be read, or away, to hear no more of it)"
+		}
 	}
 	r.aside = append(r.aside, a)
 }
@@ -305,7 +310,11 @@ func (r *recovery) tellHole(lo, hi, first, from, to uint64) {
 		}
 	}
 	path := filepath.Join(r.j.o.Dir, segmentName(first))
-	r.j.damage(Damage{path, 0, "segment missing, the others are used", int64(to - from)})
+	what := "segment missing, the others are used"
+	if hi == noLimit {
+		what += "; it was the last, and what was written to it since its length was noted is lost too"
+	}
+	r.j.damage(Damage{path, 0, what, int64(to - from)})
 }
 
 // reopenLast makes the last segment the one that the next flush writes to, if it

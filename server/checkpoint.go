@@ -1,0 +1,135 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"massive-passive/wire"
+)
+
+// The checkpoint is a text file: a line with its version and how many lines
+// follow, then a line for each instance, with the CRC-32C of what stands
+// behind it. A digit that changed on the disk must not have a server take new
+// results for old ones.
+const checkpointTitle = "massive-passive instances"
+
+const checkpointVersion = 1
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// checkpoint is one remembered instance.
+type checkpoint struct {
+	Client   string `json:"client"`
+	Instance []byte `json:"instance"`
+	Last     uint64 `json:"last"`
+	Expires  int64  `json:"expires"`
+}
+
+// save writes the checkpoint, durably and as a whole.
+func (d *duplicates) save(file string) error {
+	var lines bytes.Buffer
+	n := 0
+	for client, instances := range d.clients {
+		for instance, s := range instances {
+			if s.durable == 0 {
+				continue
+			}
+			data, err := json.Marshal(checkpoint{client, instance[:], s.durable, s.expires})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&lines, "%08x %s\n", crc32.Checksum(data, castagnoli), data)
+			n++
+		}
+	}
+	title := fmt.Sprintf("%s %d %d\n", checkpointTitle, checkpointVersion, n)
+	if err := writeDurably(file, append([]byte(title), lines.Bytes()...)); err != nil {
+		return fmt.Errorf("write what is known of the clients: %w", err)
+	}
+	return nil
+}
+
+// load reads a checkpoint as far as it is good, and returns what is wrong with
+// it: fs.ErrNotExist if there is none.
+func (d *duplicates) load(file string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read what is known of the clients: %w", err)
+	}
+	title, rest, _ := strings.Cut(string(data), "\n")
+	version, count, err := parseTitle(title)
+	if err != nil {
+		return fmt.Errorf("read what is known of the clients from %s: %w", file, err)
+	}
+	good := 0
+	for line := range strings.Lines(rest) {
+		if c, ok := parseCheckpoint(line); ok {
+			good++
+			s := d.instance(c.Client, wire.Instance(c.Instance))
+			s.last = max(s.last, c.Last)
+			s.durable, s.expires = s.last, max(s.expires, c.Expires)
+		}
+	}
+	switch {
+	case version != checkpointVersion:
+		return fmt.Errorf("%s is of version %d, this release reads version %d: of %d instances %d could be read", file, version, checkpointVersion, count, good)
+	case good != count:
+		return fmt.Errorf("%s is damaged: of %d instances %d could be read, and are used", file, count, good)
+	}
+	return nil
+}
+
+func parseTitle(title string) (version, count int, err error) {
+	fields := strings.Fields(strings.TrimPrefix(title, checkpointTitle))
+	if !strings.HasPrefix(title, checkpointTitle) || len(fields) < 2 {
+		return 0, 0, errors.New("it is empty, or no such file")
+	}
+	version, err = strconv.Atoi(fields[0])
+	if err != nil {
+		return 0, 0, fmt.Errorf("its version is %q", fields[0])
+	}
+	count, err = strconv.Atoi(fields[1])
+	if err != nil {
+		return 0, 0, fmt.Errorf("its number of lines is %q", fields[1])
+	}
+	return version, count, nil
+}
+
+func parseCheckpoint(line string) (c checkpoint, ok bool) {
+	sum, data, found := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+	want, err := strconv.ParseUint(sum, 16, 32)
+	if !found || err != nil || uint32(want) != crc32.Checksum([]byte(data), castagnoli) {
+		return checkpoint{}, false
+	}
+	err = json.Unmarshal([]byte(data), &c)
+	return c, err == nil && len(c.Instance) == len(wire.Instance{})
+}
+
+// writeDurably replaces a file so that a crash leaves the old or the new one.
+func writeDurably(file string, data []byte) error {
+	temporary, err := os.CreateTemp(filepath.Dir(file), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temporary.Name()) // gone already, unless a step failed
+	_, err = temporary.Write(data)
+	err = errors.Join(err, temporary.Sync(), temporary.Close())
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(temporary.Name(), file); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

@@ -1,0 +1,160 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"massive-passive/server/record"
+	"massive-passive/wire"
+
+	"github.com/rs/zerolog"
+)
+
+// remembering returns a checkpoint's file of three instances and its bytes.
+func remembering(t *testing.T) (file string, data []byte) {
+	t.Helper()
+	d := newDuplicates()
+	for i := range 3 {
+		d.add(&record.Origin{Client: fmt.Sprint("client ", i), Instance: wire.Instance{byte(i + 1)}, Sequence: uint64(100 + i), Received: 5e6, Remember: 60})
+	}
+	d.flushed()
+	file = filepath.Join(t.TempDir(), instancesFile)
+	if err := d.save(file); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file, data
+}
+
+// recall loads data as a checkpoint, and holds what it gives to what was saved.
+func recall(t *testing.T, file string, data []byte) (known int, err error) {
+	t.Helper()
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := newDuplicates()
+	err = d.load(file)
+	for client, instances := range d.clients {
+		for instance, s := range instances {
+			i := int(instance[0]) - 1
+			if client != fmt.Sprint("client ", i) || s.last != uint64(100+i) || s.durable != s.last || s.expires != 65 {
+				t.Errorf("%s %v: %+v", client, instance, s)
+			}
+			known++
+		}
+	}
+	return known, err
+}
+
+func TestACheckpointComesBack(t *testing.T) {
+	file, data := remembering(t)
+	if n, err := recall(t, file, data); n != 3 || err != nil {
+		t.Errorf("%d instances, %v", n, err)
+	}
+	if err := newDuplicates().load(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a file: %v", err)
+	}
+}
+
+// Whatever bit is flipped: nobody is remembered with another sequence, at most
+// one line is lost, and that is told.
+func TestAFlippedBitInACheckpoint(t *testing.T) {
+	file, data := remembering(t)
+	body := bytes.IndexByte(data, '\n') + 1
+	for i := body; i < len(data); i++ {
+		bad := bytes.Clone(data)
+		bad[i] ^= 1
+		n, err := recall(t, file, bad)
+		if n < 1 || n == 3 && err != nil || n < 3 && (err == nil || !strings.Contains(err.Error(), file)) {
+			t.Errorf("byte %d of %q: %d instances, %v", i, bad, n, err)
+		}
+	}
+}
+
+func TestABadCheckpoint(t *testing.T) {
+	file, data := remembering(t)
+	title, lines, _ := strings.Cut(string(data), "\n")
+	for name, c := range map[string]struct {
+		data  string
+		known int
+		says  string
+	}{
+		"empty":          {"", 0, "empty"},
+		"cut":            {string(data[:len(data)-5]), 2, "of 3 instances 2"},
+		"a line missing": {title + "\n" + lines[strings.Index(lines, "\n")+1:], 2, "of 3 instances 2"},
+		"only a title":   {title, 0, "of 3 instances 0"},
+		"a later one":    {strings.Replace(string(data), " 1 3\n", " 2 3 more\n", 1), 3, "version 2"},
+		"something else": {"[]", 0, "no such file"},
+	} {
+		if n, err := recall(t, file, []byte(c.data)); n != c.known || err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %d instances, %v", name, n, err)
+		}
+	}
+}
+
+// A server starts whatever became of its checkpoint, and says so if that can
+// matter.
+func TestAServerStartsWithABadCheckpoint(t *testing.T) {
+	r := newRig(t)
+	r.deliver(wire.Instance{1}, 1, 2)
+	r.expect(1, 2)
+	r.stop()
+	file := filepath.Join(r.options.StateDir, instancesFile)
+	for name, c := range map[string]struct {
+		data []byte // nil: no file
+		told bool
+	}{
+		"none, and nothing went yet": {nil, false},
+		"empty":                      {[]byte{}, true},
+		"garbage":                    {[]byte("\x00\xff garbage"), true},
+	} {
+		os.Remove(file)
+		if c.data != nil {
+			if err := os.WriteFile(file, c.data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var log bytes.Buffer
+		s, err := New(r.options, zerolog.New(&log))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if !s.intake.known.has(&record.Origin{Client: "web1", Instance: wire.Instance{1}, Sequence: 2}) {
+			t.Errorf("%s: what the journal holds is not known", name)
+		}
+		if told := strings.Contains(log.String(), "may be delivered twice"); told != c.told {
+			t.Errorf("%s: said %s", name, log.String())
+		}
+		s.Close()
+	}
+}
+
+// What a connection left in the queue when a newer one took its place is not
+// taken: the newer one was told what is known.
+func TestNothingIsTakenForAConnectionThatIsOver(t *testing.T) {
+	in, err := openIntake(Options{StateDir: t.TempDir(), JournalMaxBytes: minJournal, JournalFlush: true}, nil, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.journal.Close()
+	over := make(chan struct{})
+	close(over)
+	o := record.Origin{Client: "c", Instance: wire.Instance{1}, Sequence: 7}
+	s := &submission{origins: []record.Origin{o}, payloads: [][]byte{[]byte("x")}, left: over}
+	if err := in.append(s); err == nil || in.known.highest("c", o.Instance) != 0 || in.journal.Stats().Last != 0 {
+		t.Errorf("%v, known up to %d", err, in.known.highest("c", o.Instance))
+	}
+	s.left = make(chan struct{})
+	if err := in.append(s); err != nil || in.known.highest("c", o.Instance) != 7 {
+		t.Errorf("%v, known up to %d", err, in.known.highest("c", o.Instance))
+	}
+}

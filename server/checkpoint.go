@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -110,6 +111,19 @@ func parseCheckpoint(line string) (c checkpoint, ok bool) {
 	}
 	err = json.Unmarshal([]byte(data), &c)
 	return c, err == nil && len(c.Instance) == len(wire.Instance{})
+}
+
+// tellForgotten says what a checkpoint that could not be read means. There is
+// none before the first segment goes.
+func (in *intake) tellForgotten(err error, oldest uint64) {
+	if err == nil || in.journal == nil {
+		return
+	}
+	began := oldest == 1 || oldest == 0 && in.journal.Stats().Last == 0
+	if errors.Is(err, fs.ErrNotExist) && began {
+		return
+	}
+	in.log.Error().Err(err).Msg("which results came before is not all known: what clients send again now may be delivered twice")
 }
 
 // writeDurably replaces a file so that a crash leaves the old or the new one.

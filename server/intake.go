@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -99,19 +98,6 @@ func openIntake(o Options, judge judge, log zerolog.Logger) (*intake, error) {
 	}
 	in.known.flushed()
 	return in, nil
-}
-
-// tellForgotten says what a checkpoint that could not be read means. There is
-// none before the first segment goes.
-func (in *intake) tellForgotten(err error, oldest uint64) {
-	if err == nil || in.journal == nil {
-		return
-	}
-	began := oldest == 1 || oldest == 0 && in.journal.Stats().Last == 0
-	if errors.Is(err, fs.ErrNotExist) && began {
-		return
-	}
-	in.log.Error().Err(err).Msg("which results came before is not all known: what clients send again now may be delivered twice")
 }
 
 // Submit takes results of one instance of a client, judges each, and returns

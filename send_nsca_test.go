@@ -42,7 +42,7 @@ type invocation struct {
 
 type difference struct {
 	Why  string    `json:"why"`
-	Code *int      `json:"code"` // -1: it does not end
+	Code *int      `json:"code"`
 	Core *[]string `json:"core"`
 }
 
@@ -191,7 +191,7 @@ func (r *sendRig) run(i invocation) (code int, stdout, stderr string) {
 	}
 	var out, problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems
-	patience := time.AfterFunc(15*time.Second, func() { cmd.Process.Kill() })
+	patience := time.AfterFunc(30*time.Second, func() { cmd.Process.Kill() })
 	defer patience.Stop()
 	err := cmd.Run()
 	if cmd.ProcessState == nil {
@@ -235,7 +235,7 @@ func (c *core) line() (string, error) {
 			return "", err
 		}
 		_, file, found := strings.Cut(line, "] PROCESS_FILE;")
-		if !found {
+		if !found || !strings.HasPrefix(file, os.TempDir()) {
 			return strings.TrimSuffix(line, "\n"), nil
 		}
 		file, _, _ = strings.Cut(file, ";")

@@ -136,6 +136,8 @@ func (c *Client) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 		loading.Go(func() { plugin.ReapOrphans(ctx, reapInterval) })
 	}
 	loading.Go(func() { c.keepLoading(ctx, reload) })
+	loading.Go(func() { certs.Daily(ctx, c.tellEnding) })
+	c.tellLoose()
 	reportCtx, stopReport := context.WithCancel(own)
 	defer stopReport()
 	var reporting sync.WaitGroup

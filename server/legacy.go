@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -24,19 +23,19 @@ const submitBytes = 1 << 20
 const mostLogged = 20
 
 // greetLegacy lets in a peer without our ALPN, unless told not to.
-func (s *Server) greetLegacy(ctx context.Context, conn *tls.Conn, cert *x509.Certificate, client string, open *sync.WaitGroup) {
+func (s *Server) greetLegacy(ctx context.Context, conn *tls.Conn, client string, open *sync.WaitGroup) {
 	if !s.options.Legacy {
 		s.complain(conn, fmt.Sprintf("client %q offers no ALPN %s: it is of version 0.3.9, which --legacy=false refuses", client, wire.ALPN))
 		conn.NetConn().Close()
 		return
 	}
-	open.Go(func() { s.serveLegacy(ctx, conn, cert, client) })
+	open.Go(func() { s.serveLegacy(ctx, conn, client) })
 }
 
 // serveLegacy takes the messages of a peer of version 0.3.9. To close in order
 // is to say that all is safe: there is no other answer to most messages.
-func (s *Server) serveLegacy(ctx context.Context, conn *tls.Conn, cert *x509.Certificate, client string) {
-	c, ctx, leave := s.open(ctx, conn, cert, client)
+func (s *Server) serveLegacy(ctx context.Context, conn *tls.Conn, client string) {
+	c, ctx, leave := s.open(ctx, conn, client)
 	defer leave()
 	r := legacy.NewReader(conn)
 	r.Room, r.Most, r.Idle = s.budget.Take, s.options.Limits.LegacyMessage, s.options.Limits.Idle

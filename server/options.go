@@ -19,6 +19,7 @@ type Options struct {
 	SSLCACert            string
 	SSLKey               string
 	SSLCert              string
+	SSLCRL               string // revocation lists; empty: none
 	TLSMinVersion        string
 	AllowedClientCertDir string
 	AllowCommands        []string // patterns of external commands that all clients may send

@@ -24,8 +24,10 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// settle is how long the allowed directory must be quiet before it is read.
-const settle = 300 * time.Millisecond
+// settle is how long the allowed directory must be quiet before it is read. A
+// change counts within a second, for a stream of them is waited out for ten
+// times this at most.
+const settle = 90 * time.Millisecond
 
 // Server is one server, bound and checked.
 type Server struct {
@@ -82,7 +84,7 @@ func (s *Server) loadCertificates() error {
 	}
 	o := &s.options
 	var err error
-	if s.certs, err = certs.Load(certs.Files{Cert: o.SSLCert, Key: o.SSLKey, CA: o.SSLCACert, MinVersion: o.TLSMinVersion}, report); err != nil {
+	if s.certs, err = certs.Load(certs.Files{Cert: o.SSLCert, Key: o.SSLKey, CA: o.SSLCACert, CRL: o.SSLCRL, MinVersion: o.TLSMinVersion}, report); err != nil {
 		return err
 	}
 	s.tls = certs.ServerConfig(s.certs)
@@ -188,7 +190,10 @@ func (s *Server) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 	sinkDone.Go(func() { s.runSinks(sinkCtx) })
 	sinkDone.Go(func() { s.reporter(asked).Run(sinkCtx) })
 	doors.Go(func() { s.keepLoading(ctx, reload) })
+	doors.Go(func() { s.guard(ctx) })
+	doors.Go(func() { certs.Daily(ctx, s.tellEnding) })
 	s.tellFiles()
+	s.tellLoose()
 	for _, l := range s.listeners {
 		doors.Go(func() { s.accept(ctx, l) })
 		s.log.Info().Stringer("address", l.Addr()).Str("version", s.options.Version).Msg("listening")
@@ -252,5 +257,5 @@ func (s *Server) reloadAccess() {
 		return
 	}
 	s.tellAccess(problems)
-	s.sessions.endRefused(s.access)
+	s.endRefused()
 }

@@ -79,10 +79,10 @@ func (s *Server) greet(ctx context.Context, conn *visitor, open *sync.WaitGroup)
 	}
 	s.tellOldTLS(conn, client, state.Version)
 	if state.NegotiatedProtocol != wire.ALPN {
-		s.greetLegacy(ctx, secured, cert, client, open)
+		s.greetLegacy(ctx, secured, client, open)
 		return
 	}
-	open.Go(func() { s.serve(ctx, secured, cert, client) })
+	open.Go(func() { s.serve(ctx, secured, client) })
 }
 
 // tuneTCP lets the kernel notice a peer that is gone.
@@ -108,20 +108,12 @@ func (s *Server) refuse(conn *tls.Conn, cert *x509.Certificate, err error, speak
 	conn.NetConn().Close() // in order, a peer of version 0.3.9 would believe that its message was taken
 }
 
-// refusal is what a client is told that is refused as a whole.
-func refusal(err error) *wire.ByeError {
-	var bad *access.PolicyError
-	if errors.As(err, &bad) {
-		return &wire.ByeError{Reason: wire.BadPolicy, Text: "this server cannot use its policy for you; its log says what is wrong with " + bad.Client + ".json"}
-	}
-	return &wire.ByeError{Reason: wire.NotListed, Text: "this server does not list your certificate"}
-}
-
 // tellHandshake says what was wrong with a peer that did not prove itself.
 func (s *Server) tellHandshake(conn *visitor, err error) {
 	var noTLS tls.RecordHeaderError
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
+	var revoked *certs.RevokedError
 	why := err.Error()
 	switch {
 	case conn.wasEvicted():
@@ -130,6 +122,8 @@ func (s *Server) tellHandshake(conn *visitor, err error) {
 		why = "it does not speak TLS"
 	case errors.As(err, &unknown):
 		why = fmt.Sprintf("its certificate does not lead to a CA in %s", s.options.SSLCACert)
+	case errors.As(err, &revoked):
+		why = revoked.Error()
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		why = fmt.Sprintf("its certificate %q is valid from %s to %s: renew it, or set the clock that is off", invalid.Cert.Subject,
 			invalid.Cert.NotBefore.UTC().Format(time.RFC3339), invalid.Cert.NotAfter.UTC().Format(time.RFC3339))
@@ -172,13 +166,14 @@ type session struct {
 	server *Server
 	client string
 	cert   *x509.Certificate
+	chains [][]*x509.Certificate // those that the handshake proved
 	end    context.CancelCauseFunc
 	log    zerolog.Logger
 	origin record.Origin
 }
 
-func (s *Server) serve(ctx context.Context, conn *tls.Conn, cert *x509.Certificate, client string) {
-	c, ctx, leave := s.open(ctx, conn, cert, client)
+func (s *Server) serve(ctx context.Context, conn *tls.Conn, client string) {
+	c, ctx, leave := s.open(ctx, conn, client)
 	defer leave()
 	err := wire.Serve(ctx, conn, wire.ServerConfig{Version: s.options.Version, Budget: s.budget,
 		MaxFrame: uint32(s.options.Limits.Frame), IdleTimeout: s.options.Limits.Idle}, c)
@@ -193,13 +188,14 @@ func (s *Server) serve(ctx context.Context, conn *tls.Conn, cert *x509.Certifica
 
 // open makes the session of a client that is listed. Its context is ended by
 // sessions, with a reason.
-func (s *Server) open(ctx context.Context, conn net.Conn, cert *x509.Certificate, client string) (*session, context.Context, func()) {
+func (s *Server) open(ctx context.Context, conn *tls.Conn, client string) (*session, context.Context, func()) {
+	state := conn.ConnectionState()
 	ctx, end := context.WithCancelCause(context.WithoutCancel(ctx))
-	c := &session{server: s, client: client, cert: cert, end: end,
+	c := &session{server: s, client: client, cert: state.PeerCertificates[0], chains: state.VerifiedChains, end: end,
 		log: s.log.With().Str("client", client).Str("peer", conn.RemoteAddr().String()).Logger()}
 	s.sessions.add(c, s.options.Limits.ClientConnections)
-	if _, err := s.access.Client(cert); err != nil { // removed since the handshake
-		end(refusal(err))
+	if bye := s.refused(c); bye != nil { // since the handshake
+		end(bye)
 	}
 	s.intake.heard.note(client, 0)
 	return c, ctx, func() {

@@ -1,12 +1,10 @@
 package server
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"sync"
 
-	"massive-passive/server/access"
 	"massive-passive/wire"
 )
 
@@ -79,17 +77,13 @@ func (l *sessions) endAll(why error) {
 	}
 }
 
-// endRefused ends the connections of clients that the directory refuses now.
-func (l *sessions) endRefused(d *access.Directory) {
+// endWhere ends the connections for which there is a reason to.
+func (l *sessions) endWhere(reason func(*session) *wire.ByeError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.open {
-		name, err := d.Client(c.cert)
-		switch {
-		case errors.Is(err, access.ErrNotListed) || err == nil && name != c.client:
-			c.end(&wire.ByeError{Reason: wire.NotListed, Text: "your certificate is no longer in the directory of allowed clients"})
-		case err != nil:
-			c.end(refusal(err))
+		if bye := reason(c); bye != nil {
+			c.end(bye)
 		}
 	}
 }

@@ -162,28 +162,35 @@ func checkKey(file string, data []byte) error {
 
 // Pool is the set of CA certificates that a peer's chain must lead to.
 type Pool struct {
-	*reloading[*x509.CertPool]
+	*reloading[*authorities]
 	file string
+}
+
+type authorities struct {
+	pool *x509.CertPool
+	list []*x509.Certificate
 }
 
 // LoadPool reads the CA certificates in file. Errors name the file.
 func LoadPool(file string, report Reloaded) (*Pool, error) {
-	r, err := newReloading([]string{file}, report, func() (*x509.CertPool, error) {
+	r, err := newReloading([]string{file}, report, func() (*authorities, error) {
 		list, err := ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
-		pool := x509.NewCertPool()
+		a := &authorities{x509.NewCertPool(), list}
 		for _, c := range list {
-			pool.AddCert(c)
+			a.pool.AddCert(c)
 		}
-		return pool, nil
+		return a, nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &Pool{r, file}, nil
 }
+
+func (p *Pool) authorities() []*x509.Certificate { return p.current().list }
 
 // ErrNoCertificate says that a file holds no certificate in PEM form.
 var ErrNoCertificate = errors.New("holds no certificate in PEM form")

@@ -18,12 +18,14 @@ import (
 type End struct {
 	Pair       *Pair
 	Pool       *Pool
-	MinVersion uint16 // of TLS, a constant of package tls; 0: DefaultMinVersion
+	MinVersion uint16   // of TLS, a constant of package tls; 0: DefaultMinVersion
+	Revoked    *Revoked // asked by a server; may be nil
 }
 
 // Files names what an End is made of.
 type Files struct {
 	Cert, Key, CA string // paths of PEM files
+	CRL           string // path of revocation lists; empty: none
 	MinVersion    string // of TLS, as ParseVersion reads it
 }
 
@@ -39,6 +41,11 @@ func Load(f Files, report Reloaded) (e End, err error) {
 	if e.Pool, err = LoadPool(f.CA, report); err != nil {
 		return End{}, err
 	}
+	if f.CRL != "" {
+		if e.Revoked, err = LoadRevoked(f.CRL, f.CA, report); err != nil {
+			return End{}, err
+		}
+	}
 	return e, nil
 }
 
@@ -46,6 +53,9 @@ func Load(f Files, report Reloaded) (e End, err error) {
 func (e End) Reread() {
 	e.Pair.reread()
 	e.Pool.reread()
+	if e.Revoked != nil {
+		e.Revoked.reread()
+	}
 }
 
 // ServerConfig returns the configuration of the listening end: a client must
@@ -61,11 +71,12 @@ func ServerConfig(e End) *tls.Config {
 			return e.Pair.current(), nil
 		},
 	}
+	base.VerifyConnection = func(state tls.ConnectionState) error { return e.Revoked.Check(state.VerifiedChains) }
 	restrict(base, e.MinVersion)
 	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		c := base.Clone()
 		c.GetConfigForClient = nil
-		c.ClientCAs = e.Pool.current()
+		c.ClientCAs = e.Pool.current().pool
 		return c, nil
 	}
 	return base
@@ -127,7 +138,7 @@ func verifyServer(state tls.ConnectionState, pool *Pool, verify Verify, names []
 	for _, c := range state.PeerCertificates[1:] {
 		intermediates.AddCert(c)
 	}
-	_, err := leaf.Verify(x509.VerifyOptions{Roots: pool.current(), Intermediates: intermediates})
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: pool.current().pool, Intermediates: intermediates})
 	if err != nil {
 		return &ServerError{explain(leaf, err, pool.file), err}
 	}

@@ -10,7 +10,8 @@ const (
 	ServerKeyName  = "massive-passive-server-ssl.key"
 	ClientCertName = "massive-passive-client-ssl.cert"
 	ClientKeyName  = "massive-passive-client-ssl.key"
-	AllowedDirName = "allowed-client-cert.d" // one NAME.pem for each client
+	CAKeyName      = "massive-passive-ssl-ca.key" // who has it can make certificates
+	AllowedDirName = "allowed-client-cert.d"      // one NAME.pem for each client
 
 	DefaultCACert     = DefaultDir + "/" + CACertName
 	DefaultServerCert = DefaultDir + "/" + ServerCertName

@@ -92,7 +92,7 @@ func TestPoolFollowsASymlinkSwap(t *testing.T) {
 	has := func(i int) bool {
 		want := x509.NewCertPool()
 		want.AddCert(authorities[i].Cert)
-		return look(pool.reloading).Equal(want)
+		return look(pool.reloading).pool.Equal(want)
 	}
 	if !has(0) || has(1) {
 		t.Fatal("the first CA is not in force")

@@ -88,6 +88,20 @@ func (a *Authority) Write(r Request, certFile, keyFile string) error {
 	return writePEM(certFile, "CERTIFICATE", der, 0o644)
 }
 
+// WriteCRL writes a list, good for a day, that revokes these certificates.
+func (a *Authority) WriteCRL(file string, revoked ...*x509.Certificate) error {
+	template := &x509.RevocationList{Number: big.NewInt(time.Now().UnixNano()), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(24 * time.Hour)}
+	for _, c := range revoked {
+		template.RevokedCertificateEntries = append(template.RevokedCertificateEntries,
+			x509.RevocationListEntry{SerialNumber: c.SerialNumber, RevocationTime: time.Now()})
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, template, a.Cert, a.key)
+	if err != nil {
+		return err
+	}
+	return writePEM(file, "X509 CRL", der, 0o644)
+}
+
 func (r Request) newKey() (crypto.Signer, error) {
 	if r.RSA {
 		return rsa.GenerateKey(rand.Reader, 2048)
@@ -123,9 +137,10 @@ func (r Request) template() (*x509.Certificate, error) {
 	return template, nil
 }
 
-// Set is the file names of a whole throwaway set-up.
+// Set is the file names of a whole throwaway set-up, and who signed for it.
 type Set struct {
 	CA, ServerCert, ServerKey, ClientCert, ClientKey, AllowedDir string
+	Authority                                                    *Authority
 }
 
 // WriteSet fills dir: an authority, a server certificate for hosts (and
@@ -134,11 +149,12 @@ type Set struct {
 func WriteSet(dir, client string, hosts ...string) (Set, error) {
 	path := func(name string) string { return filepath.Join(dir, name) }
 	s := Set{path("massive-passive-ssl-ca.cert"), path("massive-passive-server-ssl.cert"), path("massive-passive-server-ssl.key"),
-		path("massive-passive-client-ssl.cert"), path("massive-passive-client-ssl.key"), path("allowed-client-cert.d")}
+		path("massive-passive-client-ssl.cert"), path("massive-passive-client-ssl.key"), path("allowed-client-cert.d"), nil}
 	authority, err := New("massive-passive throwaway CA")
 	if err != nil {
 		return s, err
 	}
+	s.Authority = authority
 	if err := os.MkdirAll(s.AllowedDir, 0o755); err != nil {
 		return s, err
 	}

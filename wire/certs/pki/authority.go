@@ -33,7 +33,6 @@ const (
 const backdate = time.Hour
 
 const (
-	caKeyName  = "massive-passive-ssl-ca.key"
 	issuedName = "issued"
 	clientsDir = "clients"
 )
@@ -113,7 +112,7 @@ func (a *authority) certify(name pkix.Name, days int) error {
 
 // openAuthority reads the CA in dir.
 func openAuthority(dir string) (*authority, error) {
-	certFile, keyFile := filepath.Join(dir, certs.CACertName), filepath.Join(dir, caKeyName)
+	certFile, keyFile := filepath.Join(dir, certs.CACertName), filepath.Join(dir, certs.CAKeyName)
 	keyPEM, err := os.ReadFile(keyFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no CA key in %s: make a CA with `massive-passive pki init`, or name its directory with --dir", dir)

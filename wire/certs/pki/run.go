@@ -43,7 +43,7 @@ func (o initOptions) run(env Env) error {
 	if err != nil {
 		return err
 	}
-	certFile, keyFile := filepath.Join(o.dir, certs.CACertName), filepath.Join(o.dir, caKeyName)
+	certFile, keyFile := filepath.Join(o.dir, certs.CACertName), filepath.Join(o.dir, certs.CAKeyName)
 	files := []file{{path: keyFile, data: key, mode: private}, {path: certFile, data: a.caPEM(), mode: public}}
 	if err := writeAll(files, o.force); err != nil {
 		return err

@@ -1,0 +1,33 @@
+package client
+
+import (
+	"time"
+
+	"massive-passive/wire/certs"
+)
+
+// tellEnding warns of certificates in use that end soon.
+func (c *Client) tellEnding(now time.Time) {
+	for _, cert := range c.deliveries.certs.Certificates() {
+		if why := cert.Ending(now); why != "" {
+			c.log.Warn().Str("why", why).Time("until", cert.Cert.NotAfter).Msg("a certificate ends")
+		}
+	}
+}
+
+// tellLoose warns of what others can do to this client by way of its files:
+// whoever may write check files runs programs as its user.
+func (c *Client) tellLoose() {
+	o := &c.options
+	problems := []string{certs.LooseKey(o.SSLKey)}
+	for _, file := range []string{o.SSLCACert, o.SSLCert, o.ConfDir} {
+		problems = append(problems, certs.LooseFile(file))
+	}
+	told := map[string]bool{"": true}
+	for _, p := range problems {
+		if !told[p] {
+			told[p] = true
+			c.log.Warn().Str("why", p).Msg("this client's files are not safe")
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package server
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"massive-passive/server/access"
+	"massive-passive/wire"
+	"massive-passive/wire/certs"
+)
+
+const (
+	guardInterval  = time.Second
+	expiryInterval = time.Minute
+)
+
+// guard ends the connections of clients whose certificate is revoked or ends
+// while they are connected.
+func (s *Server) guard(ctx context.Context) {
+	tick := time.NewTicker(guardInterval)
+	defer tick.Stop()
+	looked := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			if s.certs.Revoked == nil && now.Sub(looked) < expiryInterval {
+				continue
+			}
+			looked = now
+			s.endRefused()
+		}
+	}
+}
+
+// endRefused ends the connections of clients that would not get in now.
+func (s *Server) endRefused() { s.sessions.endWhere(s.refused) }
+
+// refused says why a client that once got in would not get in now; nil if it
+// would.
+func (s *Server) refused(c *session) *wire.ByeError {
+	name, err := s.access.Client(c.cert)
+	if err == nil && name != c.client {
+		err = access.ErrNotListed
+	}
+	if err == nil {
+		err = s.certs.Revoked.Check(c.chains)
+	}
+	switch {
+	case err != nil:
+		return refusal(err)
+	case time.Now().After(c.cert.NotAfter):
+		return &wire.ByeError{Reason: wire.NotListed, Text: "your certificate has ended: renew it"}
+	}
+	return nil
+}
+
+// refusal is what a client is told that is refused as a whole.
+func refusal(err error) *wire.ByeError {
+	var bad *access.PolicyError
+	var revoked *certs.RevokedError
+	switch {
+	case errors.As(err, &bad):
+		return &wire.ByeError{Reason: wire.BadPolicy,
+			Text: "this server cannot use its policy for you; its log says what is wrong with " + bad.Client + ".json"}
+	case errors.As(err, &revoked):
+		return &wire.ByeError{Reason: wire.NotListed, Text: "your certificate was revoked"}
+	}
+	return &wire.ByeError{Reason: wire.NotListed, Text: "this server does not list your certificate"}
+}
+
+// tellEnding warns of certificates that end soon. Of a client with several
+// only the one counts that lasts longest: the others were renewed.
+func (s *Server) tellEnding(now time.Time) {
+	list := s.certs.Certificates()
+	last := map[string]*x509.Certificate{}
+	s.access.Certificates(func(client string, cert *x509.Certificate) {
+		if best := last[client]; best == nil || cert.NotAfter.After(best.NotAfter) {
+			last[client] = cert
+		}
+	})
+	for client, cert := range last {
+		list = append(list, certs.Named{Name: fmt.Sprintf("the certificate of client %q", client),
+			Mend: "renew it as with `massive-passive pki renew`, and put it beside the old one", Cert: cert})
+	}
+	for _, c := range list {
+		if why := c.Ending(now); why != "" {
+			s.log.Warn().Str("why", why).Time("until", c.Cert.NotAfter).Msg("a certificate ends")
+		}
+	}
+	if since := s.certs.Revoked.Outdated(now); !since.IsZero() {
+		s.log.Warn().Str("file", s.options.SSLCRL).Time("since", since).Msg("there should be a newer revocation list: the old one goes on to count")
+	}
+}
+
+// tellLoose warns of what others can do to this server by way of its files.
+func (s *Server) tellLoose() {
+	o := &s.options
+	problems := []string{certs.LooseKey(o.SSLKey)}
+	for _, file := range []string{o.SSLCACert, o.SSLCert, o.AllowedClientCertDir, o.StateDir} {
+		problems = append(problems, certs.LooseFile(file))
+	}
+	caKey := filepath.Join(filepath.Dir(o.SSLCACert), certs.CAKeyName)
+	if f, err := os.Open(caKey); err == nil {
+		f.Close()
+		if os.Geteuid() != 0 {
+			problems = append(problems, fmt.Sprintf("this server can read the CA's own key %s, which it does not need: `chown root %s`", caKey, caKey))
+		}
+	}
+	told := map[string]bool{"": true}
+	for _, p := range problems {
+		if !told[p] {
+			told[p] = true
+			s.log.Warn().Str("why", p).Msg("this server's files are not safe")
+		}
+	}
+}

@@ -41,9 +41,10 @@ type invocation struct {
 }
 
 type difference struct {
-	Why  string    `json:"why"`
-	Code *int      `json:"code"`
-	Core *[]string `json:"core"`
+	Why   string    `json:"why"`
+	Code  *int      `json:"code"`
+	Hangs bool      `json:"hangs"` // at times it does not end at all
+	Core  *[]string `json:"core"`
 }
 
 // invocations reads the table and the reasons for which others differ.
@@ -191,7 +192,7 @@ func (r *sendRig) run(i invocation) (code int, stdout, stderr string) {
 	}
 	var out, problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems
-	patience := time.AfterFunc(30*time.Second, func() { cmd.Process.Kill() })
+	patience := time.AfterFunc(15*time.Second, func() { cmd.Process.Kill() })
 	defer patience.Stop()
 	err := cmd.Run()
 	if cmd.ProcessState == nil {

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 }
 
 // linkTo makes a symlink to this test binary under a name of the program.
-func linkTo(t *testing.T, name string) string {
+func linkTo(t testing.TB, name string) string {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -49,7 +49,7 @@ func linkTo(t *testing.T, name string) string {
 
 // daemon is a server or client in a process of its own.
 type daemon struct {
-	t      *testing.T
+	t      testing.TB
 	cmd    *exec.Cmd
 	exited chan struct{}
 	mu     sync.Mutex
@@ -68,13 +68,13 @@ func (d *daemon) words() string {
 	return d.log.String()
 }
 
-func startDaemon(t *testing.T, name string, args ...string) *daemon {
+func startDaemon(t testing.TB, name string, args ...string) *daemon {
 	t.Helper()
 	return startWrapped(t, nil, name, args...)
 }
 
 // startWrapped starts a daemon by way of another command that becomes it.
-func startWrapped(t *testing.T, wrap []string, name string, args ...string) *daemon {
+func startWrapped(t testing.TB, wrap []string, name string, args ...string) *daemon {
 	t.Helper()
 	d := &daemon{t: t, exited: make(chan struct{})}
 	words := slices.Concat(wrap, []string{linkTo(t, name), "--foreground", "--log-format", "json"}, args)
@@ -117,7 +117,7 @@ func (d *daemon) kill() {
 
 // pair is a server and a client with throwaway certificates.
 type pair struct {
-	t          *testing.T
+	t          testing.TB
 	dir        string
 	set        certstest.Set
 	port       int
@@ -127,7 +127,7 @@ type pair struct {
 	clientArgs []string
 }
 
-func newPair(t *testing.T, commandFile, dialect string) *pair {
+func newPair(t testing.TB, commandFile, dialect string) *pair {
 	t.Helper()
 	dir := t.TempDir()
 	for up := dir; up != os.TempDir() && up != "/"; up = filepath.Dir(up) {
@@ -168,7 +168,7 @@ func (p *pair) addCheck(name string, keys map[string]any) {
 }
 
 // unusedPort finds a port on loopback that nobody listens on now.
-func unusedPort(t *testing.T) int {
+func unusedPort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

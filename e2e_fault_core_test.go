@@ -33,7 +33,7 @@ type monitoringCore interface {
 
 // witness reads what a core wrote down of each passive result that it worked on.
 type witness struct {
-	t     *testing.T
+	t     testing.TB
 	files func() []string // oldest first
 	lines *regexp.Regexp  // of one result, to the newline: host;service, number
 
@@ -65,7 +65,7 @@ func newWitnessedIcinga(t *testing.T, hosts []rigHost) (monitoringCore, *witness
 }
 
 // newWitness reads the file that newest names, and those beside it with a time behind the same name.
-func newWitness(t *testing.T, lines string, newest func() string) *witness {
+func newWitness(t testing.TB, lines string, newest func() string) *witness {
 	return &witness{t: t, lines: regexp.MustCompile(lines), offsets: map[uint64]int64{}, times: map[sighting]int{},
 		files: func() []string {
 			rotated, err := filepath.Glob(newest() + ".*")
@@ -125,7 +125,7 @@ func pushOut(c monitoringCore) {
 func (w *witness) repeats() int { return len(w.seen) - len(w.times) }
 
 // hold compares all that the core got with the ledger and with the server's journal.
-func (w *witness) hold(t *testing.T, l *ledger, inServer []entry, exactly bool) {
+func (w *witness) hold(t testing.TB, l *ledger, inServer []entry, exactly bool) {
 	t.Helper()
 	rank := map[sighting]uint64{}
 	for _, e := range inServer {

@@ -39,7 +39,7 @@ type entry struct {
 
 // copies are the segments of one journal.
 type copies struct {
-	t        *testing.T
+	t        testing.TB
 	from, to string
 
 	mu     sync.Mutex // held while from is looked at; who takes its file system away holds it
@@ -56,7 +56,7 @@ type fileState struct {
 const collectEvery = 20 * time.Millisecond
 
 // collect copies until the test ends.
-func collect(t *testing.T, from string) *copies {
+func collect(t testing.TB, from string) *copies {
 	t.Helper()
 	c := &copies{t: t, from: from, to: t.TempDir(), copied: map[string]fileState{}}
 	stop, done := make(chan struct{}), make(chan struct{})
@@ -220,7 +220,7 @@ func (l *ledger) add(entries []entry) error {
 
 // onceInServer holds the server's journal to the ledger: each result exactly once, in order for each service,
 // and nothing under the identity of another.
-func (l *ledger) onceInServer(t *testing.T, found []entry) {
+func (l *ledger) onceInServer(t testing.TB, found []entry) {
 	t.Helper()
 	times := map[uint64]int{}
 	for _, e := range found {
@@ -247,7 +247,7 @@ func (l *ledger) onceInServer(t *testing.T, found []entry) {
 }
 
 // inOrder checks that for each service the first appearances are in the order of their ranks.
-func inOrder[T any](t *testing.T, where string, list []T, rank func(T) (service string, rank uint64)) {
+func inOrder[T any](t testing.TB, where string, list []T, rank func(T) (service string, rank uint64)) {
 	t.Helper()
 	highest := map[string]uint64{}
 	seen := map[string]map[uint64]bool{}

@@ -12,7 +12,7 @@ import (
 
 // relay stands between the client and the server and mistreats their connections.
 type relay struct {
-	t        *testing.T
+	t        testing.TB
 	listener net.Listener
 	target   string
 	open     sync.WaitGroup

@@ -155,7 +155,7 @@ func (w *world) bootClient() {
 }
 
 // replace gives an option of a daemon another value.
-func replace(t *testing.T, args []string, option, value string) {
+func replace(t testing.TB, args []string, option, value string) {
 	t.Helper()
 	i := slices.Index(args, option)
 	if i < 0 {

@@ -24,7 +24,7 @@ func (p *coreProcess) commandsInFile(name string, mode os.FileMode, text string)
 }
 
 // exists tells whether a file is there.
-func exists(t *testing.T, path string) bool {
+func exists(t testing.TB, path string) bool {
 	t.Helper()
 	_, err := os.Stat(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

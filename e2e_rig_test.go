@@ -55,7 +55,7 @@ type objectName struct {
 }
 
 // eventually polls until met returns nil, and fails the test with its last error after limit.
-func eventually(t *testing.T, limit time.Duration, what string, met func() error) {
+func eventually(t testing.TB, limit time.Duration, what string, met func() error) {
 	t.Helper()
 	deadline := time.Now().Add(limit)
 	tick := time.NewTicker(pollInterval)

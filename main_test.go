@@ -51,7 +51,7 @@ func (c *core) await(text string) string {
 }
 
 // program runs one of the program's names to its end.
-func program(t *testing.T, stdin, name string, args ...string) (code int, stdout, stderr string) {
+func program(t testing.TB, stdin, name string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	cmd := exec.Command(linkTo(t, name), args...)
 	var out, problems bytes.Buffer
@@ -106,7 +106,7 @@ func TestNothingIsLostWhenBothAreKilled(t *testing.T) {
 	c.await(";h;count;0;5")
 }
 
-func readFile(t *testing.T, path string) []byte {
+func readFile(t testing.TB, path string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil && !os.IsNotExist(err) {

@@ -55,6 +55,7 @@ func (s *Server) status() *status.Page {
 	p := &status.Page{Role: "server", Version: s.options.Version, PID: os.Getpid(), StateDir: s.options.StateDir,
 		Started: s.started, At: now, Uptime: status.Since(now.Sub(s.started))}
 	p.Journal = s.journalPage(stats, now)
+	p.Outlets = []status.Outlet{}
 	for _, r := range stats.Readers {
 		p.Outlets = append(p.Outlets, s.outlet(r, now))
 	}
@@ -120,6 +121,7 @@ func (s *Server) outlet(r journal.ReaderStats, now time.Time) status.Outlet {
 func (s *Server) clients() (connections int, list []status.Heard) {
 	connected := s.sessions.count()
 	known := s.intake.heard.all()
+	list = []status.Heard{}
 	for _, name := range slices.Sorted(maps.Keys(known)) {
 		c := known[name]
 		list = append(list, status.Heard{Name: name, Connections: connected[name], Last: c.last, Results: c.results})

@@ -234,7 +234,7 @@ func TestDamagedFiles(t *testing.T) {
 				}
 				r.wantDamages(1)
 				d := (*r.damages)[0]
-				if d.File != all[i] || !strings.Contains(d.What, test.told) || d.Lost != int64(to-from) {
+				if d.File != all[i] || !strings.Contains(d.What, test.told) || d.Lost != int64(to-from) || d.AtLeast != (which == "last") {
 					t.Fatalf("told %v, want %s, %q and %d lost", d, all[i], test.told, to-from)
 				}
 				r.goesOn()

@@ -51,6 +51,9 @@ type Damage struct {
 	// Lost is how many records went with it, -1 if nothing tells. In a torn tail
 	// they are, after a crash, ones whose flush had not ended.
 	Lost int64
+	// AtLeast says that more may be lost: nothing tells how long the journal
+	// was at its end.
+	AtLeast bool
 }
 
 func (d Damage) String() string {
@@ -62,6 +65,9 @@ func (d Damage) String() string {
 		lost = "1 record lost"
 	case d.Lost > 0:
 		lost = fmt.Sprintf("%d records lost", d.Lost)
+	}
+	if d.AtLeast {
+		lost = "at least " + lost
 	}
 	return fmt.Sprintf("%s at byte %d: %s; %s", d.File, d.Offset, d.What, lost)
 }

@@ -65,7 +65,7 @@ func (w *walker) endedAt() int64 {
 
 // pass goes beyond damage: told, and acknowledged as soon as all before it is.
 func (r *Reader) pass(path string, g gap) {
-	r.j.damage(Damage{path, g.off, g.what, int64(g.to - g.from)})
+	r.j.damage(Damage{path, g.off, g.what, int64(g.to - g.from), false})
 	if g.to == g.from {
 		return
 	}

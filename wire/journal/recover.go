@@ -147,7 +147,7 @@ func (r *recovery) loadState() (lost bool) {
 		return len(r.segs)+len(r.aside)+len(r.cursors) > 0
 	}
 	if err != nil {
-		r.j.damage(Damage{path, 0, fmt.Sprintf("state not used (%v), sequences go on from far above", err), 0})
+		r.j.damage(Damage{path, 0, fmt.Sprintf("state not used (%v), sequences go on from far above", err), 0, false})
 		return true
 	}
 	r.state, r.highest = s, s.ordinal
@@ -191,7 +191,7 @@ func (r *recovery) scanAll() {
 func (r *recovery) scan(s *segment, limit uint64, linked bool) (after uint64) {
 	f, err := os.Open(s.path)
 	if err != nil {
-		r.j.damage(Damage{s.path, 0, fmt.Sprintf("segment not used: %v", err), -1})
+		r.j.damage(Damage{s.path, 0, fmt.Sprintf("segment not used: %v", err), -1, false})
 		return s.first()
 	}
 	defer f.Close()
@@ -208,13 +208,13 @@ func (r *recovery) scan(s *segment, limit uint64, linked bool) (after uint64) {
 				r.j.o.Recovered(Record{w.next - 1, time.Unix(0, w.mark.time), w.payload})
 			}
 		case evGap:
-			r.j.damage(Damage{s.path, w.gap.off, w.gap.what, int64(w.gap.to - w.gap.from)})
+			r.j.damage(Damage{s.path, w.gap.off, w.gap.what, int64(w.gap.to - w.gap.from), false})
 		case evEnd:
 			switch {
 			case limit == noLimit:
 				r.finishLast(s, w)
 			case linked && w.next < limit:
-				r.j.damage(Damage{s.path, w.endedAt(), endsEarly, int64(limit - w.next)})
+				r.j.damage(Damage{s.path, w.endedAt(), endsEarly, int64(limit - w.next), false})
 			}
 			return w.next
 		}
@@ -231,7 +231,7 @@ func (r *recovery) finishLast(s *segment, w *walker) {
 	if err := os.Truncate(s.path, w.tornAt); err != nil {
 		what = fmt.Sprintf("torn tail, could not be cut (%v) and is not used", err)
 	}
-	r.j.damage(Damage{s.path, w.tornAt, what, w.tornLost})
+	r.j.damage(Damage{s.path, w.tornAt, what, w.tornLost, false})
 	s.size = w.tornAt
 }
 
@@ -245,7 +245,7 @@ func (r *recovery) loadCursors() {
 		rd := r.j.newReaderLocked(name)
 		s, err := readSlots(rd.path)
 		if err != nil {
-			r.j.damage(Damage{rd.path, 0, fmt.Sprintf("cursor not used (%v), %q reads again from the oldest record", err, name), 0})
+			r.j.damage(Damage{rd.path, 0, fmt.Sprintf("cursor not used (%v), %q reads again from the oldest record", err, name), 0, false})
 			if len(r.segs) > 0 {
 				rd.acked = r.segs[0].first() - 1
 			}
@@ -305,16 +305,12 @@ func (r *recovery) tellHole(lo, hi, first, from, to uint64) {
 	}
 	for i := range r.aside {
 		if a := &r.aside[i]; a.first > lo && a.first < hi && a.damage.Lost < 0 {
-			a.damage.Lost = int64(to - from)
+			a.damage.Lost, a.damage.AtLeast = int64(to-from), hi == noLimit
 			return
 		}
 	}
 	path := filepath.Join(r.j.o.Dir, segmentName(first))
-	what := "segment missing, the others are used"
-	if hi == noLimit {
-		what += "; it was the last, and what was written to it since its length was noted is lost too"
-	}
-	r.j.damage(Damage{path, 0, what, int64(to - from)})
+	r.j.damage(Damage{path, 0, "segment missing, the others are used", int64(to - from), hi == noLimit})
 }
 
 // reopenLast makes the last segment the one that the next flush writes to, if it

@@ -24,7 +24,8 @@ func Command(env Env) *cli.Command {
 		Name:  "status",
 		Usage: "say how a running client or server is doing",
 		Description: "Asks the client or the server on this machine, or both. With --warning or --critical it is a Nagios plugin:\n" +
-			"one line with perfdata, and 0, 1 or 2 by the age of the oldest result that waits. 3: nobody answered.\n\n" +
+			"one line with perfdata, and 0, 1 or 2 by the age of the oldest result that waits. 3: nobody answered.\n" +
+			"A server keeps each result for 10 s after the core took it.\n\n" +
 			"Example: massive-passive status --warning 5m --critical 30m",
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "state-dir", DefaultText: "the client's and the server's default",

@@ -53,7 +53,11 @@ func (p *Page) journalText(w *tabwriter.Writer) {
 		fmt.Fprintf(w, ", %s only in memory", byteSize(j.Memory))
 	}
 	if j.Damages > 0 {
-		fmt.Fprintf(w, "; %s found, with at least %s (the log says more)", count(uint64(j.Damages), "damaged place"), count(uint64(j.Lost), "result"))
+		fmt.Fprintf(w, "; %s found", count(uint64(j.Damages), "damaged place"))
+		if j.Lost > 0 {
+			fmt.Fprintf(w, ", with at least %s", count(uint64(j.Lost), "result"))
+		}
+		fmt.Fprint(w, " (the log says more)")
 	}
 	fmt.Fprintf(w, "\n\tin %s\n", plain(p.StateDir))
 }

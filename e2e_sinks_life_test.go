@@ -4,7 +4,9 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -46,9 +48,18 @@ func TestE2EPipeOfANagiosWhoseMainProcessIsKilled(t *testing.T) {
 	r.start()
 	p.sendLife(0, 100)
 	r.await("before", lived(100))
+	// The orphans end of themselves, now at once and now after seconds. Here the test is one that holds the pipe until
+	// the next core does.
+	orphan, err := os.OpenFile(r.commandFile(), os.O_RDWR|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer orphan.Close()
 	r.killMain()
-	p.sendLife(100, 200) // for the orphan
+	r.awaitGone()
+	p.sendLife(100, 200)
 	r.start()
+	orphan.Close()
 	p.sendLife(200, lifeResults)
 	r.await("after", lived(lifeResults))
 }

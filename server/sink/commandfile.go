@@ -46,8 +46,9 @@ type CommandFile struct {
 	marks  []mark    // writes that are still inside their window, oldest first
 	watch  coreWatch
 
-	refused time.Time // when the spool directory last refused a file for good
-	cutTold time.Time
+	coreSeen time.Time // when a process of the core was last seen
+	refused  time.Time // when the spool directory last refused a file for good
+	cutTold  time.Time
 }
 
 // mark is a place in the stream of bytes: up to there everything belongs to

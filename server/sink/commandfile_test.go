@@ -259,6 +259,7 @@ func TestLongLinesGoThroughAFile(t *testing.T) {
 // A disk that takes no file holds a long line up for a while, and then its
 // output is cut; what was delivered before it is not written again meanwhile.
 func TestADiskThatRefusesDoesNotHoldUpTheRest(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	c := r.newCore()
 	r.sink.Spool = filepath.Join(r.path, "below a pipe")

@@ -118,6 +118,7 @@ func (r *apiRig) awaitAcked(seq uint64) {
 }
 
 func TestAPIKeepsOrderThroughTroubles(t *testing.T) {
+	t.Parallel()
 	c := newAPICore(t)
 	c.answers["a"] = []string{"503 ", "0", `403 {"error":403.0,"status":"Missing permission: actions/process-check-result"}`, "500 {}", "500 {}"}
 	c.answers["b"] = []string{"503 ", "429 "}
@@ -142,6 +143,7 @@ func TestAPIKeepsOrderThroughTroubles(t *testing.T) {
 }
 
 func TestAPIRejectsForGood(t *testing.T) {
+	t.Parallel()
 	c := newAPICore(t)
 	c.answers["a"] = []string{`404 {"error":404.0,"status":"No objects found."}`, `409 {"results":[{"code":409.0,"status":"newer"}]}`,
 		`403 {"results":[{"code":403.0,"status":"Passive checks are disabled for object 'h!a'."}]}`, `400 {"error":400.0,"status":"bad"}`,
@@ -158,6 +160,7 @@ func TestAPIRejectsForGood(t *testing.T) {
 }
 
 func TestAPIWritesTheWindowAgainToANewProcess(t *testing.T) {
+	t.Parallel()
 	c := newAPICore(t)
 	r := newAPIRig(t, c)
 	r.sink.Window = time.Hour
@@ -174,6 +177,7 @@ func TestAPIWritesTheWindowAgainToANewProcess(t *testing.T) {
 }
 
 func TestAPIFailsOver(t *testing.T) {
+	t.Parallel()
 	first, second := newAPICore(t), newAPICore(t)
 	r := newAPIRig(t, first, second)
 	r.send("a", 1, 1)
@@ -189,6 +193,7 @@ func TestAPIFailsOver(t *testing.T) {
 }
 
 func TestAPISaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	c := newAPICore(t)
 	r := newAPIRig(t, c)
 	r.sink.Password = "wrong"

@@ -86,6 +86,7 @@ func TestUnknownObjectsAreRejected(t *testing.T) {
 }
 
 func TestRejectsFileStaysSmall(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "rejects.log")
 	r := NewRejects(file, zerolog.Nop())
 	for n := range rejectsMost + 100 {

@@ -11,6 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// strangerPatience is how long a pipe is not written to that has a reader,
+// while no process of the core is seen where one was before.
+const strangerPatience = time.Minute
+
 // open opens the pipe, which only succeeds while a core reads from it.
 func (c *CommandFile) open() error {
 	info, err := os.Stat(c.Path)
@@ -40,6 +44,12 @@ func (c *CommandFile) open() error {
 	c.wrote, c.group, c.marks = 0, c.group[:0], nil
 	c.watch = coreWatch{user: ownerOf(info), name: c.Dialect.watchName(), config: c.Config, pipe: info}
 	c.watch.begin(c.looked)
+	if c.watch.seen() {
+		c.coreSeen = c.looked
+	} else if !c.coreSeen.IsZero() && c.looked.Sub(c.coreSeen) < strangerPatience {
+		pipe.Close()
+		return fmt.Errorf("%s is held open by a program that is not the core: the core is not running", c.Path)
+	}
 	return nil
 }
 
@@ -64,6 +74,22 @@ func (c *CommandFile) look() error {
 	}
 	if c.watch.over() {
 		return fmt.Errorf("the core that read from %s ended: what it may have dropped is written again", c.Path)
+	}
+	return c.lookForCore()
+}
+
+// lookForCore looks again for a core that was not seen when the pipe was
+// opened. What was written before it was there may have had another reader.
+func (c *CommandFile) lookForCore() error {
+	if c.watch.seen() {
+		c.coreSeen = c.looked
+		return nil
+	}
+	if c.looked.Sub(c.watch.scanned) < watchTick {
+		return nil
+	}
+	if c.watch.begin(c.looked); c.watch.seen() {
+		return fmt.Errorf("the core that reads from %s is a new one: what another may have dropped is written again", c.Path)
 	}
 	return nil
 }

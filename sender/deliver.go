@@ -118,7 +118,7 @@ func Deliver(ctx context.Context, o Options, items []Item) error {
 // failed says what became of the results; refused tells that the server takes
 // nothing from us at all.
 func (s *shipment) failed(err error, refused bool) error {
-	e := &DeliveryError{All: len(s.items), Refused: s.rejected, Unknown: max(s.left-s.done, 0), Why: Explain(err, s.o.Address)}
+	e := &DeliveryError{All: len(s.items), Refused: s.rejected, Unknown: max(s.left-s.done, 0), Why: Explain(err, &s.o)}
 	rest := len(s.items) - max(s.left, s.done)
 	if refused {
 		e.Refused += rest

@@ -141,7 +141,7 @@ func (d *Delivery) Run(ctx context.Context) error {
 		if steady {
 			wait = retryFirst
 		}
-		d.trouble(Explain(err, d.options.Address), true)
+		d.trouble(Explain(err, &d.options), true)
 		pause(ctx, wait/2+rand.N(wait/2+1))
 		wait = min(2*wait, retryMost)
 	}

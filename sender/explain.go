@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strings"
 	"syscall"
+	"time"
 
 	"massive-passive/wire"
 	"massive-passive/wire/certs"
@@ -19,7 +20,8 @@ import (
 
 // Explain puts what keeps results from a server into words that tell what to
 // do about it.
-func Explain(err error, address string) string {
+func Explain(err error, o *Options) string {
+	address := o.Address
 	var server *certs.ServerError
 	var bye *wire.ByeError
 	var noTLS tls.RecordHeaderError
@@ -30,7 +32,10 @@ func Explain(err error, address string) string {
 	case errors.As(err, &server):
 		return server.Error()
 	case errors.As(err, &bye) && bye.Reason == wire.NotListed:
-		return address + " does not list your certificate: put it, as NAME.pem, into the server's allowed-client-cert.d"
+		return fmt.Sprintf("%s does not list your certificate%s: put %s, as NAME.pem, into the server's allowed-client-cert.d",
+			address, said(bye.Text), o.End.Pair.CertFile())
+	case errors.As(err, &bye) && bye.Reason == wire.BadPolicy:
+		return fmt.Sprintf("%s has a policy for you that it cannot read%s: mend the NAME.json beside your certificate there", address, said(bye.Text))
 	case errors.As(err, &bye):
 		return fmt.Sprintf("%s ended the connection: %q", address, bye.Error())
 	case errors.Is(err, legacy.ErrNotConfirmed):
@@ -48,12 +53,22 @@ func Explain(err error, address string) string {
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE): // whose text has a port that changes
 		return address + " broke the connection off"
 	}
-	return explainAlert(err, address)
+	return explainAlert(err, o)
 }
 
-// The alerts of TLS that say something else than that our certificate is bad.
+// said quotes what a server has to say for people.
+func said(text string) string {
+	if text == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (it says %q)", text)
+}
+
+// The alerts of TLS that say more than that something is wrong.
 const (
 	alertHandshakeFailure = 40
+	alertExpired          = 45 // or not yet valid
+	alertUnknownCA        = 48
 	alertProtocolVersion  = 70
 	alertSecurity         = 71
 	alertProtocol         = 120
@@ -61,7 +76,8 @@ const (
 
 // explainAlert puts a TLS alert of the server into words: with it the server
 // says what it thinks of us.
-func explainAlert(err error, address string) string {
+func explainAlert(err error, o *Options) string {
+	address, own := o.Address, o.End.Pair.Leaf()
 	text := strings.TrimSpace(err.Error())
 	number, ok := alert(err)
 	switch {
@@ -73,8 +89,20 @@ func explainAlert(err error, address string) string {
 	case number == alertProtocol:
 		return fmt.Sprintf("%s speaks another protocol (%s): is this the port of a massive-passive server?", address, text)
 	}
-	return fmt.Sprintf("%s refused our certificate (%s): it must be signed by the CA that the server has in --ssl-ca-cert, be valid now, "+
-		"and be for clients; the server's log says more", address, text)
+	mine := fmt.Sprintf("our certificate %q in %s", own.Subject, o.End.Pair.CertFile())
+	now := time.Now()
+	switch {
+	case number == alertUnknownCA:
+		return fmt.Sprintf("%s does not know the CA %q, which signed %s: the server's --ssl-ca-cert must hold that CA, or this one be signed by the server's",
+			address, own.Issuer, mine)
+	case number == alertExpired && now.After(own.NotAfter):
+		return fmt.Sprintf("%s refused %s: it ended on %s; renew it, as with `massive-passive pki renew`", address, mine, own.NotAfter.UTC().Format(time.DateOnly))
+	case number == alertExpired:
+		return fmt.Sprintf("%s says that %s is not valid now, and it is good from %s to %s while this machine's clock says %s: the server's clock or yours is off",
+			address, mine, own.NotBefore.UTC().Format(time.RFC3339), own.NotAfter.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	}
+	return fmt.Sprintf("%s refused %s (%s): it must be for clients, and neither revoked nor of another CA than the server has in --ssl-ca-cert; "+
+		"the server's log says more", address, mine, text)
 }
 
 // alert returns the number of the alert with which the server ended the

@@ -119,6 +119,9 @@ func LoadPair(certFile, keyFile string, report Reloaded) (*Pair, error) {
 // Leaf returns the certificate that is in use.
 func (p *Pair) Leaf() *x509.Certificate { return p.current().Leaf }
 
+// CertFile is where the certificate is read from.
+func (p *Pair) CertFile() string { return p.files[0] }
+
 func readPair(certFile, keyFile string) (*tls.Certificate, error) {
 	if _, err := ReadFile(certFile); err != nil {
 		return nil, err

@@ -178,9 +178,10 @@ func wrongName(leaf *x509.Certificate, names []string) string {
 	}
 	if len(has) == 0 {
 		return fmt.Sprintf("names no host, only the subject %s, and one of %q was expected: "+
-			"make one with subject alternative names, or give up the check of the name with --ssl-verify=ca",
-			leaf.Subject, names)
+			"make one with subject alternative names, as with `massive-passive pki server %s`, or give up the check of the name with --ssl-verify=ca",
+			leaf.Subject, names, strings.Join(names, " "))
 	}
 	return fmt.Sprintf("is for %q, and one of %q was expected: correct the name or the address of the server, "+
-		"or give up the check of the name with --ssl-verify=ca", has, names)
+		"make one for all names with `massive-passive pki server %s`, or give up the check of the name with --ssl-verify=ca",
+		has, names, strings.Join(slices.Concat(has, names), " "))
 }

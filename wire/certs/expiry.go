@@ -19,7 +19,7 @@ type Named struct {
 
 // Certificates are those that the end itself has in use: its own and the CAs.
 func (e End) Certificates() []Named {
-	list := []Named{{"the own certificate " + e.Pair.files[0], "renew it", e.Pair.Leaf()}}
+	list := []Named{{"the own certificate " + e.Pair.CertFile(), "renew it", e.Pair.Leaf()}}
 	for _, c := range e.Pool.authorities() {
 		list = append(list, Named{fmt.Sprintf("the CA %q in %s", c.Subject, e.Pool.file), "renew it, and copy it to all hosts", c})
 	}

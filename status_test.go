@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -121,4 +122,25 @@ func TestAClientWithoutAStatusSocketWorks(t *testing.T) {
 	if !strings.Contains(p.client.words(), "cannot ask this client") {
 		t.Error("nothing was said about the socket")
 	}
+}
+
+// Two names for one server are two deliveries, and neither is taken for the
+// other.
+func TestTwoNamesOfOneServer(t *testing.T) {
+	c := newCore(t)
+	p := newPair(t, c.path, "nagios")
+	address := fmt.Sprint("127.0.0.1:", p.port)
+	for _, name := range []string{"one", "two"} {
+		p.addCheck(name, map[string]any{"check_description": name, "check_hostname": "h", "check_type": "service_check",
+			"interval": 0.1, "command": "/bin/echo fine", "servers": map[string]string{name: address}})
+	}
+	p.startServer()
+	p.startClient()
+	p.pages(func(client, server status.Page) bool {
+		return len(client.Outlets) == 2 && client.Outlets[0].Delivered > 10 && client.Outlets[1].Delivered > 10 && server.Server.Connections == 2
+	})
+	if connects := strings.Count(p.client.words(), `"connected"`); connects > 3 { // one may come before the server listens
+		t.Errorf("connected %d times", connects)
+	}
+	p.pages(func(_, server status.Page) bool { return server.Server.Duplicates == 0 })
 }

@@ -41,8 +41,9 @@
 // certificate before it reads a byte, so what stood behind the HELLO was not
 // read either.
 //
-// An instance is one run of a client: 16 random bytes. Results that an earlier
-// run left behind keep their instance and their sequence; they travel in
+// An instance is one run of a client: 16 random bytes, others for each name
+// under which the client knows a server. Results that an earlier run left
+// behind keep their instance and their sequence; they travel in
 // batches of their own, before the newer ones. On one connection sequences
 // rise, over all instances, and may have gaps.
 //

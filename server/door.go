@@ -26,6 +26,7 @@ type visitor struct {
 	place   *list.Element // among the strangers; nil: proved, or gone
 	left    bool
 	evicted bool
+	tooOld  string // what its TLS lacks, and the option that lets it in; set and read by its handshake
 }
 
 // enter lets a connection in, or tells that there is no place.

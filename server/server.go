@@ -88,6 +88,13 @@ func (s *Server) loadCertificates() error {
 		return err
 	}
 	s.tls = certs.ServerConfig(s.certs)
+	configure := s.tls.GetConfigForClient
+	s.tls.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if v, ok := hello.Conn.(*visitor); ok {
+			v.tooOld = certs.TooOld(s.tls, hello)
+		}
+		return configure(hello)
+	}
 	return nil
 }
 

@@ -120,6 +120,8 @@ func (s *Server) tellHandshake(conn *visitor, err error) {
 		why = "it had not yet proved who it is when all of --max-connections were taken"
 	case errors.As(err, &noTLS):
 		why = "it does not speak TLS"
+	case conn.tooOld != "":
+		why = conn.tooOld
 	case errors.As(err, &unknown):
 		why = fmt.Sprintf("its certificate does not lead to a CA in %s", s.options.SSLCACert)
 	case errors.As(err, &revoked):

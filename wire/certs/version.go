@@ -48,3 +48,27 @@ func restrict(c *tls.Config, minVersion uint16) {
 		}
 	}
 }
+
+// TooOld says what a client offers too little of for c, and which option lets
+// it in; "" where that is not what keeps it out.
+func TooOld(c *tls.Config, hello *tls.ClientHelloInfo) string {
+	newest := slices.MaxFunc(append([]uint16{0}, hello.SupportedVersions...), func(a, b uint16) int { return int(known(a)) - int(known(b)) })
+	switch {
+	case known(newest) == 0:
+		return ""
+	case newest < c.MinVersion:
+		return fmt.Sprintf("it speaks nothing above %s: --tls-min-version=%s lets it in", tls.VersionName(newest), strings.TrimPrefix(tls.VersionName(newest), "TLS "))
+	case c.CipherSuites == nil && !slices.ContainsFunc(tls.CipherSuites(), func(s *tls.CipherSuite) bool { return slices.Contains(hello.CipherSuites, s.ID) }):
+		return "it has no key exchange but RSA's, or only ciphers that are not safe: --tls-min-version=1.0 lets in what can be let in"
+	}
+	return ""
+}
+
+// known is version, or 0 where it is none of TLS: some clients offer such to
+// see whether a server can stand it.
+func known(version uint16) uint16 {
+	if version < tls.VersionTLS10 || version > tls.VersionTLS13 {
+		return 0
+	}
+	return version
+}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"massive-passive/wire/certs/certstest"
@@ -85,5 +86,31 @@ func TestParseVersion(t *testing.T) {
 	}
 	if v, err := ParseVersion(DefaultMinVersion); err != nil || v != tls.VersionTLS12 || Old(v) || !Old(tls.VersionTLS11) {
 		t.Errorf("the default is %x, %v", v, err)
+	}
+}
+
+func TestTooOld(t *testing.T) {
+	end := func(min uint16) *tls.Config { return ServerConfig(End{MinVersion: min}) }
+	modern, rsaOnly := []uint16{tls.TLS_AES_128_GCM_SHA256}, []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA, 0x00ff}
+	for name, c := range map[string]struct {
+		min      uint16
+		versions []uint16
+		suites   []uint16
+		want     string // part; "": nothing
+	}{
+		"modern":                 {0, []uint16{tls.VersionTLS13, tls.VersionTLS12}, modern, ""},
+		"of 2013":                {0, []uint16{tls.VersionTLS10}, rsaOnly, "nothing above TLS 1.0: --tls-min-version=1.0"},
+		"1.1":                    {0, []uint16{tls.VersionTLS10, tls.VersionTLS11}, rsaOnly, "--tls-min-version=1.1"},
+		"1.2 where 1.3 is asked": {tls.VersionTLS13, []uint16{tls.VersionTLS12}, modern, "--tls-min-version=1.2"},
+		"RSA key exchange":       {0, []uint16{tls.VersionTLS12}, rsaOnly, "--tls-min-version=1.0"},
+		"the same, let in":       {tls.VersionTLS10, []uint16{tls.VersionTLS12}, rsaOnly, ""},
+		"versions that are none": {0, []uint16{0x7f1c, 0x0a0a}, modern, ""},
+		"one that is none":       {0, []uint16{0xfafa, tls.VersionTLS10}, modern, "nothing above TLS 1.0"},
+		"nothing":                {0, nil, nil, ""},
+	} {
+		got := TooOld(end(c.min), &tls.ClientHelloInfo{SupportedVersions: c.versions, CipherSuites: c.suites})
+		if !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }

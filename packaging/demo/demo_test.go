@@ -143,7 +143,7 @@ func TestPrinter(t *testing.T) {
 		{"[1700000000] PROCESS_SERVICE_CHECK_RESULT;h;s;0;a line of more than  twenty\u00e9 letters-and-no-blank-there\n", false,
 			at + "  h          s            OK       a line of more than \n" + blank + "twenty\u00e9\n" + blank + "letters-and-no-blank-there\n"},
 		{"[1700000000] RESTART_PROGRAM\n", false, "a line that is no check result: \"[1700000000] RESTART_PROGRAM\\n\"\n"},
-		{"[1700000000] PROCESS_FILE;" + file + ";1\n", false, at + "  h                       WARNING  gone\n"},
+		{"[1700000000] PROCESS_FILE;" + file + ";1\n", false, at + "  h                       DOWN     gone\n"},
 	} {
 		var out bytes.Buffer
 		newPrinter(&out, c.colour, indent+20).line([]byte(c.line))

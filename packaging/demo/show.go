@@ -82,6 +82,9 @@ func (p *printer) result(r checks.Result) {
 		code = len(states) - 1
 	}
 	state := states[code]
+	if r.Kind == checks.Host { // a core knows two states of a host by a plugin's code
+		state = hostStates[min(code/2, 1)]
+	}
 	fmt.Fprintf(p.out, "%s  %-10s %-12s %s ", time.UnixMicro(r.Finish).Format(time.TimeOnly),
 		clean(r.Host), clean(r.Service), p.paint(state.ink, fmt.Sprintf("%-8s", state.word)))
 	lines := p.output(string(r.Output))
@@ -141,6 +144,8 @@ const (
 	purple = "35"
 	faint  = "2"
 )
+
+var hostStates = [...]struct{ word, ink string }{{"UP", green}, {"DOWN", red}}
 
 var states = [...]struct{ word, ink string }{
 	{"OK", green}, {"WARNING", yellow}, {"CRITICAL", red}, {"UNKNOWN", purple},

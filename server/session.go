@@ -172,6 +172,8 @@ type session struct {
 	end    context.CancelCauseFunc
 	log    zerolog.Logger
 	origin record.Origin
+
+	counted bool // among its client's connections; owned by sessions
 }
 
 func (s *Server) serve(ctx context.Context, conn *tls.Conn, client string) {

@@ -22,7 +22,9 @@ type instanceKey struct {
 	instance wire.Instance
 }
 
-// add notes a connection, and ends it where its client has more than most.
+// add notes a connection, and ends it where its client has as many as it may.
+// Such a one does not count: its end takes a while, and a client that tries
+// again meanwhile would keep itself out.
 func (l *sessions) add(c *session, most int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -30,7 +32,10 @@ func (l *sessions) add(c *session, most int) {
 		l.open, l.instances, l.clients = map[*session]bool{}, map[instanceKey]*session{}, map[string]int{}
 	}
 	l.open[c] = true
-	if l.clients[c.client]++; l.clients[c.client] > most {
+	if l.clients[c.client] < most {
+		c.counted = true
+		l.clients[c.client]++
+	} else {
 		c.end(&wire.ByeError{Reason: wire.Overloaded, Text: fmt.Sprintf("you have %d connections open, as many as this server allows to one client", most)})
 	}
 	if l.ended != nil {
@@ -42,8 +47,10 @@ func (l *sessions) remove(c *session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.open, c)
-	if l.clients[c.client]--; l.clients[c.client] == 0 {
-		delete(l.clients, c.client)
+	if c.counted {
+		if l.clients[c.client]--; l.clients[c.client] == 0 {
+			delete(l.clients, c.client)
+		}
 	}
 	if key := (instanceKey{c.client, c.origin.Instance}); l.instances[key] == c {
 		delete(l.instances, key)

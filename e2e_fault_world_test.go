@@ -18,6 +18,9 @@ const (
 	servicesPerHost = 40
 	leastRate       = 500 // results a second that the load must reach to count
 
+	// sinkWindow is longer than the server keeps what the core took.
+	sinkWindow = 12 * time.Second
+
 	// rampUp is how long after its start the client runs all checks once a second.
 	rampUp = 5 * time.Second
 
@@ -181,6 +184,9 @@ func (w *world) run(faults []fault) {
 		w.rng.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
 		for _, f := range faults {
 			w.round(f)
+			if w.rounds >= manyRounds && w.rng.IntN(4) == 0 {
+				w.pause(sinkWindow) // else a core that is restarted ever again gets all of it each time
+			}
 		}
 	}
 	w.close(exactly)

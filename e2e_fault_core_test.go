@@ -115,10 +115,11 @@ func (w *witness) readFile(file string) error {
 	return nil
 }
 
-// pushOut has the core write down what it may still have in a buffer, by results that are nobody's.
+// pushOut has the core write down some of what it may still have in a buffer, by results that are nobody's. They are
+// few enough for one write, so that they cannot come between the bytes of another's line.
 func pushOut(c monitoringCore) {
 	line := fmt.Sprintf("PROCESS_SERVICE_CHECK_RESULT;%s;%s;0;push", fenceHost, fenceService)
-	c.command(slices.Repeat([]string{line}, 500)...)
+	c.command(slices.Repeat([]string{line}, 40)...)
 }
 
 // repeats is how often the core got a result again.

@@ -62,6 +62,7 @@ type world struct {
 	arrived int // entries of the ledger that the core was seen to have
 	took    map[string][]time.Duration
 	boots   []time.Time // of the client
+	closing bool        // nothing comes any more that would push out what the core has in a buffer
 }
 
 // newWorld lays everything out and starts nothing.
@@ -204,6 +205,7 @@ func (w *world) round(f fault) {
 	before := w.witness.repeats()
 	f.strike(w)
 	healed := time.Now()
+	w.pause(time.Second) // so that some of what came after it is among what must arrive
 	w.awaitArrival(f.name)
 	took := time.Since(healed)
 	w.took[f.name] = append(w.took[f.name], took)
@@ -228,6 +230,9 @@ func (w *world) awaitArrival(after string) {
 	w.enter()
 	eventually(w.t, arrivalLimit, "all results at the core after: "+after, func() error {
 		w.witness.read()
+		if w.closing {
+			pushOut(w.core)
+		}
 		for _, e := range w.ledger.entries[w.arrived:] {
 			if w.witness.times[e.sighting] == 0 {
 				return fmt.Errorf("%v (sequence %d, appended %v) is not there; before it were %d of %d, behind it are %d more missing",
@@ -275,8 +280,7 @@ func (w *world) close(exactly bool) {
 	w.t.Helper()
 	w.client.stop()
 	w.awaitServer("the client's orderly stop")
-	w.pause(time.Second) // the sink has what is in the journal, and then so has the pipe
-	pushOut(w.core)
+	w.closing = true
 	w.awaitArrival("the end")
 	w.server.stop()
 	inServer, err := w.servers.entries(decodeServerEntry)

@@ -16,7 +16,7 @@ LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 LINKS       := massive-passive-client massive-passive-server massive-passive-send massive-passive-pki
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race lint fuzz e2e soak bench bench-sched install clean
+.PHONY: help build packages demo test race lint fuzz e2e soak bench bench-sched install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ install: build ## into $(DESTDIR)$(PREFIX)/sbin, with a link for each command
 	install -d "$(DESTDIR)$(PREFIX)/sbin"
 	install -m 755 massive-passive "$(DESTDIR)$(PREFIX)/sbin/massive-passive"
 	for link in $(LINKS); do ln -sf massive-passive "$(DESTDIR)$(PREFIX)/sbin/$$link" || exit 1; done
+
+packages: ## .deb and .rpm for amd64, arm64 and armhf in dist/; ARCHES=amd64 for one
+	VERSION="$(VERSION)" COMMIT="$(COMMIT)" TAGS="$(TAGS)" LDFLAGS="$(LDFLAGS)" packaging/build $(ARCHES)
 
 clean: ## remove what was built
 	rm -rf massive-passive dist

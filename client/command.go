@@ -95,6 +95,7 @@ func inspectFlags() []cli.Flag {
 		&cli.BoolFlag{Category: tryGroup, Name: "json", Usage: "with --check-config: one JSON object a file"},
 		&cli.StringFlag{Category: tryGroup, Name: "once", Usage: "run the check in `FILE` now, show what would be sent, and end"},
 		&cli.BoolFlag{Category: tryGroup, Name: "send", Usage: "with --once: send it, too"},
+		&cli.StringFlag{Category: tryGroup, Name: "ping", Usage: "try whether `SERVER`, an ADDRESS[:PORT], takes this client, say how long that took, and end"},
 	}
 }
 
@@ -116,6 +117,8 @@ func act(c *cli.Context, env Env) error {
 			return err
 		}
 		return Inspect(options(c, env.Version), Inspection{Next: c.Int("next"), From: from, JSON: c.Bool("json")}, c.App.Writer, c.App.ErrWriter)
+	case c.IsSet("ping"):
+		return Ping(c.Context, options(c, env.Version), c.String("ping"), c.App.Writer)
 	case c.IsSet("once"):
 		return Once(c.Context, options(c, env.Version), c.String("once"), c.Bool("send"), c.App.Writer, c.App.ErrWriter)
 	}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestPing(t *testing.T) {
+	p := newPair(t, newCore(t).path, "nagios")
+	p.startServer()
+	p.awaitPort()
+	ping := func(server string) (int, string) {
+		code, stdout, stderr := program(t, "", "massive-passive-client", append([]string{"--ping", server}, p.clientArgs...)...)
+		return code, stdout + stderr
+	}
+	server := fmt.Sprint("127.0.0.1:", p.port)
+	for _, x := range []struct {
+		server string
+		code   int
+		says   string
+	}{
+		{server, 0, server + " takes results, version "},
+		{"core=" + server, 0, " ms, welcome "},
+		{fmt.Sprint("127.0.0.1:", unusedPort(t)), 1, "refused the connection"},
+		{"127.0.0.1:port", 2, "--ping"},
+	} {
+		if code, said := ping(x.server); code != x.code || !strings.Contains(said, x.says) {
+			t.Errorf("%s: exit code %d, %q", x.server, code, said)
+		}
+	}
+	if err := os.Remove(filepath.Join(p.set.AllowedDir, "client-1.pem")); err != nil {
+		t.Fatal(err)
+	}
+	p.server.stop()
+	p.startServer()
+	p.awaitPort()
+	if code, said := ping(server); code != 1 || !strings.Contains(said, "does not list your certificate") {
+		t.Errorf("not listed: exit code %d, %q", code, said)
+	}
+}

@@ -73,7 +73,8 @@ func bundleFlag() cli.Flag {
 }
 
 func ownerFlag() cli.Flag {
-	return &cli.StringFlag{Name: "owner", DefaultText: "whoever runs this", Usage: "`USER[:GROUP]` as which the daemon runs, who gets its private key"}
+	return &cli.StringFlag{Name: "owner", DefaultText: "massive-passive if root runs this and there is that user, else whoever runs this",
+		Usage: "`USER[:GROUP]` as which the daemon runs, who gets its private key"}
 }
 
 func forceFlag() cli.Flag {

@@ -104,10 +104,17 @@ func syncDir(dir string) error {
 // owner is who a daemon runs as, and must be able to read its key.
 type owner struct{ uid, gid int }
 
-// parseOwner reads USER or USER:GROUP, each a name or a number; nil for "".
+// packagedUser is who daemons run as where they came as a package.
+const packagedUser = "massive-passive"
+
+// parseOwner reads USER or USER:GROUP, each a name or a number. For "" it is
+// the packaged user where there is one and root asks, else nil.
 func parseOwner(text string) (*owner, error) {
 	if text == "" {
-		return nil, nil
+		if _, err := user.Lookup(packagedUser); err != nil || os.Geteuid() != 0 {
+			return nil, nil
+		}
+		text = packagedUser
 	}
 	name, group, named := strings.Cut(text, ":")
 	u, err := user.Lookup(name)

@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"os"
+	"runtime"
 	"slices"
 	"time"
 
@@ -27,7 +28,7 @@ func (c *Client) reporter(asked <-chan os.Signal) *status.Reporter {
 func (c *Client) status() *status.Page {
 	now := time.Now()
 	stats := c.outbox.journal.Stats()
-	p := &status.Page{Role: "client", Version: c.options.Version, PID: os.Getpid(), StateDir: c.options.StateDir,
+	p := &status.Page{Role: "client", Version: c.options.Version, PID: os.Getpid(), Goroutines: runtime.NumGoroutine(), StateDir: c.options.StateDir,
 		Started: c.started, At: now, Uptime: status.Since(now.Sub(c.started))}
 	p.Journal = journalPage(stats, c.options.JournalMaxBytes, now)
 	if why := c.outbox.diskless; why != "" {

@@ -3,6 +3,7 @@ package server
 import (
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -52,7 +53,7 @@ func (s *Server) reporter(asked <-chan os.Signal) *status.Reporter {
 func (s *Server) status() *status.Page {
 	now := time.Now()
 	stats := s.intake.journal.Stats()
-	p := &status.Page{Role: "server", Version: s.options.Version, PID: os.Getpid(), StateDir: s.options.StateDir,
+	p := &status.Page{Role: "server", Version: s.options.Version, PID: os.Getpid(), Goroutines: runtime.NumGoroutine(), StateDir: s.options.StateDir,
 		Started: s.started, At: now, Uptime: status.Since(now.Sub(s.started))}
 	p.Journal = s.journalPage(stats, now)
 	p.Outlets = []status.Outlet{}

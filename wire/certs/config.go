@@ -58,6 +58,10 @@ func (e End) Reread() {
 	}
 }
 
+// ErrCAAsClient says that a client came with the certificate of a CA: whose
+// key signs must not be on every host.
+var ErrCAAsClient = errors.New("its certificate is that of a CA and not for clients: make it one of its own")
+
 // ServerConfig returns the configuration of the listening end: a client must
 // prove a chain to the pool. A client without ALPN passes as well, so that the
 // caller can tell a peer of an older protocol; tickets are off, because a
@@ -71,7 +75,12 @@ func ServerConfig(e End) *tls.Config {
 			return e.Pair.current(), nil
 		},
 	}
-	base.VerifyConnection = func(state tls.ConnectionState) error { return e.Revoked.Check(state.VerifiedChains) }
+	base.VerifyConnection = func(state tls.ConnectionState) error {
+		if state.PeerCertificates[0].IsCA {
+			return ErrCAAsClient
+		}
+		return e.Revoked.Check(state.VerifiedChains)
+	}
 	restrict(base, e.MinVersion)
 	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		c := base.Clone()

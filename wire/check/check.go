@@ -81,6 +81,9 @@ func (r *Result) Validate() error {
 	if len(r.Output) > MaxOutput {
 		return invalid("output of %d bytes is over the limit of %d", len(r.Output), MaxOutput)
 	}
+	if r.Start < 0 || r.Finish < 0 {
+		return invalid("a time before 1970")
+	}
 	switch r.Kind {
 	case Service:
 		if err := ValidName("service", r.Service); err != nil {

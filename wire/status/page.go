@@ -22,7 +22,10 @@ type Page struct {
 	Started  time.Time `json:"started"`
 	At       time.Time `json:"at"` // when the page was written
 	Uptime   Seconds   `json:"uptime_seconds"`
-	Journal  Journal   `json:"journal"`
+	// Goroutines are the threads of execution within the process: about one
+	// for each open connection, and a few.
+	Goroutines int     `json:"goroutines"`
+	Journal    Journal `json:"journal"`
 	// Outlets are where the journal's results go: a client's servers, a
 	// server's sinks.
 	Outlets []Outlet `json:"outlets"`

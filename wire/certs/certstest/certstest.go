@@ -8,6 +8,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -86,6 +87,11 @@ func (a *Authority) Write(r Request, certFile, keyFile string) error {
 		return err
 	}
 	return writePEM(certFile, "CERTIFICATE", der, 0o644)
+}
+
+// Pair is the authority's certificate and key, to be misused as a peer's.
+func (a *Authority) Pair() tls.Certificate {
+	return tls.Certificate{Certificate: [][]byte{a.Cert.Raw}, PrivateKey: a.key, Leaf: a.Cert}
 }
 
 // WriteCRL writes a list, good for a day, that revokes these certificates.

@@ -257,7 +257,7 @@ func (w *world) missing() (n int) {
 func (w *world) awaitServer(after string) {
 	w.t.Helper()
 	w.enter()
-	eventually(w.t, arrivalLimit, "all results in the server's journal after "+after, func() error {
+	eventually(w.t, coreStopLimit, "all results in the server's journal after "+after, func() error {
 		found, err := w.servers.entries(decodeServerEntry)
 		if err != nil {
 			w.t.Fatalf("the server's journal: %v", err)

@@ -23,7 +23,7 @@ type monitoringCore interface {
 	stop()
 	kill()
 	killMain()
-	awaitGone()
+	signal(syscall.Signal)
 	reload()
 	command(lines ...string)
 	commandFile() string
@@ -159,6 +159,12 @@ func (w *witness) hold(t testing.TB, l *ledger, inServer []entry, exactly bool) 
 func coreFaults() []fault {
 	return []fault{
 		{"core killed", false, func(w *world) { w.core.kill(); w.core.start() }},
+		{"core hangs and is killed", false, func(w *world) {
+			w.core.signal(syscall.SIGSTOP) // its main process alone: who reads the pipe for it goes on, into nothing
+			w.pause(time.Second + w.moment(time.Second))
+			w.core.kill()
+			w.core.start()
+		}},
 		{"core's main process killed", false, func(w *world) {
 			w.core.killMain()
 			w.pause(time.Second)

@@ -77,7 +77,7 @@ func collect(t testing.TB, from string) *copies {
 	return c
 }
 
-// look copies what is complete, and with all also the segment that is written to.
+// look copies what is complete, and with all also the segment that is being written to.
 func (c *copies) look(all bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -87,13 +87,20 @@ func (c *copies) look(all bool) {
 		return
 	}
 	for i, name := range names { // sorted, and so the newest is the last
-		if i == len(names)-1 && !all {
+		if i == len(names)-1 && !all && !resting(name) {
 			break
 		}
 		if err := c.copy(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			c.t.Errorf("copy a segment: %v", err)
 		}
 	}
+}
+
+// resting tells whether nothing was written to a file for longer than there is between two flushes. After a start a
+// segment may go without a newer one.
+func resting(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && time.Since(info.ModTime()) > 300*time.Millisecond
 }
 
 func (c *copies) copy(name string) error {

@@ -15,13 +15,13 @@ import (
 
 // core stands for a monitoring core: it reads the command pipe.
 type core struct {
-	t     *testing.T
+	t     testing.TB
 	path  string
 	pipe  *os.File
 	lines *bufio.Reader
 }
 
-func newCore(t *testing.T) *core {
+func newCore(t testing.TB) *core {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "nagios.cmd")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {

@@ -180,7 +180,7 @@ func (s *shipment) attempt(ctx context.Context) error {
 		}
 	}
 	if err == nil {
-		err = session.Close()
+		err = session.Leave()
 	}
 	conn.Close() // a Send that still waits ends
 	err = errors.Join(err, <-sending)

@@ -244,3 +244,10 @@ func (s *Session) Close() error {
 	s.out.write(TypeBye, &Bye{Reason: Done})
 	return Close(s.conn)
 }
+
+// Leave says BYE and closes without waiting for the server's end. It is for who
+// has got the last ACK: nothing that could still get lost matters.
+func (s *Session) Leave() error {
+	s.out.write(TypeBye, &Bye{Reason: Done})
+	return s.conn.Close()
+}

@@ -94,7 +94,9 @@ const (
 	lockName      = "lock"
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// castagnoli is made at its first use: a command that only sends something
+// would pay for it at every start.
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
 type header struct {
 	first   uint64
@@ -123,7 +125,7 @@ func encodeHeader(h header) []byte {
 	le.PutUint64(b[32:], h.prev)
 	le.PutUint64(b[40:], uint64(h.created))
 	le.PutUint64(b[48:], h.salt)
-	le.PutUint32(b[60:], crc32.Checksum(b[:60], castagnoli))
+	le.PutUint32(b[60:], crc32.Checksum(b[:60], castagnoli()))
 	copy(b[headerSecond:], b[:headerSize])
 	return b
 }
@@ -144,7 +146,7 @@ func decodeHeader(b []byte) (header, error) {
 			err = versionError(v)
 			continue
 		}
-		if le.Uint32(c[60:]) != crc32.Checksum(c[:60], castagnoli) {
+		if le.Uint32(c[60:]) != crc32.Checksum(c[:60], castagnoli()) {
 			continue
 		}
 		return header{
@@ -162,7 +164,7 @@ func decodeHeader(b []byte) (header, error) {
 func saltCRC(salt uint64) uint32 {
 	var b [8]byte
 	binary.LittleEndian.PutUint64(b[:], salt)
-	return crc32.Checksum(b[:], castagnoli)
+	return crc32.Checksum(b[:], castagnoli())
 }
 
 type mark struct {
@@ -182,12 +184,12 @@ func encodeMark(b []byte, m mark, salt uint32) {
 	le.PutUint64(b[16:], uint64(m.time))
 	le.PutUint64(b[24:], m.first)
 	le.PutUint32(b[32:], 0)
-	le.PutUint32(b[36:], crc32.Update(salt, castagnoli, b[:36]))
+	le.PutUint32(b[36:], crc32.Update(salt, castagnoli(), b[:36]))
 }
 
 func decodeMark(b []byte, salt uint32) (mark, bool) {
 	le := binary.LittleEndian
-	if !bytes.Equal(b[:8], []byte(batchMagic)) || le.Uint32(b[36:]) != crc32.Update(salt, castagnoli, b[:36]) {
+	if !bytes.Equal(b[:8], []byte(batchMagic)) || le.Uint32(b[36:]) != crc32.Update(salt, castagnoli(), b[:36]) {
 		return mark{}, false
 	}
 	m := mark{length: le.Uint32(b[8:]), count: le.Uint32(b[12:]), time: int64(le.Uint64(b[16:])), first: le.Uint64(b[24:])}
@@ -209,7 +211,7 @@ func appendRecord(b []byte, seq uint64, payload []byte) []byte {
 
 // recordCRC is over everything in the record but the checksum itself.
 func recordCRC(rec []byte) uint32 {
-	return crc32.Update(crc32.Checksum(rec[:4], castagnoli), castagnoli, rec[8:])
+	return crc32.Update(crc32.Checksum(rec[:4], castagnoli()), castagnoli(), rec[8:])
 }
 
 func segmentName(first uint64) string { return fmt.Sprintf("%020d%s", first, segmentSuffix) }

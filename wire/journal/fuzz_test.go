@@ -51,7 +51,7 @@ func stampMarks(b []byte, salt uint32) {
 		}
 		at += i
 		m := b[at : at+markSize]
-		c := crc32.Update(salt, castagnoli, m[:36])
+		c := crc32.Update(salt, castagnoli(), m[:36])
 		m[36], m[37], m[38], m[39] = byte(c), byte(c>>8), byte(c>>16), byte(c>>24)
 	}
 }

@@ -30,14 +30,14 @@ func encodeSlot(s slot) []byte {
 	le.PutUint64(b[8:], s.generation)
 	le.PutUint64(b[16:], s.seq)
 	le.PutUint64(b[24:], s.ordinal)
-	le.PutUint32(b[36:], crc32.Checksum(b[:36], castagnoli))
+	le.PutUint32(b[36:], crc32.Checksum(b[:36], castagnoli()))
 	return b
 }
 
 func decodeSlot(b []byte) (slot, bool) {
 	le := binary.LittleEndian
 	if len(b) < slotSize || string(b[:4]) != slotMagic || le.Uint32(b[4:]) != formatVersion ||
-		le.Uint32(b[36:]) != crc32.Checksum(b[:36], castagnoli) {
+		le.Uint32(b[36:]) != crc32.Checksum(b[:36], castagnoli()) {
 		return slot{}, false
 	}
 	s := slot{le.Uint64(b[8:]), le.Uint64(b[16:]), le.Uint64(b[24:])}

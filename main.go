@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	_ "time/tzdata" // the time zones of check files, on machines that have none, such as an empty image
@@ -51,7 +52,8 @@ type applet struct {
 	links   []string
 	command func(streams) *cli.Command
 	// arrange brings the arguments into the order and form that the option
-	// parser reads; nil: they are in it.
+	// parser reads, each option under its first name; nil: it reads them as
+	// they are.
 	arrange func(args []string) []string
 }
 
@@ -128,30 +130,49 @@ func choose(args []string, std streams) (*cli.App, []string) {
 	for _, a := range applets() {
 		for _, link := range a.links {
 			if name == link {
-				return newApp(name, a.word, a.command(std), std), a.arranged(args)
+				return a.app(name, args, std)
 			}
 		}
 	}
 	if len(args) > 1 {
 		for _, a := range applets() {
 			if args[1] == a.word {
-				return newApp("massive-passive "+a.word, a.word, a.command(std), std), a.arranged(args[1:])
+				return a.app("massive-passive "+a.word, args[1:], std)
 			}
 		}
 	}
 	return overview(std), args
 }
 
-func (a applet) arranged(args []string) []string {
-	if a.arrange == nil {
-		return args
+// app sets the applet up, and brings its arguments into their order.
+func (a applet) app(name string, args []string, std streams) (*cli.App, []string) {
+	command := a.command(std)
+	bindAll(a.word, command)
+	if a.arrange != nil {
+		args = a.arrange(args)
+		if !slices.Contains(args, "--"+sender.ShowHelp) {
+			command.Flags = needed(command.Flags, args)
+			return newApp(name, command, std), args
+		}
 	}
-	return a.arrange(args)
+	tellHelp(name, a.word, command)
+	return newApp(name, command, std), args
 }
 
-func newApp(name, word string, command *cli.Command, std streams) *cli.App {
-	bindAll(word, command)
-	tellHelp(name, word, command)
+// needed are the flags that occur in arguments that were arranged, or in the
+// environment. To set up all options costs a short command a good part of its
+// time.
+func needed(flags []cli.Flag, args []string) []cli.Flag {
+	return slices.DeleteFunc(flags, func(f cli.Flag) bool {
+		if to := variables(f); to != nil && slices.ContainsFunc(*to, func(name string) bool { _, set := os.LookupEnv(name); return set }) {
+			return false
+		}
+		name := "--" + f.Names()[0]
+		return !slices.ContainsFunc(args, func(arg string) bool { return arg == name || strings.HasPrefix(arg, name+"=") })
+	})
+}
+
+func newApp(name string, command *cli.Command, std streams) *cli.App {
 	app := &cli.App{
 		Name:            name,
 		HelpName:        name,
@@ -179,7 +200,7 @@ func newApp(name, word string, command *cli.Command, std streams) *cli.App {
 
 // overview is the program without a command.
 func overview(std streams) *cli.App {
-	app := newApp("massive-passive", "", &cli.Command{
+	app := newApp("massive-passive", &cli.Command{
 		Usage: "passive checks for Nagios, Naemon and Icinga",
 		Action: func(c *cli.Context) error {
 			if word := c.Args().First(); word != "" {

@@ -33,9 +33,9 @@ func Command(env Env) *cli.Command {
 	}
 }
 
-// showHelp is what -h and --help are rewritten to: the option parser answers
+// ShowHelp is what Arrange makes of -h and --help: the option parser answers
 // these by itself, with an exit code of its own.
-const showHelp = "show-help"
+const ShowHelp = "show-help"
 
 func flags() []cli.Flag {
 	d := DefaultSendOptions()
@@ -61,7 +61,7 @@ func flags() []cli.Flag {
 		&cli.BoolFlag{Name: "t", Hidden: true},               // NSCA-ng: ignored
 		&cli.BoolFlag{Name: "legacy-2-7-mode", Hidden: true}, // NSCA: of its own protocol
 		&cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show this"},
-		&cli.BoolFlag{Name: showHelp, Hidden: true},
+		&cli.BoolFlag{Name: ShowHelp, Hidden: true},
 		&cli.BoolFlag{Name: "version", Aliases: []string{"V"}, Usage: "show the version"},
 	}
 }
@@ -76,12 +76,12 @@ func Arrange(args []string) []string {
 			known[name] = optionName{f.Names()[0], !isBool}
 		}
 	}
-	known["help"], known["h"] = known[showHelp], known[showHelp]
+	known["help"], known["h"] = known[ShowHelp], known[ShowHelp]
 	return append(slices.Clone(args[:1]), arrange(args[1:], known)...)
 }
 
 func act(c *cli.Context, env Env) error {
-	if c.Bool(showHelp) {
+	if c.Bool(ShowHelp) {
 		return errors.Join(cli.ShowAppHelp(c), shown(c))
 	}
 	if c.Bool("version") {

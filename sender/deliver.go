@@ -172,7 +172,11 @@ func (s *shipment) attempt(ctx context.Context) error {
 	s.left = max(s.left, len(s.items)-len(rest))
 	sending := make(chan error, 1)
 	sent := len(rest)
-	go func() { sending <- sendRest(session, rest, &sent) }()
+	if sent == 0 {
+		sending <- nil
+	} else {
+		go func() { sending <- sendRest(session, rest, &sent) }()
+	}
 	for s.done < len(s.items) && err == nil {
 		var ack wire.Ack
 		if ack, err = session.Receive(ctx); err == nil {

@@ -84,11 +84,13 @@ func encode(results []check.Result, instance wire.Instance) []Item {
 func sendAll(ctx context.Context, base Options, servers []string, items []Item) error {
 	failures := make([]error, len(servers))
 	var sending sync.WaitGroup
-	for i, server := range servers {
+	for i, server := range servers[1:] {
 		o := base
 		o.Address = server
-		sending.Go(func() { failures[i] = Deliver(ctx, o, items) })
+		sending.Go(func() { failures[i+1] = Deliver(ctx, o, items) })
 	}
+	base.Address = servers[0]
+	failures[0] = Deliver(ctx, base, items)
 	sending.Wait()
 	var failed []string
 	code := 0

@@ -123,12 +123,9 @@ func (p *Pair) Leaf() *x509.Certificate { return p.current().Leaf }
 func (p *Pair) CertFile() string { return p.files[0] }
 
 func readPair(certFile, keyFile string) (*tls.Certificate, error) {
-	if _, err := ReadFile(certFile); err != nil {
-		return nil, err
-	}
 	certPEM, err := os.ReadFile(certFile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read the certificate: %w", err)
 	}
 	keyPEM, err := os.ReadFile(keyFile)
 	if err != nil {
@@ -139,6 +136,9 @@ func readPair(certFile, keyFile string) (*tls.Certificate, error) {
 	}
 	pair, err := tls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {
+		if _, err := ReadFile(certFile); err != nil {
+			return nil, err // it is the certificate that is wrong
+		}
 		return nil, fmt.Errorf("the key in %s does not belong to the certificate in %s: %w", keyFile, certFile, err)
 	}
 	return &pair, nil

@@ -117,25 +117,28 @@ func parseOwner(text string) (*owner, error) {
 		text = packagedUser
 	}
 	name, group, named := strings.Cut(text, ":")
+	o := &owner{}
 	u, err := user.Lookup(name)
 	if err != nil {
-		if u, err = user.LookupId(name); err != nil {
-			return nil, &OptionError{"--owner", fmt.Sprintf("there is no user %q", name)}
-		}
+		u, err = user.LookupId(name)
 	}
-	gid := u.Gid
-	if named {
-		g, err := user.LookupGroup(group)
-		if err != nil {
-			if g, err = user.LookupGroupId(group); err != nil {
-				return nil, &OptionError{"--owner", fmt.Sprintf("there is no group %q", group)}
-			}
-		}
-		gid = g.Gid
+	if err == nil {
+		o.uid, err = strconv.Atoi(u.Uid)
+		o.gid, _ = strconv.Atoi(u.Gid)
+	} else if o.uid, err = strconv.Atoi(name); err == nil {
+		o.gid = -1 // a number that only a container knows: the group stays
 	}
-	o := &owner{}
-	if o.uid, err = strconv.Atoi(u.Uid); err == nil {
-		o.gid, err = strconv.Atoi(gid)
+	if err != nil || o.uid < 0 {
+		return nil, &OptionError{"--owner", fmt.Sprintf("there is no user %q", name)}
 	}
-	return o, err
+	if !named {
+		return o, nil
+	}
+	if g, err := user.LookupGroup(group); err == nil {
+		group = g.Gid
+	}
+	if o.gid, err = strconv.Atoi(group); err != nil || o.gid < 0 {
+		return nil, &OptionError{"--owner", fmt.Sprintf("there is no group %q", group)}
+	}
+	return o, nil
 }

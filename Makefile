@@ -16,7 +16,7 @@ LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 LINKS       := massive-passive-client massive-passive-server massive-passive-send massive-passive-pki
 
 .DEFAULT_GOAL := help
-.PHONY: help build packages demo test race lint fuzz e2e soak bench bench-sched install clean
+.PHONY: help build packages demo test race lint fuzz e2e soak bench bench-sched bench-sinks install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench: ## benchmarks against what else there is; needs .ci/setup
 bench-sched: ## the scheduler's lateness and cost, and real plugins beside a loop in C; needs a C compiler
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./sched
 	$(GO) test -run '^$$' -bench SpawnLoop -benchtime 9x -timeout 30m ./client/plugin ./client
+
+bench-sinks: ## results a second into Nagios and Icinga by each door, beside a plain writer; needs root and .ci/setup
+	$(GO) test -tags e2e,bench -run '^TestBenchSinks' -count 1 -timeout 30m -v .
 
 install: build ## into $(DESTDIR)$(PREFIX)/sbin, with a link for each command
 	install -d "$(DESTDIR)$(PREFIX)/sbin"

@@ -29,32 +29,31 @@ func (c *CheckResults) header() string { return "# massive-passive " + c.Owner +
 // them over.
 func (c *CheckResults) temporary() string { return spoolPrefix + c.Owner + "-" }
 
-// moveIn writes the buffer to a file and hands it to the core: under another
-// name first, then under its own, then the mark that it is complete.
+// moveIn completes the next file and hands it to the core: from its other name
+// to its own, and then the mark that it is complete.
 func (c *CheckResults) moveIn() error {
 	path, err := c.freeName()
 	if err != nil {
 		return err
 	}
-	temporary, err := c.writeFile()
-	if err != nil {
-		return fmt.Errorf("write a file of check results: %w", err)
+	if err := c.flush(); err != nil {
+		return err
 	}
-	if err := os.Rename(temporary, path); err != nil {
-		os.Remove(temporary)
+	if err := give(c.file.Name(), c.opened, 0o640); err != nil {
+		return fmt.Errorf("let the core read a file of check results: %w", err)
+	}
+	if err := os.Rename(c.file.Name(), path); err != nil {
 		return fmt.Errorf("move a file of check results in: %w", err)
 	}
 	ok, err := os.OpenFile(path+okSuffix, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
 	if err != nil {
-		os.Remove(path)
-		return fmt.Errorf("mark a file of check results as complete: %w", err)
+		return errors.Join(fmt.Errorf("mark a file of check results as complete: %w", err), os.Rename(path, c.file.Name()))
 	}
 	ok.Close()
+	c.file.Close()
 	now := time.Now()
+	c.file, c.size = nil, 0
 	c.out = &spooled{path: path, seq: c.last, since: now, renewed: now}
-	if c.buffer = c.buffer[:0]; cap(c.buffer) > spoolBytes/8 {
-		c.buffer = nil
-	}
 	return nil
 }
 
@@ -76,22 +75,34 @@ func (c *CheckResults) freeName() (string, error) {
 	}
 }
 
-// writeFile writes the buffer to a file that the core can read.
-func (c *CheckResults) writeFile() (string, error) {
-	f, err := os.CreateTemp(c.Dir, c.temporary()+"*")
-	if errors.Is(err, fs.ErrPermission) {
-		return "", fmt.Errorf("%w: the server's user must be in the group that owns the directory, and the group may write there", err)
+// flush writes the buffer to the next file. After an error it can be called
+// again: what was half written is written over.
+func (c *CheckResults) flush() error {
+	if c.file == nil {
+		f, err := os.CreateTemp(c.Dir, c.temporary()+"*")
+		if errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("%w: the server's user must be in the group that owns the directory, and the group may write there", err)
+		}
+		if err != nil {
+			return err
+		}
+		c.file = f
 	}
-	if err != nil {
-		return "", err
+	if _, err := c.file.WriteAt(c.buffer, c.size); err != nil {
+		return fmt.Errorf("write a file of check results: %w", err)
 	}
-	_, err = f.Write(c.buffer)
-	err = errors.Join(err, give(f.Name(), c.opened, 0o640), f.Close())
-	if err != nil {
-		os.Remove(f.Name())
-		return "", err
+	c.size += int64(len(c.buffer))
+	c.buffer = c.buffer[:0]
+	return nil
+}
+
+// dropFile gives up the next file.
+func (c *CheckResults) dropFile() {
+	if c.file != nil {
+		c.file.Close()
+		os.Remove(c.file.Name())
 	}
-	return f.Name(), nil
+	c.file, c.size = nil, 0
 }
 
 // give lets the core at a file of ours. What the core owns (its pipe, its

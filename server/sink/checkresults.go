@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	spoolTick    = 50 * time.Millisecond  // between looks at the file that the core has to take
+	spoolTick    = 20 * time.Millisecond  // between looks at the file that the core has to take
 	spoolGather  = 500 * time.Millisecond // the longest that results are gathered for a file that could go
-	spoolBytes   = 32 << 20               // of a file; the core works on one in one piece
+	spoolBytes   = 64 << 20               // of a file; the core does nothing else while it works on one, for seconds
+	spoolBuffer  = 1 << 20                // bytes in memory before they are written to the file
 	spoolOverdue = 30 * time.Second       // a core that reaps at all has taken a file by then
 	renewMost    = time.Minute            // between two renewals of a file's time
 	watchTick    = 10 * time.Second       // between looks for a core that was not seen
@@ -38,8 +39,10 @@ type CheckResults struct {
 
 	// Owned by Run.
 	opened fs.FileInfo // the directory
-	buffer []byte      // records of the next file
-	last   uint64      // the last sequence in it
+	buffer []byte      // records of the next file that are not in it yet
+	file   *os.File    // the next file, under its temporary name; nil until the buffer was full
+	size   int64       // bytes in file
+	last   uint64      // the last sequence in the buffer, or before it
 	out    *spooled    // the file that the core has to take
 	taken  []spooled   // files that are still inside their window, oldest first
 	asked  time.Time   // since when the core takes no file; zero: nothing waits
@@ -111,6 +114,7 @@ func (c *CheckResults) leave() {
 		c.withdraw(c.out.path)
 		c.out = nil
 	}
+	c.dropFile()
 	c.buffer, c.taken, c.last = nil, nil, 0
 	c.Feed.rewind()
 }
@@ -124,29 +128,42 @@ func (c *CheckResults) feed(ctx context.Context) error {
 		if err := c.look(time.Now()); err != nil {
 			return err
 		}
-		if c.out == nil && len(c.buffer) > 0 {
-			if err := c.moveIn(); err != nil {
-				c.Feed.trouble(err)
-				if err := sleep(ctx, reopenMost); err != nil {
-					return err
-				}
+		if err := c.write(); err != nil {
+			c.Feed.trouble(err)
+			if err := sleep(ctx, reopenMost); err != nil {
+				return err
 			}
 		}
 		c.settle(time.Now())
 	}
 }
 
+// write empties a full buffer into the next file, and moves that in when its
+// turn has come.
+func (c *CheckResults) write() error {
+	if c.out == nil && c.holds() > 0 {
+		return c.moveIn()
+	}
+	if len(c.buffer) >= spoolBuffer {
+		return c.flush()
+	}
+	return nil
+}
+
+// holds returns the bytes of the next file so far.
+func (c *CheckResults) holds() int64 { return c.size + int64(len(c.buffer)) }
+
 // gather reads results for the next file: as long as one is in the core's
 // hands for a tick, else as many as there are.
 func (c *CheckResults) gather(ctx context.Context) error {
 	begun := time.Now()
-	for len(c.buffer) < spoolBytes {
+	for c.holds() < spoolBytes && len(c.buffer) < spoolBuffer {
 		var items []item
 		var err error
 		switch {
-		case len(c.buffer) > 0 && c.out == nil:
+		case c.holds() > 0 && c.out == nil:
 			items, err = c.Feed.nextWithin(ctx, time.Millisecond)
-		case len(c.buffer) > 0 || c.out != nil || len(c.taken) > 0:
+		case c.holds() > 0 || c.out != nil || len(c.taken) > 0:
 			items, err = c.Feed.nextWithin(ctx, spoolTick)
 		default:
 			items, err = c.Feed.next(ctx)
@@ -157,8 +174,11 @@ func (c *CheckResults) gather(ctx context.Context) error {
 		for i := range items {
 			c.add(&items[i])
 		}
-		if len(items) == 0 || len(c.buffer) == 0 || time.Since(begun) > spoolGather || c.out != nil {
+		if len(items) == 0 || c.holds() == 0 || c.out != nil || time.Since(begun) > spoolGather {
 			return nil
+		}
+		if len(c.buffer) >= spoolBuffer && c.flush() != nil {
+			return nil // write tries again, and tells
 		}
 	}
 	if c.out == nil {
@@ -173,7 +193,7 @@ func (c *CheckResults) add(it *item) {
 		c.Feed.reject(it, CountCommand, "the core's check-result directory takes no commands: they need a sink command-file")
 		return
 	}
-	if len(c.buffer) == 0 {
+	if c.holds() == 0 {
 		c.buffer = append(c.buffer, c.header()...)
 	}
 	c.buffer = c.Dialect.appendRecord(c.buffer, &it.result)
@@ -247,7 +267,7 @@ func (c *CheckResults) settle(now time.Time) {
 		done = i + 1
 	}
 	c.taken = append(c.taken[:0], c.taken[done:]...)
-	if len(c.taken) == 0 && c.out == nil && len(c.buffer) == 0 {
+	if len(c.taken) == 0 && c.out == nil && c.holds() == 0 {
 		c.Feed.ack(c.last) // all that was read was rejected
 	}
 }

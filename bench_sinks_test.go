@@ -1,0 +1,296 @@
+//go:build bench && e2e
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Each door of each core, fed by turns by the fastest plain writer that we know how to write, with all its bytes made
+// beforehand, and by a server from its journal; A B A B in one run. The time ends when the core has worked on the last.
+
+const (
+	benchRounds   = 3
+	benchServices = 1000
+	benchOutput   = "OK - load average: 0.12, 0.34, 0.56|load1=0.120;5.000;10.000;0; load5=0.340;4.000;6.000;0; number "
+	leastRatio    = 0.9
+)
+
+// doorBench is one door of one core.
+type doorBench struct {
+	t       *testing.T
+	name    string
+	results int
+	sink    []string                        // the server's options
+	plain   func(mark string) func()        // makes all bytes, and returns what hands them over
+	done    func(mark string) (bool, error) // whether the core has worked on the result with the mark
+}
+
+func benchHosts() []rigHost {
+	host := rigHost{name: "bench"}
+	for i := range benchServices {
+		host.services = append(host.services, fmt.Sprint("service ", i))
+	}
+	return []rigHost{host}
+}
+
+func benchObject(i int) objectName {
+	return objectName{"bench", fmt.Sprint("service ", i%benchServices)}
+}
+
+// mark tells the last result of a round from all others.
+func (b *doorBench) mark(writer string, round int) string {
+	return fmt.Sprintf("%s-%s-%d", strings.ReplaceAll(b.name, " ", "-"), writer, round)
+}
+
+// await waits for the last result and returns the rate since start.
+func (b *doorBench) await(start time.Time, mark string) float64 {
+	b.t.Helper()
+	for deadline := start.Add(5 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		done, err := b.done(mark)
+		if done {
+			return float64(b.results) / time.Since(start).Seconds()
+		}
+		if time.Now().After(deadline) {
+			b.t.Fatalf("%s: the core does not get to %s: %v", b.name, mark, err)
+		}
+	}
+}
+
+// ours fills a server's journal and then measures how fast it empties into the core.
+func (b *doorBench) ours(round int, last func(mark string) string) float64 {
+	b.t.Helper()
+	p := newPair(b.t, filepath.Join(b.t.TempDir(), "not yet"), "nagios")
+	p.startServer()
+	p.awaitPort()
+	var sets strings.Builder
+	for i := range b.results - 1 {
+		o := benchObject(i)
+		fmt.Fprintf(&sets, "%s\x02%s\x020\x02%s%d\x17", o.host, o.service, benchOutput, i)
+	}
+	mark := b.mark("ours", round)
+	sets.WriteString(last(mark))
+	p.send(sets.String())
+	p.server.stop()
+	p.deliverTo(b.sink...)
+	start := time.Now()
+	p.startServer()
+	rate := b.await(start, mark)
+	p.server.stop()
+	return rate
+}
+
+// run takes turns and compares.
+func (b *doorBench) run(last func(mark string) string) {
+	var plain, ours []float64
+	for round := range benchRounds {
+		handOver := b.plain(b.mark("plain", round))
+		start := time.Now()
+		handOver()
+		plain = append(plain, b.await(start, b.mark("plain", round)))
+		ours = append(ours, b.ours(round, last))
+		b.t.Logf("%s: plain %.0f/s, ours %.0f/s", b.name, plain[round], ours[round])
+	}
+	slices.Sort(plain)
+	slices.Sort(ours)
+	ratio := ours[benchRounds/2] / plain[benchRounds/2]
+	fmt.Printf("%-18s plain writer %8.0f/s   massive-passive %8.0f/s   ratio %.2f (medians of %d turns)\n",
+		b.name, plain[benchRounds/2], ours[benchRounds/2], ratio, benchRounds)
+	if ratio < leastRatio {
+		b.t.Errorf("%s: %.2f of the plain writer's rate, want %.2f", b.name, ratio, leastRatio)
+	}
+}
+
+// noSuchService is a last result that Nagios names in its log, as it does no other.
+func noSuchService(mark string) string { return "bench\x02" + mark + "\x020\x02x" }
+
+// logHas finds a mark in a growing log.
+func logHas(path string) func(string) (bool, error) {
+	var from int64
+	return func(mark string) (bool, error) {
+		f, err := os.Open(path)
+		if err != nil {
+			return false, err
+		}
+		defer f.Close()
+		if _, err := f.Seek(from, io.SeekStart); err != nil {
+			return false, err
+		}
+		text, err := io.ReadAll(f)
+		if end := bytes.LastIndexByte(text, '\n'); end >= 0 && !bytes.Contains(text, []byte(mark)) {
+			from += int64(end)
+		}
+		return bytes.Contains(text, []byte(mark)), err
+	}
+}
+
+// commandLines are b's results as external commands, the last as given.
+func (b *doorBench) commandLines(last objectName, mark string) []byte {
+	var text bytes.Buffer
+	now := time.Now().Unix()
+	for i := range b.results - 1 {
+		fmt.Fprintf(&text, "[%d] %s%d\n", now, resultCommand(benchObject(i), "0", benchOutput), i)
+	}
+	fmt.Fprintf(&text, "[%d] %s\n", now, resultCommand(last, "0", mark))
+	return text.Bytes()
+}
+
+// blast writes to a pipe as fast as it takes it.
+func blast(t *testing.T, path string, text []byte) {
+	t.Helper()
+	pipe, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	for len(text) > 0 {
+		n, err := syscall.Write(int(pipe.Fd()), text[:min(len(text), 64<<10)])
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = text[n:]
+	}
+}
+
+func TestBenchSinksNagios(t *testing.T) {
+	r := newNagiosRig(t, benchHosts())
+	r.start()
+	pipe := &doorBench{t: t, name: "nagios pipe", results: 300_000, done: logHas(r.logFile()),
+		sink: []string{"--sink", "command-file:" + r.commandFile(), "--dialect", "nagios"}}
+	pipe.plain = func(mark string) func() {
+		text := pipe.commandLines(objectName{"bench", mark}, mark)
+		return func() { blast(t, r.commandFile(), text) }
+	}
+	pipe.run(noSuchService)
+
+	directory := &doorBench{t: t, name: "nagios directory", results: 200_000, done: logHas(r.logFile()),
+		sink: []string{"--sink", "checkresults:" + r.checkResultDir(), "--dialect", "nagios"}}
+	directory.plain = func(mark string) func() {
+		var text bytes.Buffer
+		for i := range directory.results - 1 {
+			text.WriteString(resultRecord(benchObject(i), "0", fmt.Sprint(benchOutput, i), time.Now()))
+		}
+		text.WriteString(resultRecord(objectName{"bench", mark}, "0", "x", time.Now()))
+		return func() { r.moveIn(text.Bytes()) }
+	}
+	directory.run(noSuchService)
+}
+
+// moveIn gives Nagios one file of check results.
+func (r *nagiosRig) moveIn(text []byte) {
+	r.t.Helper()
+	path := filepath.Join(r.checkResultDir(), "cBenchA")
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".ok", nil, 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// lastFor is a last result with the mark as its output.
+func lastFor(mark string) string { return fenceHost + "\x02" + fenceService + "\x020\x02" + mark }
+
+// fenceHas asks the API for the output of the fence.
+func (r *icingaRig) fenceHas(mark string) (bool, error) {
+	body, err := r.get("/v1/objects/services/" + strings.ReplaceAll(fenceHost+"!"+fenceService, " ", "%20") + "?attrs=last_check_result")
+	return bytes.Contains(body, []byte(mark)), err
+}
+
+func TestBenchSinksIcinga(t *testing.T) {
+	r := newIcingaRig(t, benchHosts())
+	r.start()
+	fence := objectName{fenceHost, fenceService}
+	pipe := &doorBench{t: t, name: "icinga pipe", results: 30_000, done: r.fenceHas, sink: []string{"--sink", "command-file:" + r.commandFile(), "--dialect", "icinga"}}
+	pipe.plain = func(mark string) func() {
+		text := pipe.commandLines(fence, mark)
+		return func() { blast(t, r.commandFile(), text) }
+	}
+	pipe.run(lastFor)
+
+	api := &doorBench{t: t, name: "icinga api", results: 10_000, done: r.fenceHas, sink: r.apiSink(t)}
+	api.plain = func(mark string) func() { return r.blastAPI(api, mark) }
+	api.run(lastFor)
+}
+
+// apiWriters is how many connections the plain writer uses; more are no faster.
+const apiWriters = 8
+
+// blastAPI hands in results over bare TLS connections, with requests that were made before the first is sent.
+func (r *icingaRig) blastAPI(b *doorBench, mark string) func() {
+	b.t.Helper()
+	requests := make([][][]byte, apiWriters)
+	for i := range b.results - 1 {
+		requests[i%apiWriters] = append(requests[i%apiWriters], r.request(b.t, benchObject(i), fmt.Sprint(benchOutput, i)))
+	}
+	last := [][]byte{r.request(b.t, objectName{fenceHost, fenceService}, mark)}
+	return func() {
+		var writers sync.WaitGroup
+		for _, mine := range requests {
+			writers.Go(func() { r.writeAPI(b.t, mine) })
+		}
+		writers.Wait()
+		r.writeAPI(b.t, last)
+	}
+}
+
+// request is a whole HTTP request for a result.
+func (r *icingaRig) request(t *testing.T, o objectName, output string) []byte {
+	t.Helper()
+	text, perfdata, _ := strings.Cut(output, "|")
+	body, err := json.Marshal(map[string]any{"type": "Service", "service": o.host + "!" + o.service, "exit_status": 0,
+		"plugin_output": text, "performance_data": perfdata})
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := http.NewRequest(http.MethodPost, r.apiURL()+"/v1/actions/process-check-result", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.SetBasicAuth(icingaUser, icingaPassword)
+	request.Header.Set("Accept", "application/json")
+	var whole bytes.Buffer
+	if err := request.Write(&whole); err != nil {
+		t.Fatal(err)
+	}
+	return whole.Bytes()
+}
+
+// writeAPI sends requests one after the other over one connection.
+func (r *icingaRig) writeAPI(t *testing.T, requests [][]byte) {
+	conn, err := tls.Dial("tcp", strings.TrimPrefix(r.apiURL(), "https://"), &tls.Config{RootCAs: r.roots, ServerName: icingaNode})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer conn.Close()
+	answers := bufio.NewReader(conn)
+	for _, request := range requests {
+		if _, err := conn.Write(request); err != nil {
+			t.Error(err)
+			return
+		}
+		answer, err := http.ReadResponse(answers, nil)
+		if err == nil {
+			_, err = io.Copy(io.Discard, answer.Body)
+		}
+		if err != nil || answer.StatusCode != http.StatusOK {
+			t.Errorf("plain writer: %v, %v", answer, err)
+			return
+		}
+	}
+}

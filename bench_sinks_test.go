@@ -177,7 +177,7 @@ func TestBenchSinksNagios(t *testing.T) {
 	}
 	pipe.run(noSuchService)
 
-	directory := &doorBench{t: t, name: "nagios directory", results: 200_000, done: logHas(r.logFile()),
+	directory := &doorBench{t: t, name: "nagios directory", results: 600_000, done: logHas(r.logFile()),
 		sink: []string{"--sink", "checkresults:" + r.checkResultDir(), "--dialect", "nagios"}}
 	directory.plain = func(mark string) func() {
 		var text bytes.Buffer
@@ -222,7 +222,7 @@ func TestBenchSinksIcinga(t *testing.T) {
 	}
 	pipe.run(lastFor)
 
-	api := &doorBench{t: t, name: "icinga api", results: 10_000, done: r.fenceHas, sink: r.apiSink(t)}
+	api := &doorBench{t: t, name: "icinga api", results: 20_000, done: r.fenceHas, sink: r.apiSink(t)}
 	api.plain = func(mark string) func() { return r.blastAPI(api, mark) }
 	api.run(lastFor)
 }

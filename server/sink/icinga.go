@@ -18,7 +18,8 @@ import (
 const (
 	pollTick    = time.Second // between looks at which process answers
 	failoverTry = 3           // looks that fail before the next endpoint has its turn
-	lanePending = 4           // results that wait for a request of their lane
+	lanePending = 256         // results that wait for their lane, so that one with many holds no other up
+	laneBytes   = 16 << 20    // of all results that wait
 	clientNote  = 200         // bytes of an output that are kept for a rejection
 )
 
@@ -41,6 +42,7 @@ type IcingaAPI struct {
 	looked   time.Time // when it was last asked
 	failed   int       // looks in a row
 	pending  []*apiResult
+	waiting  atomic.Int64 // bytes of results that the lanes have not delivered; theirs too
 }
 
 // apiResult is a result on its way through a lane, which owns it until done.
@@ -111,8 +113,9 @@ func (c *IcingaAPI) session(ctx context.Context) error {
 	defer running.Wait()
 	defer stop()
 	lanes := make([]*lane, c.Requests)
+	c.waiting.Store(0)
 	for i := range lanes {
-		lanes[i] = &lane{api: c.api, work: make(chan *apiResult, lanePending)}
+		lanes[i] = &lane{api: c.api, waiting: &c.waiting, work: make(chan *apiResult, lanePending)}
 		running.Go(func() { lanes[i].run(ctx) })
 	}
 	tick := time.NewTicker(busyTick)
@@ -158,8 +161,14 @@ func (c *IcingaAPI) dispatch(ctx context.Context, it *item, lanes []*lane, tick 
 	}
 	l := lanes[uint64(objectOf(c.Feed.seed, &it.result))%uint64(len(lanes))]
 	for {
+		work := l.work
+		if c.waiting.Load() > laneBytes {
+			work = nil
+		}
+		size := int64(len(d.body)) // the lane's once it has it
 		select {
-		case l.work <- d:
+		case work <- d:
+			c.waiting.Add(size)
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)

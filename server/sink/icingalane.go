@@ -17,6 +17,7 @@ const apiTries = 5
 type lane struct {
 	api     *icingaAPI
 	work    chan *apiResult
+	waiting *atomic.Int64         // bytes of all lanes
 	trouble atomic.Pointer[error] // what it waits for; nil while it delivers
 }
 
@@ -30,6 +31,7 @@ func (l *lane) run(ctx context.Context) {
 				return
 			}
 			l.trouble.Store(nil)
+			l.waiting.Add(-int64(len(d.body)))
 			d.taken, d.body = time.Now(), nil
 			d.done.Store(true)
 		}

@@ -41,6 +41,7 @@ func (c *CommandFile) open() error {
 		return fmt.Errorf("%s changed while it was opened: %w", c.Path, err)
 	}
 	c.pipe, c.opened, c.looked = pipe, info, time.Now()
+	c.widen()
 	c.wrote, c.group, c.marks = 0, c.group[:0], nil
 	c.watch = coreWatch{user: ownerOf(info), name: c.Dialect.watchName(), config: c.Config, pipe: info}
 	c.watch.begin(c.looked)
@@ -51,6 +52,19 @@ func (c *CommandFile) open() error {
 		return fmt.Errorf("%s is held open by a program that is not the core: the core is not running", c.Path)
 	}
 	return nil
+}
+
+// pipeRoom lets the core and us work on without waiting for each other at
+// every group, and keeps other writers' commands waiting for less than a second.
+const pipeRoom = 256 << 10
+
+// widen gives the pipe more room. Where the system refuses, it stays as it is.
+func (c *CommandFile) widen() {
+	c.control(func(fd int) {
+		if room, err := unix.FcntlInt(uintptr(fd), unix.F_GETPIPE_SZ, 0); err == nil && room < pipeRoom {
+			unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, pipeRoom)
+		}
+	})
 }
 
 // look finds out whether the core that opened the pipe is still there.

@@ -182,6 +182,33 @@ func TestE2ELegacyClientsThatAreRefused(t *testing.T) {
 	awaitWords(t, p.server, 0, "refused a connection", "--legacy=false", "web1")
 }
 
+// Certificates signed with SHA-1 cannot be let in: both ends say so.
+func TestE2ELegacySHA1(t *testing.T) {
+	p := oldPair(t, newCore(t))
+	key, dir := filepath.Join(filepath.Dir(p.set.CA), "ca.key"), t.TempDir()
+	for name, private := range map[string]string{"client": p.set.ClientKey, "server": p.set.ServerKey} {
+		openssl(t, "req", "-new", "-key", private, "-subj", "/CN="+name, "-out", filepath.Join(dir, "csr"))
+		openssl(t, "x509", "-req", "-sha1", "-in", filepath.Join(dir, "csr"), "-CA", p.set.CA, "-CAkey", key, "-CAcreateserial", "-days", "2", "-out", filepath.Join(dir, name))
+	}
+	p.startServer()
+	p.awaitPort()
+	good := p.set
+	p.set.ClientCert = filepath.Join(dir, "client")
+	cmd := oldClient(p, "-tls1_2", "-cipher", anyCipher)
+	cmd.Stdin = strings.NewReader("8 QUFBCg==")
+	cmd.Run() // that it is refused, the log says
+	awaitWords(t, p.server, 0, "refused a connection", "signed with SHA1-RSA")
+	p.server.stop()
+	p.set = good
+	p.set.ServerCert = filepath.Join(dir, "server")
+	startOldServer(t, p, "-tls1_2", "-cipher", anyCipher)
+	code, _, stderr := program(t, "h\ts\t1\tx\n", "massive-passive-send", "--server", fmt.Sprint("127.0.0.1:", p.port),
+		"--ssl-key", p.set.ClientKey, "--ssl-cert", p.set.ClientCert, "--ssl-ca-cert", p.set.CA, "--ssl-verify", "ca")
+	if code != 2 || !strings.Contains(stderr, "signed with SHA1-RSA") {
+		t.Errorf("exit code %d, %q", code, stderr)
+	}
+}
+
 // awaitWords waits for a line of a daemon's log, behind the first from bytes.
 func awaitWords(t *testing.T, d *daemon, from int, parts ...string) {
 	t.Helper()

@@ -122,6 +122,9 @@ func (s *Server) tellHandshake(conn *visitor, err error) {
 		why = "it does not speak TLS"
 	case conn.tooOld != "":
 		why = conn.tooOld
+	case errors.As(err, &unknown) && certs.Weak(unknown.Cert):
+		why = fmt.Sprintf("its certificate %q is signed with %s, which proves nothing any more, and no option allows it: make a new one",
+			unknown.Cert.Subject, unknown.Cert.SignatureAlgorithm)
 	case errors.As(err, &unknown):
 		why = fmt.Sprintf("its certificate does not lead to a CA in %s", s.options.SSLCACert)
 	case errors.As(err, &revoked):

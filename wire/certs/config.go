@@ -171,11 +171,27 @@ func explain(leaf *x509.Certificate, err error, caFile string) string {
 			leaf.NotBefore.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
 		return fmt.Sprintf("(%s) is not for servers: it lacks the extended key usage serverAuth", leaf.Subject)
+	case errors.As(err, &unknown) && Weak(unknown.Cert):
+		return fmt.Sprintf("(%s) is signed with %s, which proves nothing any more, and no option allows it: make a new one",
+			unknown.Cert.Subject, unknown.Cert.SignatureAlgorithm)
 	case errors.As(err, &unknown):
 		return fmt.Sprintf("(%s, issued by %s) does not lead to a CA in %s: is --ssl-ca-cert the CA that signed it?",
 			leaf.Subject, leaf.Issuer, caFile)
 	}
 	return fmt.Sprintf("(%s) was refused: %v", leaf.Subject, err)
+}
+
+// Weak tells whether a certificate is signed in a way that Go verifies no more:
+// what it calls an unknown authority is this then.
+func Weak(c *x509.Certificate) bool {
+	if c == nil {
+		return false
+	}
+	switch c.SignatureAlgorithm {
+	case x509.SHA1WithRSA, x509.ECDSAWithSHA1, x509.DSAWithSHA1, x509.MD5WithRSA, x509.MD2WithRSA:
+		return true
+	}
+	return false
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

@@ -1,0 +1,159 @@
+//go:build bench
+
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// numberDigits is how long the number is that ends each line of the load.
+const numberDigits = 12
+
+// arrivals is a named pipe in the place of a core's. It is read as fast as can
+// be, and each line's number is crossed off.
+type arrivals struct {
+	b    testing.TB
+	path string
+	next uint64 // the first number that no turn has; of the goroutine that begins turns
+
+	mu   sync.Mutex
+	turn *turn // the running one
+}
+
+// turn is a row of numbered results that must arrive, each once.
+type turn struct {
+	first uint64
+	begun time.Time
+	done  chan struct{} // closed when all arrived
+
+	sent []atomic.Int64 // for each number, when it was handed over, since begun; nil: not asked for
+
+	// Of the goroutine that reads, until done.
+	seen    []bool
+	missing int
+	twice   int
+	strange int             // lines whose number is not of this turn
+	late    []time.Duration // of each number, with sent
+	ended   time.Time
+}
+
+func newArrivals(b testing.TB) *arrivals {
+	b.Helper()
+	a := &arrivals{b: b, path: filepath.Join(b.TempDir(), "nagios.cmd")}
+	if err := syscall.Mkfifo(a.path, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	pipe, err := os.OpenFile(a.path, os.O_RDWR|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var reading sync.WaitGroup
+	reading.Go(func() { a.read(pipe) })
+	b.Cleanup(func() { pipe.Close(); reading.Wait() })
+	return a
+}
+
+// begin expects n results. Those that are timed tell later how long each took.
+func (a *arrivals) begin(n int, timed bool) *turn {
+	t := &turn{first: a.next, seen: make([]bool, n), missing: n, done: make(chan struct{}), begun: time.Now()}
+	if timed {
+		t.sent, t.late = make([]atomic.Int64, n), make([]time.Duration, n)
+	}
+	a.next += uint64(n)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.turn = t
+	return t
+}
+
+// read crosses off until the pipe is closed.
+func (a *arrivals) read(pipe io.Reader) {
+	buf := make([]byte, 64<<10)
+	have := 0
+	for {
+		n, err := pipe.Read(buf[have:])
+		if err != nil {
+			return
+		}
+		have += n
+		a.mu.Lock()
+		left := a.turn.take(buf[:have], time.Now())
+		a.mu.Unlock()
+		have = copy(buf, left)
+	}
+}
+
+// take crosses off all whole lines and returns what is behind them. t is nil
+// before the first turn.
+func (t *turn) take(b []byte, now time.Time) []byte {
+	for {
+		end := bytes.IndexByte(b, '\n')
+		if end < 0 || t == nil {
+			return b[end+1:]
+		}
+		number, ok := parseNumber(b[:end])
+		b = b[end+1:]
+		if !ok || number < t.first || number-t.first >= uint64(len(t.seen)) {
+			t.strange++
+			continue
+		}
+		t.cross(int(number-t.first), now)
+	}
+}
+
+func (t *turn) cross(i int, now time.Time) {
+	if t.seen[i] {
+		t.twice++
+		return
+	}
+	t.seen[i] = true
+	if t.sent != nil {
+		t.late[i] = now.Sub(t.begun) - time.Duration(t.sent[i].Load())
+	}
+	if t.missing--; t.missing == 0 {
+		t.ended = now
+		close(t.done)
+	}
+}
+
+func parseNumber(line []byte) (n uint64, ok bool) {
+	if len(line) < numberDigits {
+		return 0, false
+	}
+	for _, c := range line[len(line)-numberDigits:] {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = 10*n + uint64(c-'0')
+	}
+	return n, true
+}
+
+// await waits until all arrived, and fails the benchmark if they do not within
+// limit, or if any came twice.
+func (a *arrivals) await(t *turn, limit time.Duration) {
+	a.b.Helper()
+	select {
+	case <-t.done:
+	case <-time.After(limit):
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if t.missing > 0 || t.twice > 0 || t.strange > 0 {
+		a.b.Fatalf("of %d results %d did not arrive within %v, %d came more than once, and %d lines were of no result (%d is the first missing)",
+			len(t.seen), t.missing, limit, t.twice, t.strange, slices.Index(t.seen, false))
+	}
+}
+
+// rate is how many results a second arrived, from the first one's start to
+// the last one's end.
+func (t *turn) rate() float64 { return float64(len(t.seen)) / t.ended.Sub(t.begun).Seconds() }

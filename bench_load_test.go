@@ -1,0 +1,232 @@
+//go:build bench
+
+package main
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"massive-passive/wire"
+	"massive-passive/wire/certs"
+	"massive-passive/wire/certs/certstest"
+	"massive-passive/wire/check"
+)
+
+// fleet is many clients in this process, each with a certificate and a
+// connection of its own, speaking as a real one does.
+type fleet struct {
+	b       testing.TB
+	address string
+	pool    *certs.Pool
+	clients []*simulated
+}
+
+// simulated is one client.
+type simulated struct {
+	host     string // of its results
+	end      certs.End
+	instance wire.Instance
+	sequence uint64 // the last one sent
+	session  *wire.Session
+}
+
+// newFleet makes clients that a server with p's files allows.
+func newFleet(b testing.TB, p *pair, n int) *fleet {
+	b.Helper()
+	f := &fleet{b: b, address: net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port))}
+	var err error
+	if f.pool, err = certs.LoadPool(p.set.CA, nil); err != nil {
+		b.Fatal(err)
+	}
+	key := filepath.Join(b.TempDir(), "key")
+	for i := range n {
+		name := fmt.Sprintf("bench%05d", i)
+		cert := filepath.Join(p.set.AllowedDir, name+".pem")
+		if err := p.set.Authority.Write(certstest.Request{Name: name, Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, cert, key); err != nil {
+			b.Fatal(err)
+		}
+		own, err := certs.LoadPair(cert, key, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		f.clients = append(f.clients, &simulated{host: fmt.Sprintf("host%04d", i%10000), end: certs.End{Pair: own, Pool: f.pool}})
+	}
+	return f
+}
+
+// connectAtOnce is how many handshakes go on together.
+const connectAtOnce = 64
+
+// connect connects the first n clients.
+func (f *fleet) connect(n int) []*simulated {
+	f.b.Helper()
+	waiting := make(chan *simulated)
+	var connecting sync.WaitGroup
+	for range min(n, connectAtOnce) {
+		connecting.Go(func() {
+			for c := range waiting {
+				if err := c.connect(f.b, f.address); err != nil {
+					f.b.Errorf("connect: %v", err)
+				}
+			}
+		})
+	}
+	for _, c := range f.clients[:n] {
+		waiting <- c
+	}
+	close(waiting)
+	connecting.Wait()
+	if f.b.Failed() {
+		f.b.FailNow()
+	}
+	return f.clients[:n]
+}
+
+func (c *simulated) connect(b testing.TB, address string) error {
+	conn, err := tls.Dial("tcp", address, certs.ClientConfig(c.end, certs.VerifyName, "127.0.0.1"))
+	if err != nil {
+		return err
+	}
+	rand.Read(c.instance[:]) // never fails
+	c.sequence = 0
+	c.session, err = wire.Connect(b.Context(), conn, wire.Hello{Instance: c.instance, Host: c.host, Version: "bench", Remember: 60}, nil, nil)
+	return err
+}
+
+// disconnect ends connections in order.
+func disconnect(clients []*simulated) {
+	var closing sync.WaitGroup
+	for _, c := range clients {
+		closing.Go(func() { c.session.Close() })
+	}
+	closing.Wait()
+}
+
+// result is the text of a result of 60 bytes, as send_nsca reads it, and its
+// number: host, service, code and output, with a byte between them.
+const (
+	loadServices = 20
+	loadOutput   = "OK - all is well here, for "
+)
+
+// batch makes n results with the numbers from first on.
+func (c *simulated) batch(dst *wire.Batch, first uint64, n int) {
+	dst.Instance, dst.Entries = c.instance, dst.Entries[:0]
+	now := time.Now().UnixMicro()
+	buffer := make([]byte, 0, n*100)
+	output := make([]byte, 0, 64)
+	for i := range uint64(n) {
+		output = fmt.Appendf(output[:0], "%s%0*d", loadOutput, numberDigits, first+i)
+		r := check.Result{Kind: check.Service, Host: c.host, Service: loadServiceNames[(first+i)%loadServices], Start: now - 1000, Finish: now, Output: output}
+		at := len(buffer)
+		buffer = r.Append(buffer)
+		c.sequence++
+		dst.Entries = append(dst.Entries, wire.Entry{Sequence: c.sequence, Result: buffer[at:len(buffer):len(buffer)]})
+	}
+}
+
+var loadServiceNames = func() (names [loadServices]string) {
+	for i := range names {
+		names[i] = fmt.Sprintf("service%02d", i)
+	}
+	return names
+}()
+
+// loadBatch is how many results a client with many to send puts into a batch.
+const loadBatch = 1000
+
+// blast sends n results with the numbers from first on, as fast as they are
+// taken, and returns when all are acknowledged.
+func (c *simulated) blast(b testing.TB, first uint64, n int) error {
+	sending := make(chan error, 1)
+	last := c.sequence + uint64(n)
+	go func() { sending <- c.sendAll(first, n) }()
+	for {
+		ack, err := c.session.Receive(b.Context())
+		if err != nil {
+			return err
+		}
+		if len(ack.Rejections) > 0 {
+			return fmt.Errorf("the server rejected %d results: %s", len(ack.Rejections), ack.Rejections[0].Text)
+		}
+		if ack.Sequence == last {
+			return <-sending
+		}
+	}
+}
+
+func (c *simulated) sendAll(first uint64, n int) error {
+	var batch wire.Batch
+	for n > 0 {
+		size := min(n, loadBatch)
+		c.batch(&batch, first, size)
+		if err := c.session.Send(batch); err != nil {
+			return err
+		}
+		first, n = first+uint64(size), n-size
+	}
+	return nil
+}
+
+// blast has clients send n results in all, each the same share, and returns
+// how many a second arrived. All are acknowledged then.
+func blast(b testing.TB, a *arrivals, clients []*simulated, n int) float64 {
+	b.Helper()
+	share := n / len(clients)
+	t := a.begin(share*len(clients), false)
+	var sending sync.WaitGroup
+	for i, c := range clients {
+		sending.Go(func() {
+			if err := c.blast(b, t.first+uint64(i*share), share); err != nil {
+				b.Errorf("%s: %v", c.host, err)
+			}
+		})
+	}
+	sending.Wait()
+	a.await(t, time.Minute)
+	return t.rate()
+}
+
+// newLoadServer starts a server that writes to a.
+func newLoadServer(b testing.TB, a *arrivals, args ...string) *pair {
+	b.Helper()
+	p := newPair(b, a.path, "nagios")
+	p.serverArgs = append(p.serverArgs, "--loglevel", "warning")
+	p.serverArgs = append(p.serverArgs, args...)
+	return p
+}
+
+func (p *pair) startListening() {
+	p.startServer()
+	p.awaitPort()
+}
+
+func BenchmarkConnections(b *testing.B) {
+	n, err := strconv.Atoi(os.Getenv("CONNECTIONS"))
+	if err != nil {
+		n = 1
+	}
+	a := newArrivals(b)
+	p := newLoadServer(b, a)
+	f := newFleet(b, p, n)
+	p.startListening()
+	fmt.Fprintln(os.Stderr, "server pid", p.server.cmd.Process.Pid)
+	clients := f.connect(n)
+	for b.Loop() {
+		for range 5 {
+			before := processTime(p.server.cmd.Process.Pid)
+			rate := blast(b, a, clients, 1000000)
+			fmt.Fprintf(os.Stderr, "%.0f/s, server %.2f us/result\n", rate, (processTime(p.server.cmd.Process.Pid) - before).Seconds())
+		}
+	}
+	disconnect(clients)
+}

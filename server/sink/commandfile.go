@@ -44,6 +44,7 @@ type CommandFile struct {
 	last   uint64    // the last sequence formatted
 	wrote  int64     // bytes written since the pipe was opened
 	marks  []mark    // writes that are still inside their window, oldest first
+	taken  int       // of marks, from the first: seen to be read
 	watch  coreWatch
 
 	coreSeen time.Time // when a process of the core was last seen
@@ -56,7 +57,7 @@ type CommandFile struct {
 type mark struct {
 	seq   uint64
 	end   int64
-	taken time.Time // when the core was seen to have read up to end; zero: not yet
+	taken time.Time // when the core was seen to have read up to end
 	file  string    // in the spool directory, to be removed if the core did not
 }
 
@@ -101,7 +102,7 @@ func (c *CommandFile) leave(ctx context.Context) {
 			c.removeFile(m.file)
 		}
 	}
-	c.marks = nil
+	c.marks, c.taken = nil, 0
 	c.Feed.rewind()
 }
 
@@ -215,23 +216,15 @@ func (c *CommandFile) settle(now time.Time) {
 	if err != nil {
 		return
 	}
+	for ; c.taken < len(c.marks) && c.marks[c.taken].end <= c.wrote-int64(unread); c.taken++ {
+		c.marks[c.taken].taken = now
+	}
 	done := 0
-	for i := range c.marks {
-		m := &c.marks[i]
-		if m.end > c.wrote-int64(unread) {
-			break
-		}
-		if m.taken.IsZero() {
-			m.taken = now
-		}
-		if now.Sub(m.taken) < c.Window {
-			continue
-		}
-		done = i + 1
-		c.removeFile(m.file)
+	for ; done < c.taken && now.Sub(c.marks[done].taken) >= c.Window; done++ {
+		c.removeFile(c.marks[done].file)
 	}
 	if done > 0 {
 		c.Feed.ack(c.marks[done-1].seq)
-		c.marks = append(c.marks[:0], c.marks[done:]...)
+		c.marks, c.taken = c.marks[done:], c.taken-done
 	}
 }

@@ -45,10 +45,12 @@ func (f *Fields) Next(last int) bool {
 	if f.err != nil || len(f.rest) == 0 {
 		return false
 	}
-	number, kind, n := protowire.ConsumeTag(f.rest)
-	if n < 0 || n != protowire.SizeTag(number) {
-		f.fail("bad field tag")
-		return false
+	number, kind, n := protowire.Number(f.rest[0]>>3), protowire.Type(f.rest[0]&7), 1
+	if number == 0 || number > 15 { // not a tag of one byte, as ours are
+		if number, kind, n = protowire.ConsumeTag(f.rest); n < 0 || n != protowire.SizeTag(number) {
+			f.fail("bad field tag")
+			return false
+		}
 	}
 	if number > f.last {
 		return false
@@ -70,9 +72,9 @@ func (f *Fields) Uint(limit uint64) uint64 {
 		f.fail("field %d has wire type %d, not varint", f.number, f.kind)
 		return 0
 	}
-	v, n := protowire.ConsumeVarint(f.rest)
+	v, n := f.varint()
 	switch {
-	case n < 0 || n != protowire.SizeVarint(v):
+	case n < 0:
 		f.fail("field %d is no shortest varint", f.number)
 	case v == 0:
 		f.fail("field %d holds its default value", f.number)
@@ -92,9 +94,9 @@ func (f *Fields) Bytes() []byte {
 		f.fail("field %d has wire type %d, not bytes", f.number, f.kind)
 		return nil
 	}
-	length, n := protowire.ConsumeVarint(f.rest)
+	length, n := f.varint()
 	switch {
-	case n < 0 || n != protowire.SizeVarint(length):
+	case n < 0:
 		f.fail("field %d has no shortest length", f.number)
 	case length > uint64(len(f.rest)-n):
 		f.fail("field %d is longer than its message", f.number)
@@ -106,6 +108,18 @@ func (f *Fields) Bytes() []byte {
 		return v
 	}
 	return nil
+}
+
+// varint reads a varint in its shortest form; n is its size, negative if there
+// is none.
+func (f *Fields) varint() (v uint64, n int) {
+	if len(f.rest) > 0 && f.rest[0] < 1<<7 {
+		return uint64(f.rest[0]), 1
+	}
+	if v, n = protowire.ConsumeVarint(f.rest); n != protowire.SizeVarint(v) {
+		return 0, -1
+	}
+	return v, n
 }
 
 // End returns the fields of a later version as they stand, nil if there are

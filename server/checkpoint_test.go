@@ -149,7 +149,7 @@ func TestNothingIsTakenForAConnectionThatIsOver(t *testing.T) {
 	over := make(chan struct{})
 	close(over)
 	o := record.Origin{Client: "c", Instance: wire.Instance{1}, Sequence: 7}
-	s := &submission{origins: []record.Origin{o}, payloads: [][]byte{[]byte("x")}, left: over}
+	s := &submission{origin: o, parts: []part{{7, 1}}, buffer: []byte("x"), left: over}
 	if err := in.append(s); err == nil || in.known.highest("c", o.Instance) != 0 || in.journal.Stats().Last != 0 {
 		t.Errorf("%v, known up to %d", err, in.known.highest("c", o.Instance))
 	}

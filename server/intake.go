@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"massive-passive/server/access"
 	"massive-passive/server/record"
-	"massive-passive/wire"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
 
@@ -35,6 +34,8 @@ type intake struct {
 	output   int // the most bytes of a result's output
 
 	requests  chan *submission
+	spare     sync.Pool   // of *submission
+	payloads  [][]byte    // of one append; owned by run
 	known     *duplicates // owned by run
 	measured  time.Time   // when the journal's size was last looked at; owned by run
 	trouble   atomic.Pointer[string]
@@ -46,15 +47,6 @@ type intake struct {
 // counts are what the intake did since its start.
 type counts struct {
 	taken, duplicate, malformed, denied atomic.Uint64
-}
-
-// submission is what one Submit hands to the owner.
-type submission struct {
-	origins  []record.Origin
-	payloads [][]byte // records of the journal
-	size     int
-	left     <-chan struct{} // closed when who waits has given up; nil: never
-	done     chan error
 }
 
 // gatherBytes is how much the owner puts into one flush, about.
@@ -100,105 +92,6 @@ func openIntake(o Options, judge judge, log zerolog.Logger) (*intake, error) {
 	return in, nil
 }
 
-// Submit takes results of one instance of a client, judges each, and returns
-// when all but the rejected ones are safe in the journal. It blocks while the
-// journal takes nothing; Waiting says why.
-func (in *intake) Submit(ctx context.Context, o record.Origin, entries []wire.Entry) ([]wire.Rejection, error) {
-	in.heard.note(o.Client, len(entries))
-	if err := in.rates.await(ctx, o.Client, len(entries)); err != nil {
-		return nil, err
-	}
-	s := &submission{done: make(chan error, 1), origins: make([]record.Origin, 0, len(entries)), payloads: make([][]byte, 0, len(entries))}
-	var rejections []wire.Rejection
-	buffer := make([]byte, 0, sizeOf(entries))
-	for _, e := range entries {
-		o.Sequence = e.Sequence
-		encoded, reason, err := in.examine(o.Client, e.Result)
-		if err != nil && reason == 0 {
-			return nil, err
-		}
-		if err != nil {
-			rejections = append(rejections, wire.Rejection{Sequence: e.Sequence, Reason: reason, Text: err.Error()})
-			continue
-		}
-		at := len(buffer)
-		rec := record.Record{Origin: o, Result: encoded}
-		buffer = rec.Append(buffer)
-		s.origins = append(s.origins, o)
-		s.payloads = append(s.payloads, buffer[at:len(buffer):len(buffer)])
-	}
-	s.size = len(buffer)
-	if o.Instance != (wire.Instance{}) {
-		s.left = ctx.Done()
-	}
-	in.tellRejections(o.Client, rejections)
-	if len(s.payloads) == 0 {
-		return rejections, nil
-	}
-	select {
-	case in.requests <- s:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	select {
-	case err := <-s.done:
-		return rejections, err
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-}
-
-func sizeOf(entries []wire.Entry) int {
-	n := 0
-	for _, e := range entries {
-		n += len(e.Result) + 96
-	}
-	return n
-}
-
-// examine says why a result will never be taken, or returns it as it is taken.
-// An error without a reason is one of the client as a whole: it ends the
-// connection, and the client keeps the result.
-func (in *intake) examine(client string, encoded []byte) ([]byte, wire.Reason, error) {
-	r, err := check.Decode(encoded)
-	if err == nil {
-		err = r.Validate()
-	}
-	if err != nil {
-		in.counts.malformed.Add(1)
-		return nil, wire.Malformed, err
-	}
-	err = in.judge.Judge(client, &r)
-	var denied *access.DeniedError
-	switch {
-	case err == nil:
-		return in.cut(encoded, &r), 0, nil
-	case !errors.As(err, &denied):
-		return nil, 0, refusal(err)
-	}
-	in.counts.denied.Add(1)
-	return nil, wire.Denied, err
-}
-
-// cut shortens an output that is over the limit. The state that it comes with
-// is worth more than a rule: the result is not rejected.
-func (in *intake) cut(encoded []byte, r *check.Result) []byte {
-	if len(r.Output) <= in.output {
-		return encoded
-	}
-	r.Output = check.CutOutput(r.Output, in.output)
-	return r.Append(nil)
-}
-
-func (in *intake) tellRejections(client string, rejections []wire.Rejection) {
-	for _, r := range rejections {
-		if times, now := in.quiet.say(client + " " + r.Reason.String()); now {
-			in.log.Warn().Str("client", client).Stringer("reason", r.Reason).Int("times", times).Str("why", r.Text).
-				Msg("rejected a result")
-		}
-	}
-}
-
 // Waiting says why Submit takes long.
 func (in *intake) Waiting() string {
 	if why := in.trouble.Load(); why != nil {
@@ -227,11 +120,11 @@ func (in *intake) run(ctx context.Context) error {
 
 // gather takes what else was submitted meanwhile: all of it shares one flush.
 func (in *intake) gather(first *submission) []*submission {
-	work, size := []*submission{first}, first.size
+	work, size := []*submission{first}, len(first.buffer)
 	for size < gatherBytes {
 		select {
 		case s := <-in.requests:
-			work, size = append(work, s), size+s.size
+			work, size = append(work, s), size+len(s.buffer)
 		default:
 			return work
 		}
@@ -250,38 +143,8 @@ func (in *intake) commit(ctx context.Context, work []*submission) {
 		failed = in.flush(ctx)
 	}
 	for i, s := range work {
-		s.done <- errors.Join(failed, refused[i])
+		s.done <- errors.Join(failed, refused[i]) // from here on another's
 	}
-}
-
-// append stops at the first result that cannot be appended: what is behind it
-// must not be known before it. What a connection left behind that is over is
-// not taken any more: its client sends it again, and a newer connection of the
-// same instance was told already what is known of it.
-func (in *intake) append(s *submission) error {
-	in.known.mu.Lock()
-	defer in.known.mu.Unlock()
-	select {
-	case <-s.left:
-		return context.Canceled
-	default:
-	}
-	for i, payload := range s.payloads {
-		o := &s.origins[i]
-		duplicate := in.known.has(o)
-		if !duplicate {
-			if _, err := in.journal.Append(payload); err != nil {
-				return fmt.Errorf("append to the journal: %w", err)
-			}
-		}
-		in.known.add(o)
-		if duplicate {
-			in.counts.duplicate.Add(1)
-		} else {
-			in.counts.taken.Add(1)
-		}
-	}
-	return nil
 }
 
 // flush makes what was appended durable, however long the disk refuses.

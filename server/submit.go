@@ -1,0 +1,185 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"massive-passive/server/access"
+	"massive-passive/server/record"
+	"massive-passive/wire"
+	"massive-passive/wire/check"
+)
+
+// submission is what one Submit hands to the owner: records of the journal, one
+// behind the other in a buffer.
+type submission struct {
+	origin record.Origin // of all, but for the sequence
+	parts  []part
+	buffer []byte
+	left   <-chan struct{} // closed when who waits has given up; nil: never
+	done   chan error
+}
+
+// part is one record of a submission.
+type part struct {
+	sequence uint64
+	end      int // in the buffer
+}
+
+// Submit takes results of one instance of a client, judges each, and returns
+// when all but the rejected ones are safe in the journal. It blocks while the
+// journal takes nothing; Waiting says why.
+func (in *intake) Submit(ctx context.Context, o record.Origin, entries []wire.Entry) ([]wire.Rejection, error) {
+	in.heard.note(o.Client, len(entries))
+	if err := in.rates.await(ctx, o.Client, len(entries)); err != nil {
+		return nil, err
+	}
+	s := in.newSubmission(o)
+	rejections, err := in.fill(s, entries)
+	if err != nil {
+		return nil, err
+	}
+	in.tellRejections(o.Client, rejections)
+	if len(s.parts) == 0 {
+		return rejections, nil
+	}
+	if o.Instance != (wire.Instance{}) {
+		s.left = ctx.Done()
+	}
+	select {
+	case in.requests <- s:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	select {
+	case err := <-s.done:
+		in.spare.Put(s)
+		return rejections, err
+	case <-ctx.Done(): // the owner may still have it
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (in *intake) newSubmission(o record.Origin) *submission {
+	s, ok := in.spare.Get().(*submission)
+	if !ok {
+		s = &submission{done: make(chan error, 1)}
+	}
+	s.origin, s.parts, s.buffer, s.left = o, s.parts[:0], s.buffer[:0], nil
+	return s
+}
+
+// fill judges entries and puts those that are taken into s.
+func (in *intake) fill(s *submission, entries []wire.Entry) (rejections []wire.Rejection, err error) {
+	s.parts, s.buffer = slices.Grow(s.parts, len(entries)), slices.Grow(s.buffer, sizeOf(entries))
+	rec := record.Record{Origin: s.origin}
+	for _, e := range entries {
+		encoded, reason, err := in.examine(s.origin.Client, e.Result)
+		if err != nil && reason == 0 {
+			return nil, err
+		}
+		if err != nil {
+			rejections = append(rejections, wire.Rejection{Sequence: e.Sequence, Reason: reason, Text: err.Error()})
+			continue
+		}
+		rec.Sequence, rec.Result = e.Sequence, encoded
+		s.buffer = rec.Append(s.buffer)
+		s.parts = append(s.parts, part{e.Sequence, len(s.buffer)})
+	}
+	return rejections, nil
+}
+
+func sizeOf(entries []wire.Entry) int {
+	n := 0
+	for _, e := range entries {
+		n += len(e.Result) + 96
+	}
+	return n
+}
+
+// examine says why a result will never be taken, or returns it as it is taken.
+// An error without a reason is one of the client as a whole: it ends the
+// connection, and the client keeps the result.
+func (in *intake) examine(client string, encoded []byte) ([]byte, wire.Reason, error) {
+	r, err := check.Decode(encoded)
+	if err == nil {
+		err = r.Validate()
+	}
+	if err != nil {
+		in.counts.malformed.Add(1)
+		return nil, wire.Malformed, err
+	}
+	err = in.judge.Judge(client, &r)
+	var denied *access.DeniedError
+	switch {
+	case err == nil:
+		return in.cut(encoded, &r), 0, nil
+	case !errors.As(err, &denied):
+		return nil, 0, refusal(err)
+	}
+	in.counts.denied.Add(1)
+	return nil, wire.Denied, err
+}
+
+// cut shortens an output that is over the limit. The state that it comes with
+// is worth more than a rule: the result is not rejected.
+func (in *intake) cut(encoded []byte, r *check.Result) []byte {
+	if len(r.Output) <= in.output {
+		return encoded
+	}
+	r.Output = check.CutOutput(r.Output, in.output)
+	return r.Append(nil)
+}
+
+func (in *intake) tellRejections(client string, rejections []wire.Rejection) {
+	for _, r := range rejections {
+		if times, now := in.quiet.say(client + " " + r.Reason.String()); now {
+			in.log.Warn().Str("client", client).Stringer("reason", r.Reason).Int("times", times).Str("why", r.Text).
+				Msg("rejected a result")
+		}
+	}
+}
+
+// appendMost is how many records are appended at once.
+const appendMost = 1000
+
+// append stops where the journal takes no more: what is behind it must not be
+// known before it. What a connection left behind that is over is not taken any
+// more: its client sends it again, and a newer connection of the same instance
+// was told already what is known of it.
+func (in *intake) append(s *submission) error {
+	in.known.mu.Lock()
+	defer in.known.mu.Unlock()
+	select {
+	case <-s.left:
+		return context.Canceled
+	default:
+	}
+	o, at := s.origin, 0
+	// Sequences rise, so that the duplicates stand before all others.
+	duplicates := 0
+	for ; duplicates < len(s.parts); duplicates++ {
+		if o.Sequence = s.parts[duplicates].sequence; !in.known.has(&o) {
+			break
+		}
+		in.known.add(&o)
+		at = s.parts[duplicates].end
+	}
+	in.counts.duplicate.Add(uint64(duplicates))
+	for parts := range slices.Chunk(s.parts[duplicates:], appendMost) {
+		in.payloads = in.payloads[:0]
+		for _, p := range parts {
+			in.payloads = append(in.payloads, s.buffer[at:p.end])
+			at = p.end
+		}
+		if _, err := in.journal.Append(in.payloads...); err != nil {
+			return fmt.Errorf("append to the journal: %w", err)
+		}
+		o.Sequence = parts[len(parts)-1].sequence
+		in.known.add(&o)
+		in.counts.taken.Add(uint64(len(parts)))
+	}
+	return nil
+}

@@ -21,6 +21,13 @@ const entryOverhead = 1 + 10 + 1 + 10 + 1 + 10
 // BatchOverhead is the most that a batch adds to the Size of its entries.
 const BatchOverhead = 1 + 1 + len(Instance{})
 
+// minTag is the least that an entry's tag and length add to its body.
+const minTag = 2
+
+// mostForeseen bounds the entries that room is made for by the first one's
+// length.
+const mostForeseen = 10000
+
 // Size returns an upper bound of what e takes in a batch.
 func (e *Entry) Size() int { return entryOverhead + len(e.Result) + len(e.later) }
 
@@ -51,8 +58,12 @@ func DecodeBatch(b []byte) (m Batch, err error) {
 		case batchInstance:
 			err = takeInstance(&m.Instance, f.Bytes())
 		case batchEntries:
+			body := f.Bytes()
+			if m.Entries == nil {
+				m.Entries = make([]Entry, 0, min(len(b)/(len(body)+minTag)+1, mostForeseen)) // as if all were as long
+			}
 			var e Entry
-			if e, err = decodeEntry(f.Bytes()); err == nil && e.Sequence <= last {
+			if e, err = decodeEntry(body); err == nil && e.Sequence <= last {
 				err = broken("sequence %d after %d", e.Sequence, last)
 			}
 			last = e.Sequence

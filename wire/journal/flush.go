@@ -153,15 +153,15 @@ func (j *Journal) commit(seg *segment, fresh bool, n int) {
 		j.stateOld = true
 	}
 	for _, c := range j.tail[:n] {
+		if !j.o.ReadUnflushed && cap(c.buf) <= 2*batchTarget && len(j.spares) < mostSpares {
+			j.spares = append(j.spares, c.buf)
+		}
 		seg.addPoint(point{c.first, seg.size, c.time})
 		seg.size += int64(len(c.buf))
 		seg.count += c.count
 		j.ordinal += c.count
 		j.durable = c.last()
 		j.tailLen -= c.size()
-	}
-	if !j.o.ReadUnflushed && cap(j.tail[0].buf) <= 2*batchTarget {
-		j.spare = j.tail[0].buf
 	}
 	clear(j.tail[:n])
 	j.tail = j.tail[n:]

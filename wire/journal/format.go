@@ -85,6 +85,8 @@ const (
 	batchSpan   = time.Second // records further apart do not share a batch, and so its time
 	maxBatch    = batchTarget + recordHeader + MaxPayload
 
+	mostSpares = 16 // buffers of about batchTarget that are kept for the next batches
+
 	seqReserve = 1 << 32 // sequences reserved ahead of use
 	maxSeq     = 1 << 63 // none is ever this high: one that is read is damage
 

@@ -64,7 +64,7 @@ type Journal struct {
 	state    slot     // as last stored
 	stateOld bool     // to be stored by the next Trim
 	reserved uint64   // sequences below it may be handed out
-	spare    []byte   // buffer of a flushed chunk that no reader saw
+	spares   [][]byte // buffers of flushed chunks that no reader saw, at most mostSpares
 
 	// done is closed by Close.
 	done chan struct{}

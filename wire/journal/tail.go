@@ -72,9 +72,13 @@ func (j *Journal) chunkLocked(now int64) *chunk {
 			return c
 		}
 	}
-	buf := j.spare
-	j.spare = nil
-	if buf == nil {
+	var buf []byte
+	switch n := len(j.spares); {
+	case n > 0:
+		buf, j.spares = j.spares[n-1], j.spares[:n-1]
+	case len(j.tail) > 0: // one was filled: this one will be
+		buf = make([]byte, markSize, batchTarget+batchTarget/8)
+	default:
 		buf = make([]byte, markSize, 1024)
 	}
 	c := &chunk{buf: buf[:markSize], first: j.next, time: now}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"os/user"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -120,6 +121,23 @@ func (std streams) daemon(c *cli.Context, role string, start func(process) (serv
 		return err
 	}
 	return d.run(c.Context, s)
+}
+
+// becomeUser makes this process the user that a daemon's options name, or leaves
+// it as it is, and returns the user's name.
+func becomeUser(c *cli.Context) (string, error) {
+	who, err := findIdentity(c.String("user"), c.String("group"))
+	if err != nil {
+		return "", err
+	}
+	if who != nil {
+		return who.name, who.become()
+	}
+	u, err := user.Current()
+	if err != nil {
+		return "", err
+	}
+	return u.Username, nil
 }
 
 // daemonProcess is this process around its service.

@@ -69,7 +69,7 @@ func applets() []applet {
 }
 
 func serverCommand(std streams) *cli.Command {
-	return server.Command(server.Env{Version: version, Flags: daemonFlags("server"), Daemon: func(c *cli.Context, start server.Start) error {
+	return server.Command(server.Env{Version: version, Stdout: std.stdout, Flags: daemonFlags("server"), Become: becomeUser, Daemon: func(c *cli.Context, start server.Start) error {
 		return std.daemon(c, "server", func(p process) (service, error) { return start(p.log, p.drop, p.sockets) })
 	}})
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,7 +14,11 @@ import (
 // Env is what a command gets from the program around it.
 type Env struct {
 	Version string
+	Stdout  io.Writer
 	Flags   []cli.Flag // of every daemon
+	// Become makes this process the user that the Flags name for a daemon, for
+	// good, and returns the user's name.
+	Become func(c *cli.Context) (string, error)
 	// Daemon makes the process a daemon as the Flags ask for, and runs in it
 	// what start returns.
 	Daemon func(c *cli.Context, start Start) error
@@ -57,6 +62,8 @@ func Command(env Env) *cli.Command {
 			&cli.IntFlag{Category: coreGroup, Name: "drain-rate", DefaultText: "as fast as the core takes them",
 				Usage: "the most `RESULTS` a second of a backlog, received more than a minute ago"},
 			&cli.StringFlag{Category: coreGroup, Name: "backlog", Value: d.Backlog, Usage: "deliver `WHAT` of a backlog: all, or the latest result of each host and service"},
+			&cli.BoolFlag{Category: coreGroup, Name: "check-config",
+				Usage: "say which core was found, by which door it gets results, and whether that is open to the user; end with 1 if not"},
 			&cli.StringFlag{Category: portGroup, Name: "ssl-ca-cert", Value: d.SSLCACert, Usage: "`FILE` with the CA that signed the clients' certificates"},
 			&cli.StringFlag{Category: portGroup, Name: "ssl-key", Value: d.SSLKey, Usage: "`FILE` with the server's private key"},
 			&cli.StringFlag{Category: portGroup, Name: "ssl-cert", Value: d.SSLCert, Usage: "`FILE` with the server's certificate"},
@@ -76,6 +83,9 @@ func Command(env Env) *cli.Command {
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
 				return &OptionError{c.Args().First(), "there is no such option; `massive-passive server --help` lists them"}
+			}
+			if c.Bool("check-config") {
+				return CheckConfig(c.Context, options(c, env.Version), env.Stdout, func() (string, error) { return env.Become(c) })
 			}
 			return env.Daemon(c, func(log zerolog.Logger, drop func() error, sockets []net.Listener) (*Server, error) {
 				o := options(c, env.Version)

@@ -9,9 +9,9 @@ import (
 	"massive-passive/wire/journal"
 )
 
-// makeSink makes the sink of a target. core is the one whose configuration is
-// named, or nil.
-func (s *Server) makeSink(t target, r *journal.Reader, core *sink.NagiosConfig) (runner, error) {
+// makeSink makes the sink of a target, whose reader has the name. core is the
+// one whose configuration is named, or nil.
+func (s *Server) makeSink(t target, name string, r *journal.Reader, core *sink.NagiosConfig) (runner, error) {
 	o := &s.options
 	feed := sink.FeedOptions{Target: t.String(), DrainRate: o.DrainRate, LatestOnly: o.Backlog == backlogLatest, Rejects: s.rejects, Log: s.log}
 	dialect := o.dialect(t, core)
@@ -28,7 +28,7 @@ func (s *Server) makeSink(t target, r *journal.Reader, core *sink.NagiosConfig) 
 	case kindCheckResults:
 		feed.OrderGuard = o.orderGuard(true)
 		s.log.Info().Stringer("sink", t).Str("dialect", string(dialect)).Msg("results go there")
-		return &sink.CheckResults{Feed: sink.NewFeed(r, feed), Dir: t.to, Owner: s.owner(r), Dialect: dialect, Config: config, MaxFileAge: age,
+		return &sink.CheckResults{Feed: sink.NewFeed(r, feed), Dir: t.to, Owner: s.owner(name), Dialect: dialect, Config: config, MaxFileAge: age,
 			LatestOnly: feed.LatestOnly, Window: sink.DefaultWindow, Log: s.log}, nil
 	case kindIcinga2:
 		api, err := o.icinga(t.to)
@@ -46,7 +46,7 @@ func (s *Server) makeSink(t target, r *journal.Reader, core *sink.NagiosConfig) 
 
 // owner names this server's reader where several servers leave files: the same
 // after a restart, and another for each.
-func (s *Server) owner(r *journal.Reader) string {
-	sum := sha256.Sum256([]byte(s.options.StateDir + "\x00" + r.Name()))
+func (s *Server) owner(name string) string {
+	sum := sha256.Sum256([]byte(s.options.StateDir + "\x00" + name))
 	return fmt.Sprintf("%x", sum[:8])
 }

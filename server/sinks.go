@@ -16,6 +16,7 @@ import (
 type runner interface {
 	Run(ctx context.Context)
 	Status() sink.Status
+	prober
 }
 
 // rejectsFile is in the state directory.
@@ -81,7 +82,7 @@ func (s *Server) openSinks() error {
 				return fmt.Errorf("begin to deliver to %s: %w", t, err)
 			}
 		}
-		made, err := s.makeSink(t, reader, core)
+		made, err := s.makeSink(t, names[i], reader, core)
 		if err != nil {
 			return err
 		}

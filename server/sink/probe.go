@@ -1,0 +1,106 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Probe finds out whether this process may write to the pipe, without writing.
+func (c *CommandFile) Probe(context.Context) (found string, err error) {
+	info, err := os.Stat(c.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%s does not exist: start the core, or switch its external commands on", c.Path)
+	}
+	if err != nil {
+		return "", err
+	}
+	if info.Mode()&fs.ModeNamedPipe == 0 {
+		return "", fmt.Errorf("%s is no named pipe but %s: remove it and restart the core", c.Path, info.Mode())
+	}
+	pipe, err := os.OpenFile(c.Path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "", permission(c.Path, info)
+	case errors.Is(err, syscall.ENXIO):
+		return "the core is not running; it may be written to", nil
+	case err != nil:
+		return "", err
+	}
+	pipe.Close()
+	return "the core reads it; it may be written to", nil
+}
+
+// Probe finds out whether this process may put files into the directory that
+// the core can read, with one that the core passes over.
+func (c *CheckResults) Probe(context.Context) (found string, err error) {
+	info, err := os.Stat(c.Dir)
+	if err != nil {
+		return "", err
+	}
+	if !info.IsDir() {
+		return "", fmt.Errorf("%s is no directory: name the check_result_path of the core's configuration", c.Dir)
+	}
+	f, err := os.CreateTemp(c.Dir, c.temporary()+"*")
+	if errors.Is(err, fs.ErrPermission) {
+		return "", permission(c.Dir, info)
+	}
+	if err != nil {
+		return "", err
+	}
+	err = errors.Join(give(f.Name(), info, 0o640), f.Close(), os.Remove(f.Name()))
+	if err != nil {
+		return "", fmt.Errorf("let the core read a file of ours: %w", err)
+	}
+	return "files may be put there", nil
+}
+
+// permission says who could give a missing permission.
+func permission(path string, info fs.FileInfo) error {
+	group := "the group that owns it"
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
+		group = fmt.Sprintf("group %d, which owns it", owner.Gid)
+	}
+	return fmt.Errorf("user %d may not write to %s: put it into %s", os.Geteuid(), path, group)
+}
+
+// noHost is a host that no Icinga has: the name is one that it refuses.
+const noHost = "massive-passive!probe"
+
+// Probe asks each endpoint whether the user may hand in results, with one for
+// a host that is not there.
+func (c *IcingaAPI) Probe(ctx context.Context) (found string, err error) {
+	for _, base := range c.Endpoints {
+		api := newIcingaAPI(base, c.User, c.Password, c.TLS, 1)
+		defer api.client.CloseIdleConnections()
+		identity, err := api.identity(ctx)
+		if err != nil {
+			return "", err
+		}
+		said, err := api.submit(ctx, []byte(`{"type":"Host","host":"`+noHost+`","exit_status":0,"plugin_output":""}`))
+		if err != nil {
+			return "", err
+		}
+		if reason, final := said.verdict(0); !final || reason != CountNoObject {
+			return "", fmt.Errorf("%s answers %d to a result: %s", base, said.code, said.message)
+		}
+		if identity == "" {
+			return "results may be handed in; give the user the permission status/query as well, or a restart of Icinga may lose results of its last seconds", nil
+		}
+	}
+	return "results may be handed in", nil
+}
+
+// Probe finds out whether the output is open for writing.
+func (c *Stream) Probe(context.Context) (found string, err error) {
+	flags, err := unix.FcntlInt(c.Out.Fd(), unix.F_GETFL, 0)
+	if err == nil && flags&unix.O_ACCMODE == unix.O_RDONLY {
+		err = fmt.Errorf("%s is open for reading only", c.Out.Name())
+	}
+	return "a line of JSON for each result", err
+}

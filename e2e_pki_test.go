@@ -125,6 +125,7 @@ func TestE2EPKIThreeCommands(t *testing.T) {
 // A renegotiation, which Go's own client cannot ask for, is refused, and the next good client served.
 func TestE2EPKIRenegotiation(t *testing.T) {
 	s := besiege(t)
+	s.before = s.vitals()
 	s.attacks([]attack{{"renegotiation", func(s *siege) {
 		set := s.pair.set
 		cmd := exec.Command("openssl", "s_client", "-connect", fmt.Sprint("127.0.0.1:", s.pair.port), "-tls1_2", "-cert", set.ClientCert,

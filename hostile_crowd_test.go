@@ -9,11 +9,14 @@ import (
 	"massive-passive/wire"
 )
 
+// halfHello is how a ClientHello begins.
+var halfHello = []byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+
 // crowdAttacks are many at once.
 func crowdAttacks() []attack {
 	return []attack{
 		{"5,000 connections that say nothing", func(s *siege) { s.crowd(5000, nil) }},
-		{"2,000 that begin a handshake", func(s *siege) { s.crowd(2000, []byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")) }},
+		{"2,000 that begin a handshake", func(s *siege) { s.crowd(2000, halfHello) }},
 		{"1,000 that come and go", func(s *siege) {
 			for range 1000 {
 				s.raw().Close()

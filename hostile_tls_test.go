@@ -124,7 +124,7 @@ func (s *siege) tlsAttacks() []attack {
 		{"garbage", bytesOf("\x00\xff\x1b[2J garbage\r\n\r\n")},
 		{"plain HTTP", bytesOf("GET / HTTP/1.1\r\nHost: x\r\n\r\n")},
 		{"an old message without TLS", bytesOf("8 WzFdIFg=")},
-		{"half a ClientHello", bytesOf("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")},
+		{"half a ClientHello", bytesOf(string(halfHello))},
 		{"a record of 65535 bytes", bytesOf("\x16\x03\x01\xff\xff" + string(make([]byte, 65535)))},
 		{"a ClientHello of 16 MB", bytesOf("\x16\x03\x01\x40\x00\x01\xff\xff\xff" + string(make([]byte, 16380)))},
 		{"SSL 2", bytesOf("\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10\x01\x00\x80")},

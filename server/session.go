@@ -138,7 +138,7 @@ func (s *Server) tellHandshake(conn *visitor, err error) {
 		why = fmt.Sprintf("it did not finish the TLS handshake within %v", s.options.Limits.Handshake)
 	case errors.Is(err, net.ErrClosed): // by our own stop
 		return
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		why = "it closed the connection during the TLS handshake"
 	}
 	s.complain(conn, why)

@@ -61,6 +61,10 @@ func TestE2EPackageWithSystemd(t *testing.T) {
 	inMachine(t, "--systemd", "/source/packaging/tests/systemd", packagedFirst, packagedLater)
 }
 
+func TestE2EPackageOfAUser(t *testing.T) {
+	inMachine(t, "--systemd", "/source/packaging/tests/user", packagedFirst)
+}
+
 // The first steps of the README, word by word, up to a check in Nagios.
 func TestE2EPackageFirstSteps(t *testing.T) {
 	inMachine(t, "--systemd", "/source/packaging/tests/newcomer", packagedFirst)

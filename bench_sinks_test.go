@@ -149,8 +149,8 @@ func (b *doorBench) commandLines(last objectName, mark string) []byte {
 	return text.Bytes()
 }
 
-// blast writes to a pipe as fast as it takes it.
-func blast(t *testing.T, path string, text []byte) {
+// blastPipe writes to a pipe as fast as it takes it.
+func blastPipe(t *testing.T, path string, text []byte) {
 	t.Helper()
 	pipe, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
@@ -173,7 +173,7 @@ func TestBenchSinksNagios(t *testing.T) {
 		sink: []string{"--sink", "command-file:" + r.commandFile(), "--dialect", "nagios"}}
 	pipe.plain = func(mark string) func() {
 		text := pipe.commandLines(objectName{"bench", mark}, mark)
-		return func() { blast(t, r.commandFile(), text) }
+		return func() { blastPipe(t, r.commandFile(), text) }
 	}
 	pipe.run(noSuchService)
 
@@ -218,7 +218,7 @@ func TestBenchSinksIcinga(t *testing.T) {
 	pipe := &doorBench{t: t, name: "icinga pipe", results: 30_000, done: r.fenceHas, sink: []string{"--sink", "command-file:" + r.commandFile(), "--dialect", "icinga"}}
 	pipe.plain = func(mark string) func() {
 		text := pipe.commandLines(fence, mark)
-		return func() { blast(t, r.commandFile(), text) }
+		return func() { blastPipe(t, r.commandFile(), text) }
 	}
 	pipe.run(lastFor)
 

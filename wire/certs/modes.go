@@ -12,6 +12,8 @@ const (
 	readableByAll    fs.FileMode = 0o004
 	writableByOthers fs.FileMode = 0o022
 	sticky                       = fs.ModeSticky
+
+	mountedReadOnly = 1 // ST_RDONLY of statvfs(3)
 )
 
 // LooseKey says what is wrong with who may read or write a private key; "" if
@@ -47,10 +49,13 @@ func LooseFile(file string) string {
 }
 
 // loose looks at one file. In a directory above it that has the sticky bit, as
-// /tmp, others can make files but not replace ours.
+// /tmp, others can make files but not replace ours; on a file system that is
+// mounted for reading only, as a container's configuration is, modes say
+// nothing.
 func loose(path string, above bool) string {
 	info, err := os.Stat(path)
-	if err != nil {
+	var system syscall.Statfs_t
+	if err != nil || syscall.Statfs(path, &system) == nil && system.Flags&mountedReadOnly != 0 {
 		return ""
 	}
 	if info.Mode()&writableByOthers != 0 && !(above && info.Mode()&sticky != 0) {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -177,4 +178,22 @@ func TestUnsafeFilesAreNamed(t *testing.T) {
 	r.start()
 	r.log.await(t, "not safe", "every user", r.set.ServerKey)
 	r.log.await(t, "not safe", "chmod go-w", r.set.AllowedDir)
+}
+
+// A client that does not accept the server's certificate says so by an alert,
+// which is not about its own.
+func TestAClientThatRefusesTheServerIsNamed(t *testing.T) {
+	r := newRig(t)
+	stranger, err := certstest.WriteSet(t.TempDir(), "web1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	end, err := certs.Load(certs.Files{Cert: r.set.ClientCert, Key: r.set.ClientKey, CA: stranger.CA, MinVersion: "1.2"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tls.Dial("tcp", r.server.Addrs()[0].String(), certs.ClientConfig(end, certs.VerifyCA)); err == nil {
+		t.Fatal("a server of another CA was accepted")
+	}
+	r.log.await(t, "it did not accept this server", "bad certificate")
 }

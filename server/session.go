@@ -114,6 +114,7 @@ func (s *Server) tellHandshake(conn *visitor, err error) {
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	var revoked *certs.RevokedError
+	var op *net.OpError
 	why := err.Error()
 	switch {
 	case conn.wasEvicted():
@@ -129,6 +130,8 @@ func (s *Server) tellHandshake(conn *visitor, err error) {
 		why = fmt.Sprintf("its certificate does not lead to a CA in %s", s.options.SSLCACert)
 	case errors.As(err, &revoked):
 		why = revoked.Error()
+	case errors.As(err, &op) && op.Op == "remote error": // an alert
+		why = fmt.Sprintf("it did not accept this server or what it offers (%v): its own log or message says why", op.Err)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		why = fmt.Sprintf("its certificate %q is valid from %s to %s: renew it, or set the clock that is off", invalid.Cert.Subject,
 			invalid.Cert.NotBefore.UTC().Format(time.RFC3339), invalid.Cert.NotAfter.UTC().Format(time.RFC3339))

@@ -144,9 +144,9 @@ var loadServiceNames = func() (names [loadServices]string) {
 // loadBatch is how many results a client with many to send puts into a batch.
 const loadBatch = 1000
 
-// blast sends n results with the numbers from first on, as fast as they are
+// flood sends n results with the numbers from first on, as fast as they are
 // taken, and returns when all are acknowledged.
-func (c *simulated) blast(b testing.TB, first uint64, n int) error {
+func (c *simulated) flood(b testing.TB, first uint64, n int) error {
 	sending := make(chan error, 1)
 	last := c.sequence + uint64(n)
 	go func() { sending <- c.sendAll(first, n) }()
@@ -177,16 +177,16 @@ func (c *simulated) sendAll(first uint64, n int) error {
 	return nil
 }
 
-// blast has clients send n results in all, each the same share, and returns
+// flood has clients send n results in all, each the same share, and returns
 // how many a second arrived. All are acknowledged then.
-func blast(b testing.TB, a *arrivals, clients []*simulated, n int) float64 {
+func flood(b testing.TB, a *arrivals, clients []*simulated, n int) float64 {
 	b.Helper()
 	share := n / len(clients)
 	t := a.begin(share*len(clients), false)
 	var sending sync.WaitGroup
 	for i, c := range clients {
 		sending.Go(func() {
-			if err := c.blast(b, t.first+uint64(i*share), share); err != nil {
+			if err := c.flood(b, t.first+uint64(i*share), share); err != nil {
 				b.Errorf("%s: %v", c.host, err)
 			}
 		})
@@ -224,7 +224,7 @@ func BenchmarkConnections(b *testing.B) {
 	for b.Loop() {
 		for range 5 {
 			before := processTime(p.server.cmd.Process.Pid)
-			rate := blast(b, a, clients, 1000000)
+			rate := flood(b, a, clients, 1000000)
 			fmt.Fprintf(os.Stderr, "%.0f/s, server %.2f us/result\n", rate, (processTime(p.server.cmd.Process.Pid) - before).Seconds())
 		}
 	}

@@ -172,11 +172,12 @@ func (c *copies) entries(decode func([]byte) (entry, error)) ([]entry, error) {
 
 // decodeServerEntry reads an entry of the server's journal.
 func decodeServerEntry(b []byte) (entry, error) {
-	r, err := record.Decode(b)
-	if err != nil {
+	var r record.Record
+	if err := r.Decode(b); err != nil {
 		return entry{}, err
 	}
 	e := entry{sequence: r.Sequence}
+	var err error
 	e.sighting, err = decodeResult(r.Result)
 	return e, err
 }

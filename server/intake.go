@@ -71,11 +71,12 @@ func openIntake(o Options, judge judge, log zerolog.Logger) (*intake, error) {
 		remembered := in.known.load(file)
 		oldest := uint64(0) // sequence that is still there
 		defer func() { in.tellForgotten(remembered, oldest) }()
+		var rec record.Record
 		jo.Recovered = func(r journal.Record) {
 			if oldest == 0 {
 				oldest = r.Seq
 			}
-			if rec, err := record.Decode(r.Payload); err == nil {
+			if rec.Decode(r.Payload) == nil {
 				in.known.add(&rec.Origin)
 			}
 		}

@@ -75,8 +75,9 @@ func (in *intake) newSubmission(o record.Origin) *submission {
 func (in *intake) fill(s *submission, entries []wire.Entry) (rejections []wire.Rejection, err error) {
 	s.parts, s.buffer = slices.Grow(s.parts, len(entries)), slices.Grow(s.buffer, sizeOf(entries))
 	rec := record.Record{Origin: s.origin}
+	var r check.Result
 	for _, e := range entries {
-		encoded, reason, err := in.examine(s.origin.Client, e.Result)
+		encoded, reason, err := in.examine(s.origin.Client, e.Result, &r)
 		if err != nil && reason == 0 {
 			return nil, err
 		}
@@ -101,9 +102,9 @@ func sizeOf(entries []wire.Entry) int {
 
 // examine says why a result will never be taken, or returns it as it is taken.
 // An error without a reason is one of the client as a whole: it ends the
-// connection, and the client keeps the result.
-func (in *intake) examine(client string, encoded []byte) ([]byte, wire.Reason, error) {
-	r, err := check.Decode(encoded)
+// connection, and the client keeps the result. r is room for it.
+func (in *intake) examine(client string, encoded []byte, r *check.Result) ([]byte, wire.Reason, error) {
+	err := r.Decode(encoded)
 	if err == nil {
 		err = r.Validate()
 	}
@@ -111,11 +112,11 @@ func (in *intake) examine(client string, encoded []byte) ([]byte, wire.Reason, e
 		in.counts.malformed.Add(1)
 		return nil, wire.Malformed, err
 	}
-	err = in.judge.Judge(client, &r)
+	err = in.judge.Judge(client, r)
 	var denied *access.DeniedError
 	switch {
 	case err == nil:
-		return in.cut(encoded, &r), 0, nil
+		return in.cut(encoded, r), 0, nil
 	case !errors.As(err, &denied):
 		return nil, 0, refusal(err)
 	}

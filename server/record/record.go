@@ -46,14 +46,16 @@ func (r *Record) Append(b []byte) []byte {
 	return check.AppendBytes(b, fieldResult, r.Result)
 }
 
-// Decode reads a record. Result is a part of b.
-func Decode(b []byte) (Record, error) {
-	var r Record
+// Decode makes r the record that b encodes; after an error it is the zero one.
+// Result is a part of b. A client's name that r has already is not made again.
+func (r *Record) Decode(b []byte) error {
+	client := r.Client
+	*r = Record{}
 	f := check.NewFields(b)
 	for f.Next(fieldResult) {
 		switch f.Number() {
 		case fieldClient:
-			r.Client = string(f.Bytes())
+			r.Client = check.Same(client, f.Bytes())
 		case fieldInstance:
 			copy(r.Instance[:], f.Bytes())
 		case fieldSequence:
@@ -67,7 +69,8 @@ func Decode(b []byte) (Record, error) {
 		}
 	}
 	if _, err := f.End(); err != nil {
-		return Record{}, fmt.Errorf("record of the journal: %w", err)
+		*r = Record{}
+		return fmt.Errorf("record of the journal: %w", err)
 	}
-	return r, nil
+	return nil
 }

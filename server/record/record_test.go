@@ -14,12 +14,12 @@ func TestRecordEncodesAndDecodes(t *testing.T) {
 		{},
 	} {
 		b := want.Append(nil)
-		got, err := Decode(b)
-		if err != nil || !reflect.DeepEqual(got, want) {
+		var got Record
+		if err := got.Decode(b); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 		}
 		if len(b) > 0 {
-			if got, err := Decode(b[:len(b)-1]); err == nil || !reflect.DeepEqual(got, Record{}) {
+			if err := got.Decode(b[:len(b)-1]); err == nil || !reflect.DeepEqual(got, Record{}) {
 				t.Errorf("a cut record decodes to %+v, %v", got, err)
 			}
 		}

@@ -63,6 +63,7 @@ func (f *Feed) old(it *item) bool {
 // lookAhead reads on until results are young, then puts the reader back. When
 // ctx ends first, the next call goes on.
 func (f *Feed) lookAhead(ctx context.Context) error {
+	var it item
 	for ctx.Err() == nil {
 		records, err := f.reader.TryNext(f.records, batchItems, batchBytes)
 		if err != nil {
@@ -71,8 +72,7 @@ func (f *Feed) lookAhead(ctx context.Context) error {
 		f.records = records
 		young := len(records) == 0
 		for _, rec := range records {
-			it, err := decode(rec)
-			if err != nil {
+			if it.decode(rec) != nil {
 				continue // judged when it is read to be delivered
 			}
 			// After a clock was set, younger ones may stand before it.

@@ -40,7 +40,7 @@ type Feed struct {
 	reader *journal.Reader
 
 	records []journal.Record
-	batch   []item
+	batch   []item // room for items
 	ready   []item // the part of batch that is not handed out yet
 	judged  uint64 // the last sequence that was judged since the last rewind
 	highest uint64 // ever judged
@@ -118,18 +118,21 @@ func (f *Feed) nextWithin(ctx context.Context, d time.Duration) ([]item, error) 
 // take judges the records that were read. Where they begin a backlog that has
 // to be looked at first, it leaves them for later.
 func (f *Feed) take() {
-	f.batch = f.batch[:0]
+	n := 0 // of f.batch
 	for _, rec := range f.records {
 		if rec.Seq <= f.judged { // handed out before the journal was looked at
 			continue
 		}
-		it, err := decode(rec)
-		if err != nil {
+		if n == len(f.batch) {
+			f.batch = append(f.batch, item{})
+		}
+		it := &f.batch[n]
+		if err := it.decode(rec); err != nil {
 			f.o.Log.Error().Err(err).Uint64("sequence", rec.Seq).Msg("passed over an entry of the journal")
 			f.judge(rec.Seq, CountUnreadable)
 			continue
 		}
-		if f.needsLookahead(&it) {
+		if f.needsLookahead(it) {
 			f.ahead = lookahead{newest: map[object]candidate{}, asked: it.seq, running: true}
 			f.reader.Rewind()
 			break
@@ -137,13 +140,13 @@ func (f *Feed) take() {
 		if it.early && it.seq > f.highest {
 			f.count(CountTimeFixed, 1)
 		}
-		reason := f.fate(&it)
+		reason := f.fate(it)
 		f.judge(it.seq, reason)
 		if reason == CountDelivered {
-			f.batch = append(f.batch, it)
+			n++
 		}
 	}
-	f.ready = f.batch
+	f.ready = f.batch[:n]
 }
 
 // fate says what becomes of a result, and notes it where later ones depend on it.

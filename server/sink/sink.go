@@ -26,22 +26,23 @@ type item struct {
 	result   check.Result
 }
 
-// decode reads an entry of the journal. Times that lie in the future, or are
-// missing, become the time of receipt.
-func decode(r journal.Record) (item, error) {
-	rec, err := record.Decode(r.Payload)
-	if err != nil {
-		return item{}, err
+// decode makes it an entry of the journal. Times that lie in the future, or are
+// missing, become the time of receipt. What was in it before may be anything:
+// its strings are used again where they are the same.
+func (it *item) decode(r journal.Record) error {
+	rec := record.Record{Origin: record.Origin{Client: it.client}}
+	if err := rec.Decode(r.Payload); err != nil {
+		return err
 	}
-	it := item{seq: r.Seq, client: rec.Client, received: rec.Received}
-	if it.result, err = check.Decode(rec.Result); err != nil {
-		return item{}, fmt.Errorf("result of client %q in the journal: %w", rec.Client, err)
+	if err := it.result.Decode(rec.Result); err != nil {
+		return fmt.Errorf("result of client %q in the journal: %w", rec.Client, err)
 	}
+	it.seq, it.client, it.received, it.early = r.Seq, rec.Client, rec.Received, false
 	if f := it.result.Finish; f == 0 || f > rec.Received {
 		it.result.Finish, it.early = rec.Received, f != 0
 	}
 	if s := it.result.Start; s == 0 || s > it.result.Finish {
 		it.result.Start = it.result.Finish
 	}
-	return it, nil
+	return nil
 }

@@ -157,3 +157,19 @@ func TestHostState(t *testing.T) {
 		}
 	}
 }
+
+// A Result that is used for one after the other keeps nothing of the one
+// before.
+func TestDecodeIntoUsedResult(t *testing.T) {
+	full := Result{Kind: Service, Host: "web1", Service: "load", Code: 2, Output: []byte("x"), Start: 1, Finish: 2, TimedOut: true}
+	command := Result{Kind: Command, Command: "DISABLE_NOTIFICATIONS", Finish: 3}
+	var r Result
+	for _, want := range []Result{full, command, {Kind: Host, Host: "web1"}, full} {
+		if err := r.Decode(want.Append(nil)); err != nil || !reflect.DeepEqual(r, want) {
+			t.Errorf("got %+v, %v\nwant %+v", r, err, want)
+		}
+	}
+	if err := r.Decode([]byte{0}); err == nil || !reflect.DeepEqual(r, Result{}) {
+		t.Errorf("garbage decodes to %+v, %v", r, err)
+	}
+}

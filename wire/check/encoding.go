@@ -31,20 +31,30 @@ func (r *Result) Append(b []byte) []byte {
 	return append(b, r.unknown...)
 }
 
-// Decode reads the Result that all of b encodes, in the canonical form (see
-// Fields). Output is a part of b, not a copy. An error is a *FormatError and
-// comes with the zero Result. What decodes is not yet valid: see Validate.
+// Decode reads the Result that all of b encodes; see the method.
 func Decode(b []byte) (Result, error) {
 	var r Result
+	err := r.Decode(b)
+	return r, err
+}
+
+// Decode makes r the Result that all of b encodes, in the canonical form (see
+// Fields). Output is a part of b, not a copy; a string that r has already is
+// not made again, so that one r for many results costs less. An error is a
+// *FormatError and leaves the zero Result. What decodes is not yet valid: see
+// Validate.
+func (r *Result) Decode(b []byte) error {
+	before := *r
+	*r = Result{}
 	f := NewFields(b)
 	for f.Next(fieldCommand) {
 		switch f.Number() {
 		case fieldKind:
 			r.Kind = Kind(f.Uint(1<<8 - 1))
 		case fieldHost:
-			r.Host = string(f.Bytes())
+			r.Host = Same(before.Host, f.Bytes())
 		case fieldService:
-			r.Service = string(f.Bytes())
+			r.Service = Same(before.Service, f.Bytes())
 		case fieldCode:
 			r.Code = int32(protowire.DecodeZigZag(f.Uint(1<<32 - 1)))
 		case fieldOutput:
@@ -61,7 +71,15 @@ func Decode(b []byte) (Result, error) {
 	}
 	var err error
 	if r.unknown, err = f.End(); err != nil {
-		return Result{}, err
+		*r = Result{}
 	}
-	return r, nil
+	return err
+}
+
+// Same returns b as a string: s itself where it is the same.
+func Same(s string, b []byte) string {
+	if s == string(b) {
+		return s
+	}
+	return string(b)
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -25,7 +26,7 @@ const (
 var builtPackages = sync.OnceValues(func() (string, error) {
 	var said strings.Builder
 	for _, version := range []string{packagedFirst, packagedLater} {
-		build := exec.Command("make", "packages", "VERSION="+version, "ARCHES=amd64")
+		build := exec.Command("make", "packages", "VERSION="+version, "ARCHES="+runtime.GOARCH)
 		build.Stdout, build.Stderr = &said, &said
 		if err := build.Run(); err != nil {
 			return said.String(), err
@@ -70,19 +71,27 @@ func TestE2EPackageFirstSteps(t *testing.T) {
 	inMachine(t, "--systemd", "/source/packaging/tests/newcomer", packagedFirst)
 }
 
-func builtFile(t *testing.T, pattern string) string {
+// built is the first version of a package, for this machine.
+func built(t *testing.T, name, kind string) string {
 	t.Helper()
 	buildPackages(t)
-	found, err := filepath.Glob(filepath.Join("dist", pattern))
-	if err != nil || len(found) != 1 {
-		t.Fatalf("%s: %q, %v", pattern, found, err)
+	patterns := []string{name + "_" + packagedFirst + "-1_" + runtime.GOARCH + ".deb", name + "_" + packagedFirst + "-1_all.deb"}
+	if kind == "rpm" {
+		machine := map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH]
+		patterns = []string{name + "-" + packagedFirst + "-1." + machine + ".rpm", name + "-" + packagedFirst + "-1.noarch.rpm"}
 	}
-	return found[0]
+	for _, file := range patterns {
+		if _, err := os.Stat(filepath.Join("dist", file)); err == nil {
+			return filepath.Join("dist", file)
+		}
+	}
+	t.Fatalf("there is none of %q", patterns)
+	return ""
 }
 
 func TestE2EPackageLintian(t *testing.T) {
 	for _, name := range []string{"massive-passive", "massive-passive-init", "massive-passive-send-nsca"} {
-		file := builtFile(t, name+"_"+packagedFirst+"-1_*.deb")
+		file := built(t, name, "deb")
 		out, err := exec.Command("lintian", "--allow-root", "--pedantic", "--fail-on", "error,warning,info,pedantic", file).CombinedOutput()
 		if err != nil {
 			t.Errorf("%s: %v\n%s", file, err, out)
@@ -106,8 +115,8 @@ func TestE2EPackageListings(t *testing.T) {
 		return path
 	}
 	for _, name := range []string{"massive-passive", "massive-passive-init", "massive-passive-send-nsca"} {
-		deb := listing(t, "dpkg-deb", "--fsys-tarfile", builtFile(t, name+"_"+packagedFirst+"-1_*.deb"))
-		rpm := listing(t, "rpm", "-qpl", builtFile(t, name+"-"+packagedFirst+"-1.*.rpm"))
+		deb := listing(t, "dpkg-deb", "--fsys-tarfile", built(t, name, "deb"))
+		rpm := listing(t, "rpm", "-qpl", built(t, name, "rpm"))
 		for _, path := range deb {
 			if !debOnly.MatchString(path) && !slices.ContainsFunc(rpm, func(p string) bool { return normal(p) == normal(path) }) {
 				t.Errorf("the .rpm of %s lacks %s", name, path)
@@ -154,7 +163,7 @@ func listing(t *testing.T, args ...string) (paths []string) {
 func TestE2EPackageTexts(t *testing.T) {
 	dir := t.TempDir()
 	buildPackages(t)
-	out, err := exec.Command("dpkg-deb", "-x", builtFile(t, "massive-passive_"+packagedFirst+"-1_*.deb"), dir).CombinedOutput()
+	out, err := exec.Command("dpkg-deb", "-x", built(t, "massive-passive", "deb"), dir).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -42,9 +42,13 @@ code() {
 }
 
 package() { # NAME VERSION
-	set -- "/source/dist/$1_$2"-1_*.deb
-	[ -e "$1" ] || fail "there is no $1"
-	echo "$1"
+	for file in "/source/dist/$1_$2-1_$(dpkg --print-architecture).deb" "/source/dist/$1_$2-1_all.deb"; do
+		if [ -e "$file" ]; then
+			echo "$file"
+			return
+		fi
+	done
+	fail "there is no package $1 $2"
 }
 
 # core PATH OWNER: a pipe, and a reader that puts its lines into PATH.lines

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -129,6 +130,7 @@ func TestFailedStartsInTheBackgroundAreReported(t *testing.T) {
 		{[]string{"--pidfile", filepath.Join(dir, "no", "pid")}, 1, "no such file"},
 		{[]string{"--logfile", link}, 1, "symbolic link"},
 		{[]string{"--logfile", dir}, 1, "directory"},
+		{[]string{"--sink", "stdout:"}, 2, "needs --foreground"},
 	} {
 		code, _, stderr := program(t, "", "massive-passive-server", append(b.args, x.args...)...)
 		if code != x.code || !strings.Contains(stderr, x.says) || strings.Count(stderr, "massive-passive-server: ") != 1 {
@@ -140,6 +142,31 @@ func TestFailedStartsInTheBackgroundAreReported(t *testing.T) {
 	}
 	if got := string(readFile(t, foreign)); got != "root:x:0:0\n" {
 		t.Errorf("a file that is no pidfile now holds %q", got)
+	}
+}
+
+// Paths are meant from where the caller stands, though the process works in /.
+func TestBackgroundTakesRelativePaths(t *testing.T) {
+	b := newBackground(t)
+	for i, arg := range b.args {
+		if rest, inside := strings.CutPrefix(arg, b.dir+"/"); inside {
+			b.args[i] = rest
+		}
+	}
+	cmd := exec.Command(linkTo(t, "massive-passive-server"), b.args...)
+	cmd.Dir = b.dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(readFile(t, b.pidfile))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	syscall.Kill(pid, syscall.SIGHUP)
+	b.awaitLog(b.logfile, "read the directory of allowed clients")
+	b.end(pid, syscall.SIGTERM)
+	if strings.Contains(string(readFile(t, b.logfile)), `"level":"error"`) {
+		t.Errorf("%s", readFile(t, b.logfile))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -86,6 +87,9 @@ func Command(env Env) *cli.Command {
 			}
 			if c.Bool("check-config") {
 				return CheckConfig(c.Context, options(c, env.Version), env.Stdout, func() (string, error) { return env.Become(c) })
+			}
+			if !c.Bool("foreground") && slices.Contains(*c.Generic("sink").(*repeated), kindStdout+":") {
+				return &OptionError{"--sink", "stdout: needs --foreground: in the background nobody reads it"}
 			}
 			return env.Daemon(c, func(log zerolog.Logger, drop func() error, sockets []net.Listener) (*Server, error) {
 				o := options(c, env.Version)

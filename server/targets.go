@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -82,6 +83,9 @@ func (o *Options) complete(t *target, core *sink.NagiosConfig) error {
 		if t.to != "" {
 			err = &OptionError{"--sink", fmt.Sprintf("%q: stdout: has no target", t)}
 		}
+	}
+	if err == nil && (t.kind == kindCommandFile || t.kind == kindCheckResults) {
+		t.to, err = filepath.Abs(t.to) // in the background the server works in /
 	}
 	return err
 }

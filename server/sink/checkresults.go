@@ -114,6 +114,9 @@ func (c *CheckResults) leave() {
 		c.withdraw(c.out.path)
 		c.out = nil
 	}
+	for _, t := range c.taken {
+		os.Remove(t.path + okSuffix) // a core that died in between may have left it
+	}
 	c.dropFile()
 	c.buffer, c.taken, c.last = nil, nil, 0
 	c.Feed.rewind()
@@ -129,6 +132,9 @@ func (c *CheckResults) feed(ctx context.Context) error {
 			return err
 		}
 		if err := c.write(); err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				return err // somebody removed the next file: what is in it has to be written again
+			}
 			c.Feed.trouble(err)
 			if err := sleep(ctx, reopenMost); err != nil {
 				return err

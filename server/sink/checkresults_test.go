@@ -178,6 +178,34 @@ func TestCheckResultsStateAndRenewal(t *testing.T) {
 	})
 }
 
+// A file that somebody removes before it is complete is written again.
+func TestCheckResultsLoseTheirNextFile(t *testing.T) {
+	spoolTest(t, FeedOptions{}, func(r *spoolRig) {
+		r.start()
+		r.number(1, 1)
+		r.file()
+		const many = 20_000 // more than stays in memory
+		r.number(2, many)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		removed := 0
+		for _, name := range r.names() {
+			if strings.HasPrefix(name, spoolPrefix) {
+				removed++
+				if err := os.Remove(filepath.Join(r.dir, name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if removed != 1 {
+			t.Fatalf("%d files were being written, want one: %q", removed, r.names())
+		}
+		r.expectFile(1, 1)
+		time.Sleep(time.Second)
+		r.expectFile(1, many+1) // the first is inside its window
+	})
+}
+
 // What a server that was killed left behind would be read beside the new file,
 // in no order.
 func TestCheckResultsLeftovers(t *testing.T) {
@@ -223,7 +251,7 @@ func TestCheckResultsLatestOnly(t *testing.T) {
 	})
 }
 
-func TestCheckResultsCommandsAndAFullDisk(t *testing.T) {
+func TestCheckResultsCommandsAndAReplacedDirectory(t *testing.T) {
 	spoolTest(t, FeedOptions{}, func(r *spoolRig) {
 		if err := os.RemoveAll(r.dir); err != nil {
 			t.Fatal(err)

@@ -141,11 +141,18 @@ func choose(args []string, std streams) (*cli.App, []string) {
 			}
 		}
 	}
-	return overview(std), args
+	return overview(args, std), args
 }
+
+// asksVersion tells that nothing but the version is asked for, as scripts do
+// often: it needs no options, and no help to be made.
+func asksVersion(args []string) bool { return len(args) == 2 && args[1] == "--version" }
 
 // app sets the applet up, and brings its arguments into their order.
 func (a applet) app(name string, args []string, std streams) (*cli.App, []string) {
+	if a.arrange == nil && asksVersion(args) {
+		return newApp(name, &cli.Command{}, std), args
+	}
 	command := a.command(std)
 	bindAll(a.word, command)
 	if a.arrange != nil {
@@ -199,7 +206,7 @@ func newApp(name string, command *cli.Command, std streams) *cli.App {
 }
 
 // overview is the program without a command.
-func overview(std streams) *cli.App {
+func overview(args []string, std streams) *cli.App {
 	app := newApp("massive-passive", &cli.Command{
 		Usage: "passive checks for Nagios, Naemon and Icinga",
 		Action: func(c *cli.Context) error {
@@ -209,7 +216,9 @@ func overview(std streams) *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 	}, std)
-	app.CustomAppHelpTemplate = literal(overviewManual().text())
+	if !asksVersion(args) {
+		app.CustomAppHelpTemplate = literal(overviewManual().text())
+	}
 	return app
 }
 

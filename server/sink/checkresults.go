@@ -210,8 +210,8 @@ func (c *CheckResults) look(now time.Time) error {
 	if c.watch.over() {
 		return fmt.Errorf("the core that reads %s ended: what it may have dropped is written again", c.Dir)
 	}
-	if info, err := os.Stat(c.Dir); err != nil || !os.SameFile(info, c.opened) {
-		return fmt.Errorf("%s was removed or made anew", c.Dir)
+	if info, err := os.Stat(c.Dir); err != nil || !sameCores(info, c.opened) {
+		return fmt.Errorf("%s was removed, made anew or given to another user", c.Dir)
 	}
 	if !c.watch.seen() && now.Sub(c.watch.scanned) > watchTick {
 		c.watch.begin(now)

@@ -189,6 +189,14 @@ func (d Dialect) watchName() string {
 	return string(d)
 }
 
+// sameCores tells whether a file of the core's is the one that it was, and
+// still belongs to whom it did.
+func sameCores(a, b fs.FileInfo) bool {
+	x, ok := a.Sys().(*syscall.Stat_t)
+	y, too := b.Sys().(*syscall.Stat_t)
+	return os.SameFile(a, b) && ok && too && x.Uid == y.Uid && x.Gid == y.Gid
+}
+
 // ownerOf returns the user that a file belongs to.
 func ownerOf(info fs.FileInfo) uint32 {
 	if owner, ok := info.Sys().(*syscall.Stat_t); ok {

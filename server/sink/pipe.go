@@ -74,8 +74,8 @@ func (c *CommandFile) look() error {
 	}
 	c.looked = time.Now()
 	info, err := os.Stat(c.Path)
-	if err != nil || !os.SameFile(info, c.opened) {
-		return fmt.Errorf("%s was removed or made anew: the core restarted", c.Path)
+	if err != nil || !sameCores(info, c.opened) {
+		return fmt.Errorf("%s was removed, made anew or given to another user: the core restarted", c.Path)
 	}
 	gone := false
 	c.control(func(fd int) {

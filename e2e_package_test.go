@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -48,7 +49,10 @@ func inMachine(t *testing.T, args ...string) {
 	buildPackages(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "packaging/tests/machine", args...).CombinedOutput()
+	machine := exec.CommandContext(ctx, "packaging/tests/machine", args...)
+	machine.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	machine.Cancel = func() error { return syscall.Kill(-machine.Process.Pid, syscall.SIGKILL) }
+	out, err := machine.CombinedOutput()
 	if err != nil || !strings.HasSuffix(strings.TrimSpace(string(out)), "all is well") {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -44,7 +44,7 @@ func Command(env Env) *cli.Command {
 	return &cli.Command{
 		Name:  "server",
 		Usage: "take results from clients and hand them to the monitoring core",
-		Description: "Takes check results over mutual TLS and writes them to the core's external command file.\n\n" +
+		Description: "Takes check results over mutual TLS, keeps them on disk, and hands them to the monitoring core.\n\n" +
 			"Example: massive-passive server --foreground --command-file /var/lib/nagios4/rw/nagios.cmd",
 		Flags: append([]cli.Flag{
 			&cli.StringSliceFlag{Category: portGroup, Name: "listen", Value: cli.NewStringSlice(d.Listen...),

@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -31,15 +30,24 @@ type monitoringCore interface {
 	handOver()
 }
 
-// witness reads what a core wrote down of each passive result that it worked on.
+// witness reads what a core wrote down of each passive result that it worked on. It holds each file open that it has
+// seen: Icinga moves its file away when it stops and when it starts, to a name with the second in it, and one of the
+// two may replace the other.
 type witness struct {
 	t     testing.TB
-	files func() []string // oldest first
+	files func() []string // by any name
 	lines *regexp.Regexp  // of one result, to the newline: host;service, number
 
-	offsets map[uint64]int64 // by inode, up to the end of the last match
-	seen    []sighting
-	times   map[sighting]int
+	held  []*heldFile // oldest first
+	seen  []sighting
+	times map[sighting]int
+}
+
+// heldFile is one that a core writes to, or wrote to.
+type heldFile struct {
+	*os.File
+	info  fs.FileInfo
+	taken int64 // up to the end of the last match
 }
 
 // newWitnessedNagios lays out a Nagios that logs each passive result. What Nagios 4.4.6 logs as the output there is
@@ -66,7 +74,7 @@ func newWitnessedIcinga(t *testing.T, hosts []rigHost) (monitoringCore, *witness
 
 // newWitness reads the file that newest names, and those beside it with a time behind the same name.
 func newWitness(t testing.TB, lines string, newest func() string) *witness {
-	return &witness{t: t, lines: regexp.MustCompile(lines), offsets: map[uint64]int64{}, times: map[sighting]int{},
+	w := &witness{t: t, lines: regexp.MustCompile(lines), times: map[sighting]int{},
 		files: func() []string {
 			rotated, err := filepath.Glob(newest() + ".*")
 			if err != nil {
@@ -74,34 +82,54 @@ func newWitness(t testing.TB, lines string, newest func() string) *witness {
 			}
 			return append(rotated, newest())
 		}}
+	t.Cleanup(func() {
+		for _, f := range w.held {
+			f.Close()
+		}
+	})
+	return w
 }
 
 // read takes in what was written since the last time.
 func (w *witness) read() {
 	w.t.Helper()
-	for _, file := range w.files() {
-		if err := w.readFile(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, name := range w.files() {
+		if err := w.hold(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			w.t.Fatalf("read what the core wrote: %v", err)
+		}
+	}
+	for _, f := range w.held {
+		if err := w.readFile(f); err != nil {
 			w.t.Fatalf("read what the core wrote: %v", err)
 		}
 	}
 }
 
-func (w *witness) readFile(file string) error {
-	f, err := os.Open(file)
+// hold opens a file that is not held yet.
+func (w *witness) hold(name string) error {
+	f, err := os.Open(name)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && !slices.ContainsFunc(w.held, func(h *heldFile) bool { return os.SameFile(h.info, info) }) {
+		w.held = append(w.held, &heldFile{File: f, info: info})
+		return nil
+	}
+	f.Close()
+	return err
+}
+
+func (w *witness) readFile(f *heldFile) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	inode := info.Sys().(*syscall.Stat_t).Ino
-	if _, err := f.Seek(w.offsets[inode], io.SeekStart); err != nil {
-		return err
+	if info.Size() < f.taken {
+		return fmt.Errorf("%s was cut off", f.Name())
 	}
-	data, err := io.ReadAll(f)
-	if err != nil {
+	data := make([]byte, info.Size()-f.taken)
+	if _, err := f.ReadAt(data, f.taken); err != nil {
 		return err
 	}
 	taken := 0
@@ -111,7 +139,7 @@ func (w *witness) readFile(file string) error {
 		w.times[s]++
 		taken = m[1]
 	}
-	w.offsets[inode] += int64(taken)
+	f.taken += int64(taken)
 	return nil
 }
 
@@ -125,8 +153,8 @@ func pushOut(c monitoringCore) {
 // repeats is how often the core got a result again.
 func (w *witness) repeats() int { return len(w.seen) - len(w.times) }
 
-// hold compares all that the core got with the ledger and with the server's journal.
-func (w *witness) hold(t testing.TB, l *ledger, inServer []entry, exactly bool) {
+// compare holds all that the core got with the ledger and with the server's journal.
+func (w *witness) compare(t testing.TB, l *ledger, inServer []entry, exactly bool) {
 	t.Helper()
 	rank := map[sighting]uint64{}
 	for _, e := range inServer {

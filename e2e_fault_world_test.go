@@ -289,7 +289,7 @@ func (w *world) close(exactly bool) {
 	}
 	w.witness.read()
 	w.ledger.onceInServer(w.t, inServer)
-	w.witness.hold(w.t, &w.ledger, inServer, exactly)
+	w.witness.compare(w.t, &w.ledger, inServer, exactly)
 	rate := w.rate()
 	w.t.Logf("%d results at %d a second, %d repeats at the core", len(w.ledger.entries), rate, w.witness.repeats())
 	if rate < leastRate && w.rounds >= manyRounds {

@@ -2,8 +2,6 @@ package wire
 
 import (
 	"massive-passive/wire/check"
-
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // The fields of messages Batch and Entry in massive.proto.
@@ -35,13 +33,12 @@ func (e *Entry) Size() int { return entryOverhead + len(e.Result) + len(e.later)
 func (m *Batch) Append(b []byte) []byte {
 	b = check.AppendBytes(b, batchInstance, m.Instance[:])
 	for _, e := range m.Entries {
-		size := 1 + protowire.SizeVarint(e.Sequence)
+		size := 1 + check.SizeVarint(e.Sequence)
 		if len(e.Result) > 0 {
-			size += 1 + protowire.SizeBytes(len(e.Result))
+			size += 1 + check.SizeVarint(uint64(len(e.Result))) + len(e.Result)
 		}
 		size += len(e.later)
-		b = protowire.AppendTag(b, batchEntries, protowire.BytesType)
-		b = protowire.AppendVarint(b, uint64(size))
+		b = check.AppendLength(b, batchEntries, size)
 		b = check.AppendVarint(b, entrySequence, e.Sequence)
 		b = append(check.AppendBytes(b, entryResult, e.Result), e.later...)
 	}
@@ -94,7 +91,5 @@ func decodeEntry(b []byte) (e Entry, err error) {
 
 // appendMessage appends a nested message, also an empty one.
 func appendMessage(b []byte, number int, body []byte) []byte {
-	b = protowire.AppendTag(b, protowire.Number(number), protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(len(body)))
-	return append(b, body...)
+	return append(check.AppendLength(b, number, len(body)), body...)
 }

@@ -1,9 +1,5 @@
 package check
 
-import (
-	"google.golang.org/protobuf/encoding/protowire"
-)
-
 // The fields of message Result in massive.proto.
 const (
 	fieldKind     = 1
@@ -22,11 +18,11 @@ func (r *Result) Append(b []byte) []byte {
 	b = AppendVarint(b, fieldKind, uint64(r.Kind))
 	b = AppendBytes(b, fieldHost, r.Host)
 	b = AppendBytes(b, fieldService, r.Service)
-	b = AppendVarint(b, fieldCode, protowire.EncodeZigZag(int64(r.Code)))
+	b = AppendVarint(b, fieldCode, zigzag(r.Code))
 	b = AppendBytes(b, fieldOutput, r.Output)
 	b = AppendVarint(b, fieldStart, uint64(r.Start))
 	b = AppendVarint(b, fieldFinish, uint64(r.Finish))
-	b = AppendVarint(b, fieldTimedOut, protowire.EncodeBool(r.TimedOut))
+	b = AppendVarint(b, fieldTimedOut, fromBool(r.TimedOut))
 	b = AppendBytes(b, fieldCommand, r.Command)
 	return append(b, r.unknown...)
 }
@@ -56,7 +52,7 @@ func (r *Result) Decode(b []byte) error {
 		case fieldService:
 			r.Service = Same(before.Service, f.Bytes())
 		case fieldCode:
-			r.Code = int32(protowire.DecodeZigZag(f.Uint(1<<32 - 1)))
+			r.Code = unzigzag(f.Uint(1<<32 - 1))
 		case fieldOutput:
 			r.Output = f.Bytes()
 		case fieldStart:

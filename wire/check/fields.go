@@ -1,9 +1,8 @@
 package check
 
 import (
+	"encoding/binary"
 	"fmt"
-
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // FormatError says why bytes are no message in the canonical form.
@@ -22,10 +21,10 @@ func (e *FormatError) Error() string { return "malformed message: " + e.Reason }
 // The first fault sticks: all later calls return zero values, and End tells.
 type Fields struct {
 	rest     []byte
-	number   protowire.Number
-	kind     protowire.Type
-	repeated protowire.Number
-	last     protowire.Number // the highest field that the caller knows
+	number   int
+	kind     wireType
+	repeated int
+	last     int // the highest field that the caller knows
 	err      error
 }
 
@@ -35,19 +34,19 @@ func NewFields(b []byte) Fields { return Fields{rest: b} }
 // NewRepeatedFields is NewFields for a message in which the field repeated
 // may occur any number of times in a row.
 func NewRepeatedFields(b []byte, repeated int) Fields {
-	return Fields{rest: b, repeated: protowire.Number(repeated)}
+	return Fields{rest: b, repeated: repeated}
 }
 
 // Next moves to the next field whose number is at most last, the highest that
 // the caller knows. It returns false at the end of the known fields.
 func (f *Fields) Next(last int) bool {
-	f.last = protowire.Number(last)
+	f.last = last
 	if f.err != nil || len(f.rest) == 0 {
 		return false
 	}
-	number, kind, n := protowire.Number(f.rest[0]>>3), protowire.Type(f.rest[0]&7), 1
+	number, kind, n := int(f.rest[0]>>3), wireType(f.rest[0]&7), 1
 	if number == 0 || number > 15 { // not a tag of one byte, as ours are
-		if number, kind, n = protowire.ConsumeTag(f.rest); n < 0 || n != protowire.SizeTag(number) {
+		if number, kind, n = takeTag(f.rest); n == 0 || n != SizeVarint(uint64(number)<<3) {
 			f.fail("bad field tag")
 			return false
 		}
@@ -64,11 +63,11 @@ func (f *Fields) Next(last int) bool {
 }
 
 // Number returns the field's number.
-func (f *Fields) Number() int { return int(f.number) }
+func (f *Fields) Number() int { return f.number }
 
 // Uint takes the field's value as a varint from 1 to limit.
 func (f *Fields) Uint(limit uint64) uint64 {
-	if f.kind != protowire.VarintType {
+	if f.kind != varintType {
 		f.fail("field %d has wire type %d, not varint", f.number, f.kind)
 		return 0
 	}
@@ -90,7 +89,7 @@ func (f *Fields) Uint(limit uint64) uint64 {
 // Bytes takes the field's value as length-delimited bytes, at least one unless
 // the field is the repeated one. They are a part of the message, not a copy.
 func (f *Fields) Bytes() []byte {
-	if f.kind != protowire.BytesType {
+	if f.kind != bytesType {
 		f.fail("field %d has wire type %d, not bytes", f.number, f.kind)
 		return nil
 	}
@@ -116,7 +115,7 @@ func (f *Fields) varint() (v uint64, n int) {
 	if len(f.rest) > 0 && f.rest[0] < 1<<7 {
 		return uint64(f.rest[0]), 1
 	}
-	if v, n = protowire.ConsumeVarint(f.rest); n != protowire.SizeVarint(v) {
+	if v, n = binary.Uvarint(f.rest); n != SizeVarint(v) {
 		return 0, -1
 	}
 	return v, n
@@ -129,8 +128,8 @@ func (f *Fields) End() ([]byte, error) {
 		return nil, f.err
 	}
 	for b := f.rest; len(b) > 0; {
-		number, _, n := protowire.ConsumeField(b)
-		if n < 0 {
+		number, n := skipField(b)
+		if n == 0 {
 			return nil, &FormatError{"bad unknown field"}
 		}
 		if number <= f.last {
@@ -149,23 +148,4 @@ func (f *Fields) fail(format string, args ...any) {
 		f.err = &FormatError{fmt.Sprintf(format, args...)}
 	}
 	f.rest = nil
-}
-
-// AppendVarint appends a varint field, or nothing where v is the default 0.
-func AppendVarint(b []byte, number int, v uint64) []byte {
-	if v == 0 {
-		return b
-	}
-	b = protowire.AppendTag(b, protowire.Number(number), protowire.VarintType)
-	return protowire.AppendVarint(b, v)
-}
-
-// AppendBytes appends a length-delimited field, or nothing where v is empty.
-func AppendBytes[T ~string | ~[]byte](b []byte, number int, v T) []byte {
-	if len(v) == 0 {
-		return b
-	}
-	b = protowire.AppendTag(b, protowire.Number(number), protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(len(v)))
-	return append(b, v...)
 }

@@ -50,16 +50,33 @@ type heldFile struct {
 	taken int64 // up to the end of the last match
 }
 
-// newWitnessedNagios lays out a Nagios that logs each passive result. What Nagios 4.4.6 logs as the output there is
-// that of the result before; the output itself is in the line of the command, which stands right before.
-func newWitnessedNagios(t *testing.T, hosts []rigHost) (monitoringCore, *witness, string) {
-	r := newNagiosRig(t, hosts, "log_passive_checks=1")
-	return r, newWitness(t, `EXTERNAL COMMAND: PROCESS_SERVICE_CHECK_RESULT;([^;\n]+;[^;\n]+);0;(\d+)\n\[\d+\] PASSIVE SERVICE CHECK: .*\n`, r.logFile), "nagios"
+// door is a core, a way into it, and a witness of what it worked on.
+type door struct {
+	core    monitoringCore
+	sink    []string // the server's options
+	witness *witness
 }
 
-// newWitnessedIcinga lays out an Icinga whose perfdata writer, the one that writes for each result in the order of
+func pipeDoor(core monitoringCore, dialect string, w *witness) door {
+	return door{core, []string{"--command-file", core.commandFile(), "--dialect", dialect}, w}
+}
+
+// newWitnessedNagios lays out a Nagios that logs each passive result. What Nagios 4.4.6 logs as the output there is
+// that of the result before; the output itself is in the line of the command, which stands right before.
+func newWitnessedNagios(t *testing.T, hosts []rigHost) door {
+	r := newNagiosRig(t, hosts, "log_passive_checks=1")
+	return pipeDoor(r, "nagios", newWitness(t, `EXTERNAL COMMAND: PROCESS_SERVICE_CHECK_RESULT;([^;\n]+;[^;\n]+);0;(\d+)\n\[\d+\] PASSIVE SERVICE CHECK: .*\n`, r.logFile))
+}
+
+// newWitnessedIcinga lays out an Icinga whose pipe is written to.
+func newWitnessedIcinga(t *testing.T, hosts []rigHost) door {
+	r, w := newWritingIcinga(t, hosts)
+	return pipeDoor(r, "icinga", w)
+}
+
+// newWritingIcinga lays out an Icinga whose perfdata writer, the one that writes for each result in the order of
 // work, writes the output. It writes whole buffers only.
-func newWitnessedIcinga(t *testing.T, hosts []rigHost) (monitoringCore, *witness, string) {
+func newWritingIcinga(t *testing.T, hosts []rigHost) (*icingaRig, *witness) {
 	const writer = `object PerfdataWriter "witness" {
 	service_temp_path = LogDir + "/service"
 	service_perfdata_path = LogDir + "/service"
@@ -69,7 +86,7 @@ func newWitnessedIcinga(t *testing.T, hosts []rigHost) (monitoringCore, *witness
 	rotation_interval = 24h
 }`
 	r := newIcingaRig(t, hosts, writer)
-	return r, newWitness(t, `(?m)^([^;\n]+;[^;\n]+);(\d+)\n`, func() string { return filepath.Join(r.dir, "log", "service") }), "icinga"
+	return r, newWitness(t, `(?m)^([^;\n]+;[^;\n]+);(\d+)\n`, func() string { return filepath.Join(r.dir, "log", "service") })
 }
 
 // newWitness reads the file that newest names, and those beside it with a time behind the same name.
@@ -201,8 +218,11 @@ func coreFaults() []fault {
 		}},
 		{"core stopped for a while", false, func(w *world) { w.core.stop(); w.pause(w.long); w.core.start() }},
 		{"core restarted", false, func(w *world) { w.core.stop(); w.core.start() }},
-		{"pipe removed and made again", false, func(w *world) { w.remakePipe() }},
 	}
+}
+
+func pipeMadeAgain() fault {
+	return fault{"pipe removed and made again", false, func(w *world) { w.remakePipe() }}
 }
 
 func heldUp() fault {

@@ -66,12 +66,16 @@ func diskFaults() []fault {
 			free()
 			w.pause(2 * time.Second) // until then the ledger does not see what is in memory
 		}},
-		{"server's disk full", true, func(w *world) {
-			free := w.fill(w.serverDir())
-			w.pause(w.long)
-			free()
-		}},
+		serverDiskFull(),
 	}
+}
+
+func serverDiskFull() fault {
+	return fault{"server's disk full", true, func(w *world) {
+		free := w.fill(w.serverDir())
+		w.pause(w.long)
+		free()
+	}}
 }
 
 // onRealDisks puts each state directory on an ext4 of its own, from which the power can be taken.

@@ -30,17 +30,21 @@ func processFaults() []fault {
 
 func clientFaults() []fault {
 	return []fault{
-		{"client killed", true, func(w *world) { w.client.kill(); w.bootClient() }},
+		clientKilled(),
 		{"client restarted", true, func(w *world) { w.client.stop(); w.bootClient() }},
 	}
 }
 
+func clientKilled() fault {
+	return fault{"client killed", true, func(w *world) { w.client.kill(); w.bootClient() }}
+}
+
 func TestE2EFaultNagiosKilled(t *testing.T) {
-	newWorld(t, newWitnessedNagios).run(append(processFaults(), coreFaults()...))
+	newWorld(t, newWitnessedNagios).run(slices.Concat(processFaults(), coreFaults(), []fault{pipeMadeAgain()}))
 }
 
 func TestE2EFaultIcingaKilled(t *testing.T) {
-	newWorld(t, newWitnessedIcinga).run(append(coreFaults(), reloaded(false)))
+	newWorld(t, newWitnessedIcinga).run(append(coreFaults(), pipeMadeAgain(), reloaded(false)))
 }
 
 func TestE2EFaultNagiosUnharmed(t *testing.T) {

@@ -66,7 +66,7 @@ type world struct {
 }
 
 // newWorld lays everything out and starts nothing.
-func newWorld(t *testing.T, rig func(*testing.T, []rigHost) (monitoringCore, *witness, string)) *world {
+func newWorld(t *testing.T, rig func(*testing.T, []rigHost) door) *world {
 	t.Helper()
 	w := &world{rounds: 1, long: 3 * time.Second, took: map[string][]time.Duration{}}
 	if text := os.Getenv(roundsVariable); text != "" {
@@ -89,9 +89,10 @@ func newWorld(t *testing.T, rig func(*testing.T, []rigHost) (monitoringCore, *wi
 	}
 	t.Logf("%s=%d %s=%d repeats the order of this run", roundsVariable, w.rounds, seedVariable, seed)
 	w.rng = rand.New(rand.NewPCG(seed, 0))
-	var dialect string
-	w.core, w.witness, dialect = rig(t, faultHosts())
-	w.pair = newPair(t, w.core.commandFile(), dialect)
+	d := rig(t, faultHosts())
+	w.core, w.witness = d.core, d.witness
+	w.pair = newPair(t, "unused", "nagios")
+	w.deliverTo(d.sink...)
 	w.clientArgs = append(w.clientArgs, "--initial-random-wait-range", "3", "--loglevel", "warning")
 	w.serverArgs = append(w.serverArgs, "--loglevel", "warning")
 	for _, dir := range []string{w.serverDir(), w.clientDir()} {

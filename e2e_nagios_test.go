@@ -48,6 +48,7 @@ temp_file=%[1]s/nagios.tmp
 temp_path=%[1]s
 log_archive_path=%[1]s/archives
 state_retention_file=%[1]s/retention.dat
+service_perfdata_file=%[1]s/worked
 nagios_user=%[2]s
 nagios_group=%[3]s
 status_update_interval=1
@@ -133,6 +134,7 @@ func (r *nagiosRig) configFile() string     { return filepath.Join(r.dir, "nagio
 func (r *nagiosRig) commandFile() string    { return filepath.Join(r.dir, "rw", "nagios.cmd") }
 func (r *nagiosRig) checkResultDir() string { return filepath.Join(r.dir, "checkresults") }
 func (r *nagiosRig) logFile() string        { return filepath.Join(r.dir, "nagios.log") }
+func (r *nagiosRig) workedFile() string     { return filepath.Join(r.dir, "worked") } // with process_performance_data=1
 func (r *nagiosRig) statusFile() string     { return filepath.Join(r.dir, "status.dat") }
 
 // start runs Nagios and returns when its pipe is read and its status file is its own. The status file of an

@@ -1,0 +1,45 @@
+//go:build e2e
+
+package main
+
+import (
+	"slices"
+	"testing"
+)
+
+// The fault suite by the doors that are no pipe.
+
+// newNagiosByDirectory lays out a Nagios whose check-result directory is written to. It logs nothing that tells the
+// results of it apart; its perfdata file gets a line for each, in the order of work, flushed at once.
+func newNagiosByDirectory(t *testing.T, hosts []rigHost) door {
+	r := newNagiosRig(t, hosts, "process_performance_data=1", "service_perfdata_file_mode=a",
+		"service_perfdata_file_template=$HOSTNAME$;$SERVICEDESC$;$SERVICEOUTPUT$")
+	return door{r, []string{"--nagios-config", r.configFile(), "--sink", "checkresults:" + r.checkResultDir()},
+		newWitness(t, `(?m)^([^;\n]+;[^;\n]+);(\d+)\n`, r.workedFile)}
+}
+
+// newIcingaByAPI lays out an Icinga whose API gets the results.
+func newIcingaByAPI(t *testing.T, hosts []rigHost) door {
+	r, w := newWritingIcinga(t, hosts)
+	return door{r, r.apiSink(t), w}
+}
+
+func TestE2EFaultDirectoryKilled(t *testing.T) {
+	newWorld(t, newNagiosByDirectory).run(slices.Concat(processFaults(), coreFaults()))
+}
+
+func TestE2EFaultDirectoryUnharmed(t *testing.T) {
+	w := newWorld(t, newNagiosByDirectory)
+	w.onSmallDisks()
+	w.run([]fault{clientKilled(), heldUp(), reloaded(true), serverDiskFull()})
+}
+
+func TestE2EFaultAPIKilled(t *testing.T) {
+	newWorld(t, newIcingaByAPI).run(slices.Concat(processFaults(), coreFaults(), []fault{reloaded(false)}))
+}
+
+func TestE2EFaultAPIUnharmed(t *testing.T) {
+	w := newWorld(t, newIcingaByAPI)
+	w.onSmallDisks()
+	w.run([]fault{clientKilled(), heldUp(), serverDiskFull()})
+}

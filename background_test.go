@@ -101,6 +101,28 @@ func TestBackground(t *testing.T) {
 	b.end(b.start(), syscall.SIGTERM)
 }
 
+// A client that is killed while it starts a plugin leaves a child behind that has its lock for another moment.
+func TestAPidfileThatAKilledProcessesChildHasLocked(t *testing.T) {
+	b := newBackground(t)
+	killed := exec.Command("true")
+	if err := killed.Run(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(b.pidfile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprintln(f, killed.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	let := time.AfterFunc(300*time.Millisecond, func() { f.Close() })
+	defer let.Stop()
+	b.end(b.start(), syscall.SIGTERM)
+}
+
 // What goes wrong in the background is told to who started it.
 func TestFailedStartsInTheBackgroundAreReported(t *testing.T) {
 	other := newBackground(t)

@@ -93,6 +93,16 @@ func startWrapped(t testing.TB, wrap []string, name string, args ...string) *dae
 	return d
 }
 
+// running fails the test if the daemon has ended.
+func (d *daemon) running() {
+	d.t.Helper()
+	select {
+	case <-d.exited:
+		d.t.Fatalf("%s ended by itself: %v", d.cmd.Path, d.cmd.ProcessState)
+	default:
+	}
+}
+
 func (d *daemon) stop() {
 	d.cmd.Process.Signal(syscall.SIGTERM)
 	select {

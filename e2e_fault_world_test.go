@@ -207,6 +207,8 @@ func (w *world) round(f fault) {
 	f.strike(w)
 	healed := time.Now()
 	w.pause(time.Second) // so that some of what came after it is among what must arrive
+	w.server.running()
+	w.client.running()
 	w.awaitArrival(f.name)
 	took := time.Since(healed)
 	w.took[f.name] = append(w.took[f.name], took)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // maxPidfile is more than a process number takes.
@@ -68,10 +69,11 @@ func claim(f *os.File, path string) (ours bool, err error) {
 		return false, err
 	}
 	number := strings.TrimSpace(string(content))
-	if _, err := strconv.ParseUint(number, 10, 31); err != nil && number != "" {
+	pid, err := strconv.ParseUint(number, 10, 31)
+	if err != nil && number != "" {
 		return false, errors.New("it holds something else than a process's number")
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+	if err := lockFrom(f, int(pid)); errors.Is(err, syscall.EWOULDBLOCK) {
 		return false, fmt.Errorf("already running as process %s", number)
 	} else if err != nil {
 		return false, err
@@ -84,6 +86,22 @@ func claim(f *os.File, path string) (ours bool, err error) {
 	}
 	_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	return err == nil, err
+}
+
+// leftoverLimit is far longer than a child takes from its start to its program.
+const leftoverLimit = 5 * time.Second
+
+// lockFrom locks a file that pid had locked, 0 for nobody. A client that is
+// killed while it starts a plugin leaves a child behind that has the lock too
+// until it becomes the plugin: for such a child it waits.
+func lockFrom(f *os.File, pid int) error {
+	for since := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		gone := errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
+		if !errors.Is(err, syscall.EWOULDBLOCK) || !gone || time.Since(since) > leftoverLimit {
+			return err
+		}
+	}
 }
 
 // remove removes the file, or empties it where its directory is no longer

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,7 +25,7 @@ func lockDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, withOwner(fmt.Errorf("open journal lock: %w", err), dir)
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	err = takeLock(f)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		defer f.Close()
 		return nil, &LockedError{Dir: dir, PID: readPID(f)}
@@ -40,6 +41,26 @@ func lockDir(dir string) (*os.File, error) {
 	}
 	return f, nil
 }
+
+const (
+	lockPatience = 5 * time.Second // far longer than a child takes from its start to its program
+	lockTick     = 5 * time.Millisecond
+)
+
+// takeLock locks the file. A process that is killed while it starts a program
+// leaves a child behind that has the lock too until it becomes that program:
+// for such a child it waits.
+func takeLock(f *os.File) error {
+	for since := time.Now(); ; time.Sleep(lockTick) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) || alive(readPID(f)) || time.Since(since) > lockPatience {
+			return err
+		}
+	}
+}
+
+// alive tells whether a process runs. One whose number is not known, 0, does.
+func alive(pid int) bool { return !errors.Is(unix.Kill(pid, 0), unix.ESRCH) }
 
 // withOwner adds to a refused permission who owns what lies in the way, and
 // what would help.

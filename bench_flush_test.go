@@ -34,13 +34,11 @@ const (
 )
 
 func BenchmarkFlush(b *testing.B) {
-	flushed, unflushed := newFlushServer(b, "true"), newFlushServer(b, "false")
-	batch := flushEntries()
 	for b.Loop() {
-		var with, without, cost []float64
-		for range flushTurns {
-			w, o := flushed.turn(batch), unflushed.turn(batch)
-			with, without, cost = append(with, w), append(without, o), append(cost, 1-w/o)
+		with, without := flushTurnsOf(b)
+		cost := make([]float64, flushTurns)
+		for i := range cost {
+			cost[i] = 1 - with[i]/without[i]
 		}
 		b.ReportMetric(median(with), "flushed/s")
 		b.ReportMetric(median(without), "unflushed/s")
@@ -51,6 +49,16 @@ func BenchmarkFlush(b *testing.B) {
 				100*median(cost), 100*flushMayCost, with, without)
 		}
 	}
+}
+
+// flushTurnsOf returns the results a second of each turn.
+func flushTurnsOf(b testing.TB) (with, without []float64) {
+	flushed, unflushed := newFlushServer(b, "true"), newFlushServer(b, "false")
+	batch := flushEntries()
+	for range flushTurns {
+		with, without = append(with, flushed.turn(batch)), append(without, unflushed.turn(batch))
+	}
+	return with, without
 }
 
 func median(x []float64) float64 {
@@ -71,11 +79,11 @@ func flushEntries() []wire.Entry {
 
 // flushServer is a server in a process of its own, with a reader of its pipe.
 type flushServer struct {
-	b *testing.B
+	b testing.TB
 	*pair
 }
 
-func newFlushServer(b *testing.B, flush string) *flushServer {
+func newFlushServer(b testing.TB, flush string) *flushServer {
 	b.Helper()
 	pipe := filepath.Join(b.TempDir(), "nagios.cmd")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
@@ -166,7 +174,7 @@ func (c *flushSession) send(batch []wire.Entry) error {
 	return nil
 }
 
-func (c *flushSession) receive(b *testing.B) error {
+func (c *flushSession) receive(b testing.TB) error {
 	for acked := uint64(0); acked < flushBatches*flushBatch; {
 		ack, err := c.Receive(b.Context())
 		if err != nil {

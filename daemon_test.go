@@ -76,8 +76,15 @@ func startDaemon(t testing.TB, name string, args ...string) *daemon {
 // startWrapped starts a daemon by way of another command that becomes it.
 func startWrapped(t testing.TB, wrap []string, name string, args ...string) *daemon {
 	t.Helper()
+	return startProgram(t, name, slices.Concat(wrap, []string{linkTo(t, name)}, args))
+}
+
+// startProgram starts a daemon by the words that it takes, but for those that
+// every daemon of a test is given behind them.
+func startProgram(t testing.TB, name string, words []string) *daemon {
+	t.Helper()
 	d := &daemon{t: t, exited: make(chan struct{})}
-	words := slices.Concat(wrap, []string{linkTo(t, name), "--foreground", "--log-format", "json"}, args)
+	words = append(slices.Clone(words), "--foreground", "--log-format", "json")
 	d.cmd = exec.Command(words[0], words[1:]...)
 	d.cmd.Stdout, d.cmd.Stderr = d, d
 	if err := d.cmd.Start(); err != nil {

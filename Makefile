@@ -52,11 +52,12 @@ e2e: ## through the real main, against real Nagios and Icinga; needs root and .c
 	CGO_ENABLED=1 $(GO) test -race -tags e2e -run E2E -skip E2EFault -count 1 -timeout 20m . ./wire
 	CGO_ENABLED=0 $(GO) test -tags e2e -run E2EFault -count 1 -timeout 20m .
 
-soak: ## what `make e2e` does to results once, FAULT_ROUNDS times (50): some hours; FAULT_SEED repeats an order
+soak: ## 20,000 hosts for ten minutes, then FAULT_ROUNDS times (50) the faults of `make e2e`: hours; FAULT_SEED repeats an order
+	CGO_ENABLED=0 $(GO) test -tags e2e,bench -run '^TestSoak' -count 1 -v -timeout 30m .
 	CGO_ENABLED=0 FAULT_ROUNDS=$(FAULT_ROUNDS) $(GO) test -tags e2e -run E2EFault -count 1 -v -timeout 24h .
 
-bench: ## benchmarks against what else there is; needs .ci/setup
-	$(GO) test -tags bench -run '^$$' -bench . -benchtime 1x -timeout 30m .
+bench: ## writes BENCHMARKS.md in ten minutes; needs root, .ci/setup, and nothing else running
+	CGO_ENABLED=0 BENCHMARKS=BENCHMARKS.md $(GO) test -tags e2e,bench -run '^TestBenchTable$$' -count 1 -v -timeout 30m .
 
 bench-sched: ## the scheduler's lateness and cost, and real plugins beside a loop in C; needs a C compiler
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./sched

@@ -1,12 +1,10 @@
-//go:build bench
+//go:build bench && e2e
 
 package main
 
 import (
 	"bytes"
-	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,7 +21,10 @@ const numberDigits = 12
 type arrivals struct {
 	b    testing.TB
 	path string
-	next uint64 // the first number that no turn has; of the goroutine that begins turns
+	pipe *os.File
+	// Of the goroutine that begins turns.
+	next    uint64 // the first number that no turn has
+	reading sync.WaitGroup
 
 	mu   sync.Mutex
 	turn *turn // the running one
@@ -43,12 +44,13 @@ type turn struct {
 	twice   int
 	strange int             // lines whose number is not of this turn
 	late    []time.Duration // of each number, with sent
-	ended   time.Time
+	ended   time.Time       // when the last one did
 }
 
-func newArrivals(b testing.TB) *arrivals {
+// newArrivals makes the pipe.
+func newArrivals(b testing.TB, path string) *arrivals {
 	b.Helper()
-	a := &arrivals{b: b, path: filepath.Join(b.TempDir(), "nagios.cmd")}
+	a := &arrivals{b: b, path: path}
 	if err := syscall.Mkfifo(a.path, 0o600); err != nil {
 		b.Fatal(err)
 	}
@@ -56,9 +58,8 @@ func newArrivals(b testing.TB) *arrivals {
 	if err != nil {
 		b.Fatal(err)
 	}
-	var reading sync.WaitGroup
-	reading.Go(func() { a.read(pipe) })
-	b.Cleanup(func() { pipe.Close(); reading.Wait() })
+	a.pipe = pipe
+	b.Cleanup(func() { pipe.Close(); a.reading.Wait() })
 	return a
 }
 
@@ -68,6 +69,9 @@ func (a *arrivals) begin(n int, timed bool) *turn {
 	if timed {
 		t.sent, t.late = make([]atomic.Int64, n), make([]time.Duration, n)
 	}
+	if a.next == 0 { // what came before would be lost
+		defer a.reading.Go(a.read)
+	}
 	a.next += uint64(n)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -75,12 +79,25 @@ func (a *arrivals) begin(n int, timed bool) *turn {
 	return t
 }
 
+// cut tells that no more than the first n results of a turn were sent.
+func (a *arrivals) cut(t *turn, n int) *turn {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t.missing -= len(t.seen) - n
+	t.seen = t.seen[:n]
+	if t.missing == 0 {
+		t.ended = time.Now()
+		close(t.done)
+	}
+	return t
+}
+
 // read crosses off until the pipe is closed.
-func (a *arrivals) read(pipe io.Reader) {
+func (a *arrivals) read() {
 	buf := make([]byte, 64<<10)
 	have := 0
 	for {
-		n, err := pipe.Read(buf[have:])
+		n, err := a.pipe.Read(buf[have:])
 		if err != nil {
 			return
 		}
@@ -92,13 +109,12 @@ func (a *arrivals) read(pipe io.Reader) {
 	}
 }
 
-// take crosses off all whole lines and returns what is behind them. t is nil
-// before the first turn.
+// take crosses off all whole lines and returns what is behind them.
 func (t *turn) take(b []byte, now time.Time) []byte {
 	for {
 		end := bytes.IndexByte(b, '\n')
-		if end < 0 || t == nil {
-			return b[end+1:]
+		if end < 0 {
+			return b
 		}
 		number, ok := parseNumber(b[:end])
 		b = b[end+1:]
@@ -119,8 +135,8 @@ func (t *turn) cross(i int, now time.Time) {
 	if t.sent != nil {
 		t.late[i] = now.Sub(t.begun) - time.Duration(t.sent[i].Load())
 	}
+	t.ended = now
 	if t.missing--; t.missing == 0 {
-		t.ended = now
 		close(t.done)
 	}
 }
@@ -154,6 +170,35 @@ func (a *arrivals) await(t *turn, limit time.Duration) {
 	}
 }
 
-// rate is how many results a second arrived, from the first one's start to
-// the last one's end.
-func (t *turn) rate() float64 { return float64(len(t.seen)) / t.ended.Sub(t.begun).Seconds() }
+// settle waits until all arrived, or nothing did for a while, and returns how
+// many are missing: for a sender that is told of no loss.
+func (a *arrivals) settle(t *turn, quiet time.Duration) (lost int) {
+	for before := len(t.seen); ; {
+		select {
+		case <-t.done:
+			return 0
+		case <-time.After(quiet):
+		}
+		a.mu.Lock()
+		lost = t.missing
+		a.mu.Unlock()
+		if lost == before {
+			return lost
+		}
+		before = lost
+	}
+}
+
+// came is how many lines there were since the turn began, whatever their
+// numbers.
+func (a *arrivals) came(t *turn) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(t.seen) - t.missing + t.twice + t.strange
+}
+
+// rate is how many results a second arrived, from the turn's begin to the last
+// one's end.
+func (t *turn) rate() float64 {
+	return float64(len(t.seen)-t.missing) / t.ended.Sub(t.begun).Seconds()
+}

@@ -1,4 +1,4 @@
-//go:build bench
+//go:build bench && e2e
 
 package main
 
@@ -8,9 +8,9 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -32,7 +32,7 @@ type fleet struct {
 
 // simulated is one client.
 type simulated struct {
-	host     string // of its results
+	hosts    []string // of its results
 	end      certs.End
 	instance wire.Instance
 	sequence uint64 // the last one sent
@@ -58,7 +58,7 @@ func newFleet(b testing.TB, p *pair, n int) *fleet {
 		if err != nil {
 			b.Fatal(err)
 		}
-		f.clients = append(f.clients, &simulated{host: fmt.Sprintf("host%04d", i%10000), end: certs.End{Pair: own, Pool: f.pool}})
+		f.clients = append(f.clients, &simulated{hosts: []string{fmt.Sprintf("host%04d", i%10000)}, end: certs.End{Pair: own, Pool: f.pool}})
 	}
 	return f
 }
@@ -96,10 +96,15 @@ func (c *simulated) connect(b testing.TB, address string) error {
 	if err != nil {
 		return err
 	}
+	c.renew()
+	c.session, err = wire.Connect(b.Context(), conn, wire.Hello{Instance: c.instance, Host: c.hosts[0], Version: "bench", Remember: 60}, nil, nil)
+	return err
+}
+
+// renew begins another run of the client.
+func (c *simulated) renew() {
 	rand.Read(c.instance[:]) // never fails
 	c.sequence = 0
-	c.session, err = wire.Connect(b.Context(), conn, wire.Hello{Instance: c.instance, Host: c.host, Version: "bench", Remember: 60}, nil, nil)
-	return err
 }
 
 // disconnect ends connections in order.
@@ -111,12 +116,21 @@ func disconnect(clients []*simulated) {
 	closing.Wait()
 }
 
-// result is the text of a result of 60 bytes, as send_nsca reads it, and its
-// number: host, service, code and output, with a byte between them.
+// Results have 60 bytes as send_nsca reads them, with a byte between host,
+// service, code and output, and their number at the end.
 const (
 	loadServices = 20
 	loadOutput   = "OK - all is well here, for "
 )
+
+// loadSets are n such results from first on, each ended by divider.
+func loadSets(first uint64, n int, divider string) string {
+	var sets strings.Builder
+	for i := first; i < first+uint64(n); i++ {
+		fmt.Fprintf(&sets, "host0000\t%s\t0\t%s%0*d%s", loadServiceNames[i%loadServices], loadOutput, numberDigits, i, divider)
+	}
+	return sets.String()
+}
 
 // batch makes n results with the numbers from first on.
 func (c *simulated) batch(dst *wire.Batch, first uint64, n int) {
@@ -126,7 +140,7 @@ func (c *simulated) batch(dst *wire.Batch, first uint64, n int) {
 	output := make([]byte, 0, 64)
 	for i := range uint64(n) {
 		output = fmt.Appendf(output[:0], "%s%0*d", loadOutput, numberDigits, first+i)
-		r := check.Result{Kind: check.Service, Host: c.host, Service: loadServiceNames[(first+i)%loadServices], Start: now - 1000, Finish: now, Output: output}
+		r := check.Result{Kind: check.Service, Host: c.hosts[(first+i)/loadServices%uint64(len(c.hosts))], Service: loadServiceNames[(first+i)%loadServices], Start: now - 1000, Finish: now, Output: output}
 		at := len(buffer)
 		buffer = r.Append(buffer)
 		c.sequence++
@@ -187,7 +201,7 @@ func flood(b testing.TB, a *arrivals, clients []*simulated, n int) float64 {
 	for i, c := range clients {
 		sending.Go(func() {
 			if err := c.flood(b, t.first+uint64(i*share), share); err != nil {
-				b.Errorf("%s: %v", c.host, err)
+				b.Errorf("%s: %v", c.hosts[0], err)
 			}
 		})
 	}
@@ -196,37 +210,19 @@ func flood(b testing.TB, a *arrivals, clients []*simulated, n int) float64 {
 	return t.rate()
 }
 
-// newLoadServer starts a server that writes to a.
-func newLoadServer(b testing.TB, a *arrivals, args ...string) *pair {
-	b.Helper()
-	p := newPair(b, a.path, "nagios")
-	p.serverArgs = append(p.serverArgs, "--loglevel", "warning")
-	p.serverArgs = append(p.serverArgs, args...)
-	return p
+// loadServer is a server, the pipe that it writes to, and clients for it.
+type loadServer struct {
+	*pair
+	arrivals *arrivals
+	fleet    *fleet
 }
 
-func (p *pair) startListening() {
-	p.startServer()
-	p.awaitPort()
-}
-
-func BenchmarkConnections(b *testing.B) {
-	n, err := strconv.Atoi(os.Getenv("CONNECTIONS"))
-	if err != nil {
-		n = 1
-	}
-	a := newArrivals(b)
-	p := newLoadServer(b, a)
-	f := newFleet(b, p, n)
-	p.startListening()
-	fmt.Fprintln(os.Stderr, "server pid", p.server.cmd.Process.Pid)
-	clients := f.connect(n)
-	for b.Loop() {
-		for range 5 {
-			before := processTime(p.server.cmd.Process.Pid)
-			rate := flood(b, a, clients, 1000000)
-			fmt.Fprintf(os.Stderr, "%.0f/s, server %.2f us/result\n", rate, (processTime(p.server.cmd.Process.Pid) - before).Seconds())
-		}
-	}
-	disconnect(clients)
+func newLoadServer(t testing.TB, b *bench, clients int, args ...string) *loadServer {
+	t.Helper()
+	s := &loadServer{arrivals: newArrivals(t, filepath.Join(t.TempDir(), "nagios.cmd"))}
+	s.pair = newPair(t, s.arrivals.path, "nagios")
+	s.serverArgs = append(append(s.serverArgs, "--loglevel", "warning"), args...)
+	s.fleet = newFleet(t, s.pair, clients)
+	s.startBuilt(b.binary)
+	return s
 }

@@ -1,0 +1,262 @@
+//go:build bench && e2e
+
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"massive-passive/wire"
+	"massive-passive/wire/certs"
+	"massive-passive/wire/certs/certstest"
+	"massive-passive/wire/check"
+	"massive-passive/wire/legacy"
+)
+
+const (
+	newConnectionsAtOnce = 8
+	newConnectionsTurn   = 2 * time.Second
+)
+
+func benchSend(t *testing.T, b *bench) []row {
+	ours, theirs := sendTimes(t, b.binary, sendRounds)
+	return []row{{what: "`send`, one result, the whole process until the flushed ACK, ms", ours: ours, peer: "NSCA-ng's send_nsca", theirs: theirs, goal: atMost(sendOfTheirs).ofPeer()}}
+}
+
+// inTurn runs f from several goroutines until the turn is over, and returns how
+// often a second it was done.
+func inTurn(t *testing.T, f func(worker int) error) float64 {
+	t.Helper()
+	var done atomic.Int64
+	var working sync.WaitGroup
+	begin := time.Now()
+	for worker := range newConnectionsAtOnce {
+		working.Go(func() {
+			for time.Since(begin) < newConnectionsTurn {
+				if err := f(worker); err != nil {
+					t.Error(err)
+					return
+				}
+				done.Add(1)
+			}
+		})
+	}
+	working.Wait()
+	return float64(done.Load()) / time.Since(begin).Seconds()
+}
+
+// briefCurves are the key exchange of a connection for a few results only.
+var briefCurves = []tls.CurveID{tls.X25519}
+
+// benchNewConnections opens a connection for each result, as many `send`s at
+// once do, beside handshakes with the same certificates and nothing else.
+func benchNewConnections(t *testing.T, b *bench) []row {
+	s := newLoadServer(t, b, newConnectionsAtOnce)
+	bare := newBareServer(t, s.set, loadPair(t, s.set.ServerCert, s.set.ServerKey), loadPair(t, s.set.ClientCert, s.set.ClientKey))
+	turn := s.arrivals.begin(1<<20, false) // more than can come
+	var numbers atomic.Uint64
+	var ours, theirs series
+	for range loadTurns {
+		ours = append(ours, inTurn(t, func(worker int) error {
+			return s.fleet.clients[worker].once(t, s.fleet.address, numbers.Add(1)-1)
+		}))
+		theirs = append(theirs, inTurn(t, func(int) error { return bare.shake() }))
+	}
+	s.arrivals.await(s.arrivals.cut(turn, int(numbers.Load())), time.Minute)
+	return []row{{what: "new connections/s with P-256, one result each, flushed and acknowledged", ours: ours, peer: "bare Go handshakes", theirs: theirs, goal: atLeast(0.8).ofPeer()}}
+}
+
+// once connects, sends one result with the HELLO, and leaves once it is
+// acknowledged, as the command send does.
+func (c *simulated) once(t *testing.T, address string, number uint64) error {
+	config := certs.ClientConfig(c.end, certs.VerifyName, "127.0.0.1")
+	config.CurvePreferences = briefCurves
+	conn, err := tls.Dial("tcp", address, config)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	c.renew()
+	var batch wire.Batch
+	c.batch(&batch, number, 1)
+	session, err := wire.Connect(t.Context(), conn, wire.Hello{Instance: c.instance, Host: c.hosts[0], Version: "bench", Remember: 11}, &batch, nil)
+	if err != nil {
+		return err
+	}
+	if _, err := session.Receive(t.Context()); err != nil {
+		return err
+	}
+	return session.Leave()
+}
+
+// bareServer does handshakes and nothing else.
+type bareServer struct {
+	address string
+	client  *tls.Config
+}
+
+func loadPair(t *testing.T, cert, key string) tls.Certificate {
+	t.Helper()
+	p, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func newBareServer(t *testing.T, set certstest.Set, own, client tls.Certificate) *bareServer {
+	t.Helper()
+	pool := x509.NewCertPool()
+	pool.AddCert(set.Authority.Cert)
+	config := &tls.Config{Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, SessionTicketsDisabled: true}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				conn.(*tls.Conn).Handshake()
+				conn.Close()
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); serving.Wait() })
+	return &bareServer{l.Addr().String(), &tls.Config{Certificates: []tls.Certificate{client}, RootCAs: pool, ServerName: "127.0.0.1", CurvePreferences: briefCurves}}
+}
+
+// shake does one handshake, and reads to the end, so that the server's part of
+// it is done as well.
+func (s *bareServer) shake() error {
+	conn, err := tls.Dial("tcp", s.address, s.client)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = io.Copy(io.Discard, conn)
+	return err
+}
+
+// oldMessage is how many results a message of version 0.3.9 has here.
+const oldMessage = 100
+
+// benchOldMessages sends messages as clients of version 0.3.9 do, each over a
+// connection of its own, with RSA keys.
+func benchOldMessages(t *testing.T, b *bench) []row {
+	s := newLoadServer(t, b, 0)
+	rsa := certstest.Request{Name: "127.0.0.1", Hosts: []string{"127.0.0.1"}, RSA: true, Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+	key := filepath.Join(t.TempDir(), "old.key")
+	cert := filepath.Join(s.set.AllowedDir, "old.pem")
+	if err := s.set.Authority.Write(rsa, cert, key); err != nil {
+		t.Fatal(err)
+	}
+	own := loadPair(t, cert, key)
+	bare := newBareServer(t, s.set, own, own)
+	s.server.stop()
+	s.serverArgs = append(s.serverArgs, "--ssl-cert", cert, "--ssl-key", key)
+	s.startBuilt(b.binary)
+	turn := s.arrivals.begin(1<<22, false) // more than can come
+	var numbers atomic.Uint64
+	config := &tls.Config{Certificates: []tls.Certificate{own}, InsecureSkipVerify: true} // what the server is costs the client nothing here
+	var ours, theirs series
+	for range loadTurns {
+		ours = append(ours, inTurn(t, func(int) error {
+			return sendOld(t.Context(), s.fleet.address, config, numbers.Add(oldMessage)-oldMessage)
+		}))
+		theirs = append(theirs, inTurn(t, func(int) error { return bare.shake() }))
+	}
+	s.arrivals.await(s.arrivals.cut(turn, int(numbers.Load())), time.Minute)
+	what := "messages of 0.3.9 with 100 results and RSA-2048, connections/s"
+	return []row{
+		{what: what, ours: ours, peer: "the original, measured once: 300", goal: atLeast(600)},
+		{what: "the same", ours: ours, peer: "bare Go handshakes", theirs: theirs},
+	}
+}
+
+func sendOld(ctx context.Context, address string, config *tls.Config, first uint64) error {
+	plain, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	below := &legacy.Below{Conn: plain}
+	conn := tls.Client(below, config)
+	defer conn.Close()
+	var text []byte
+	now := time.Now().UnixMicro()
+	for i := range uint64(oldMessage) {
+		r := check.Result{Kind: check.Service, Host: "host0000", Service: loadServiceNames[i%loadServices], Finish: now,
+			Output: fmt.Appendf(nil, "%s%0*d", loadOutput, numberDigits, first+i)}
+		text = legacy.AppendLine(text, &r)
+	}
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return err
+	}
+	return legacy.Send(ctx, conn, below, text)
+}
+
+const (
+	idleClients = 10_000
+	idleLooked  = 20 * time.Second
+)
+
+// benchIdleClients measures what clients cost that are connected, ping, and say
+// nothing else.
+func benchIdleClients(t *testing.T, b *bench) []row {
+	s := newLoadServer(t, b, idleClients)
+	pid := s.server.cmd.Process.Pid
+	s.fleet.connect(1)[0].session.Close()
+	before := memoryOf(pid, "VmRSS")
+	clients := s.fleet.connect(idleClients)
+	ctx, stop := context.WithCancel(t.Context())
+	var living sync.WaitGroup
+	for i, c := range clients {
+		living.Go(func() {
+			for _, err := c.session.Receive(ctx); err == nil; _, err = c.session.Receive(ctx) {
+			}
+		})
+		living.Go(func() { c.ping(ctx, t, wire.PingInterval*time.Duration(i)/idleClients) })
+	}
+	time.Sleep(wire.PingInterval / 4) // the memory of the handshakes goes back
+	busy := load(pid, func() { time.Sleep(idleLooked) })
+	each := (memoryOf(pid, "VmRSS") - before) / idleClients
+	stop()
+	living.Wait()
+	disconnect(clients)
+	return []row{
+		{what: strconv.Itoa(idleClients) + " connected clients that only ping, memory of each", unit: "kB", ours: series{each}, goal: atMost(25)},
+		{what: "the same, part of one core", unit: "%", ours: series{100 * busy}, goal: atMost(1)},
+	}
+}
+
+// ping says that the client is there, first after a time.
+func (c *simulated) ping(ctx context.Context, t *testing.T, first time.Duration) {
+	timer := time.NewTimer(first)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			if _, err := c.session.Ping(); err != nil && ctx.Err() == nil {
+				t.Errorf("ping: %v", err)
+				return
+			}
+			timer.Reset(wire.PingInterval)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+//go:build bench && e2e
+
+package main
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// How cost grows: with what is connected, and with what waits.
+
+func growingConnections() (counts []int, labels []string) {
+	return []int{1, 10, 100, 1000, 5000}, []string{"1", "10", "100", "1,000", "5,000"}
+}
+
+// Growth may take half of the rate, and add half to a memory that should not
+// grow at all.
+const (
+	mostSlower = 0.5
+	mostLarger = 1.5
+)
+
+func benchMoreConnections(t *testing.T, b *bench) []row {
+	counts, labels := growingConnections()
+	s := newLoadServer(t, b, counts[len(counts)-1])
+	pid := s.server.cmd.Process.Pid
+	var rates, memories []float64
+	for _, n := range counts {
+		clients := s.fleet.connect(n)
+		flood(t, s.arrivals, clients, loadResults/10)
+		var rate series
+		for range 3 {
+			rate = append(rate, flood(t, s.arrivals, clients, loadResults/2))
+		}
+		rates, memories = append(rates, rate.median()), append(memories, memoryOf(pid, "VmRSS")/1024)
+		disconnect(clients)
+	}
+	b.charts = append(b.charts, chart("Results a second, by connections", "/s", labels, rates), chart("Memory of the server meanwhile, by connections", "MB", labels, memories))
+	last := len(counts) - 1
+	return []row{{what: "5,000 connections, results/s", ours: series{rates[last]}, peer: "one", theirs: series{rates[0]}, goal: atLeast(mostSlower).ofPeer()}}
+}
+
+func growingJournal() (counts []int, labels []string) {
+	return []int{10_000, 1_000_000, 10_000_000}, []string{"10,000", "1,000,000", "10,000,000"}
+}
+
+// benchMoreJournal fills the journal while no core is there, starts the server
+// again, and has a core appear.
+func benchMoreJournal(t *testing.T, b *bench) []row {
+	counts, labels := growingJournal()
+	var taken, memories, starts, drained []float64
+	for _, n := range counts {
+		path := filepath.Join(t.TempDir(), "nagios.cmd")
+		p := newPair(t, path, "nagios")
+		p.serverArgs = append(p.serverArgs, "--loglevel", "warning", "--journal-max-bytes", "8589934592")
+		f := newFleet(t, p, 1)
+		p.startBuilt(b.binary)
+		client := f.connect(1)
+		begin := time.Now()
+		if err := client[0].flood(t, 0, n); err != nil {
+			t.Fatal(err)
+		}
+		taken = append(taken, float64(n)/time.Since(begin).Seconds())
+		disconnect(client)
+		p.server.stop()
+		begin = time.Now()
+		p.startBuilt(b.binary)
+		starts = append(starts, time.Since(begin).Seconds()*1e3)
+		a := newArrivals(t, path)
+		turn := a.begin(n, false)
+		a.await(turn, 5*time.Minute)
+		drained = append(drained, turn.rate())
+		memories = append(memories, memoryOf(p.server.cmd.Process.Pid, "VmHWM")/1024)
+		p.server.stop()
+	}
+	b.charts = append(b.charts,
+		chart("Results a second into the journal while no core is there, by how many", "/s", labels, taken),
+		chart("Start of a server, by results in its journal", "ms", labels, starts),
+		chart("Results a second out of the journal when the core is there again", "/s", labels, drained),
+		chart("Memory of that server at its highest, by results in its journal", "MB", labels, memories))
+	last := len(counts) - 1
+	return []row{
+		{what: "10,000,000 results from the journal into a drained pipe, results/s", ours: series{drained[last]}, peer: "1,000,000", theirs: series{drained[1]}, goal: atLeast(mostSlower).ofPeer()},
+		{what: "start of a server with 10,000,000 results in its journal", unit: "ms", ours: series{starts[last]}, peer: "1,000,000", theirs: series{starts[1]}, goal: atMost(10).ofPeer()},
+		{what: "memory of a server that starts with 10,000,000 results in its journal", unit: "MB", ours: series{memories[last]}, peer: "1,000,000", theirs: series{memories[1]}, goal: atMost(mostLarger).ofPeer()},
+	}
+}

@@ -5,7 +5,6 @@ package main
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -52,13 +51,7 @@ func benchBinary(t *testing.T, b *bench) []row {
 	if err != nil {
 		t.Fatal(err)
 	}
-	source := writeFile(t, "hello.go", helloWorld)
-	hello := filepath.Join(filepath.Dir(source), "hello")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", hello, source)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	hello := buildInstalled(t, "hello", writeFile(t, "hello.go", helloWorld))
 	var ours, theirs, more series
 	for range 150 {
 		mine, other := started(t, b.binary, "--version"), started(t, hello)

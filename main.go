@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 	_ "time/tzdata" // the time zones of check files, on machines that have none, such as an empty image
 
 	"massive-passive/client"
@@ -55,16 +56,20 @@ type applet struct {
 	// parser reads, each option under its first name; nil: it reads them as
 	// they are.
 	arrange func(args []string) []string
+	// plain runs the command under a name without an option parser, where the
+	// arguments, as arranged, and the environment need none; nil: it always
+	// needs one.
+	plain func(ctx context.Context, std streams, name string, args []string) (done bool, err error)
 }
 
 func applets() []applet {
 	return []applet{
-		{"client", []string{"massive-passive-client"}, clientCommand, nil},
-		{"server", []string{"massive-passive-server"}, serverCommand, nil},
-		{"send", []string{"massive-passive-send", "send_nsca"}, sendCommand, sender.Arrange},
-		{"status", []string{"massive-passive-status"}, statusCommand, nil},
-		{"pki", []string{"massive-passive-pki"}, pkiCommand, nil},
-		{"help", nil, helpCommand, nil},
+		{word: "client", links: []string{"massive-passive-client"}, command: clientCommand},
+		{word: "server", links: []string{"massive-passive-server"}, command: serverCommand},
+		{word: "send", links: []string{"massive-passive-send", "send_nsca"}, command: sendCommand, arrange: sender.Arrange, plain: sendPlain},
+		{word: "status", links: []string{"massive-passive-status"}, command: statusCommand},
+		{word: "pki", links: []string{"massive-passive-pki"}, command: pkiCommand},
+		{word: "help", command: helpCommand},
 	}
 }
 
@@ -76,6 +81,13 @@ func serverCommand(std streams) *cli.Command {
 
 func sendCommand(std streams) *cli.Command {
 	return sender.Command(senderEnv(std))
+}
+
+func sendPlain(ctx context.Context, std streams, name string, args []string) (done bool, err error) {
+	if slices.ContainsFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, environmentPrefix) }) {
+		return false, nil
+	}
+	return sender.RunPlain(ctx, senderEnv(std), name, args)
 }
 
 func pkiCommand(std streams) *cli.Command {
@@ -106,16 +118,19 @@ func statusCommand(std streams) *cli.Command {
 
 // run is the whole program but for the exit: its result is the exit code.
 func run(args []string, std streams) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // the second signal kills
-	app, args := choose(args, std)
-	err := app.RunContext(ctx, args)
+	a, name, args := choose(args)
+	if asksVersion(args) && a.arrange == nil {
+		fmt.Fprintf(std.stdout, "%s version %s\n", name, fullVersion())
+		return 0
+	}
+	ctx, end := untilStopped(a.plain != nil)
+	defer end()
+	err := a.run(ctx, name, args, std)
 	if err == nil {
 		return 0
 	}
 	if text := strings.TrimSpace(err.Error()); text != "" { // else all was said
-		fmt.Fprintf(std.stderr, "%s: %s\n", app.Name, text)
+		fmt.Fprintf(std.stderr, "%s: %s\n", name, text)
 	}
 	var coded interface{ ExitCode() int }
 	if errors.As(err, &coded) {
@@ -124,59 +139,70 @@ func run(args []string, std streams) int {
 	return 1
 }
 
-// choose finds the applet by the program's name, then by the first word.
-func choose(args []string, std streams) (*cli.App, []string) {
-	name := filepath.Base(args[0])
-	for _, a := range applets() {
-		for _, link := range a.links {
-			if name == link {
-				return a.app(name, args, std)
-			}
-		}
+// soon is longer than a short command takes if nothing holds it up.
+const soon = 50 * time.Millisecond
+
+// untilStopped returns a context that the first signal to stop ends; the second
+// one kills. To listen for signals takes two threads more, which a short command
+// has no use for: there it begins soon, and until then the first one kills.
+func untilStopped(short bool) (ctx context.Context, end func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	listen := func() {
+		heard, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		context.AfterFunc(heard, func() {
+			stop()
+			cancel()
+		})
+	}
+	if !short {
+		listen()
+		return ctx, cancel
+	}
+	later := time.AfterFunc(soon, listen)
+	return ctx, func() {
+		later.Stop()
+		cancel()
+	}
+}
+
+// choose finds the applet by the program's name, then by the first word, and
+// what it is called. The zero applet stands for the program without a command.
+func choose(args []string) (a applet, name string, rest []string) {
+	all, program := applets(), filepath.Base(args[0])
+	if i := slices.IndexFunc(all, func(a applet) bool { return slices.Contains(a.links, program) }); i >= 0 {
+		return all[i], program, args
 	}
 	if len(args) > 1 {
-		for _, a := range applets() {
-			if args[1] == a.word {
-				return a.app("massive-passive "+a.word, args[1:], std)
-			}
+		if i := slices.IndexFunc(all, func(a applet) bool { return a.word == args[1] }); i >= 0 {
+			return all[i], "massive-passive " + args[1], args[1:]
 		}
 	}
-	return overview(args, std), args
+	return applet{}, "massive-passive", args
 }
 
 // asksVersion tells that nothing but the version is asked for, as scripts do
-// often: it needs no options, and no help to be made.
+// often: it needs no option parser.
 func asksVersion(args []string) bool { return len(args) == 2 && args[1] == "--version" }
 
-// app sets the applet up, and brings its arguments into their order.
-func (a applet) app(name string, args []string, std streams) (*cli.App, []string) {
-	if a.arrange == nil && asksVersion(args) {
-		return newApp(name, &cli.Command{}, std), args
+func fullVersion() string { return fmt.Sprintf("%s (%s)", version, commit) }
+
+// run runs the command under the name that it was called by.
+func (a applet) run(ctx context.Context, name string, args []string, std streams) error {
+	if a.arrange != nil {
+		args = a.arrange(args)
+	}
+	if a.plain != nil {
+		if done, err := a.plain(ctx, std, name, args); done {
+			return err
+		}
+	}
+	if a.command == nil {
+		return overview(name, std).RunContext(ctx, args)
 	}
 	command := a.command(std)
 	bindAll(a.word, command)
-	if a.arrange != nil {
-		args = a.arrange(args)
-		if !slices.Contains(args, "--"+sender.ShowHelp) {
-			command.Flags = needed(command.Flags, args)
-			return newApp(name, command, std), args
-		}
-	}
 	tellHelp(name, a.word, command)
-	return newApp(name, command, std), args
-}
-
-// needed are the flags that occur in arguments that were arranged, or in the
-// environment. To set up all options costs a short command a good part of its
-// time.
-func needed(flags []cli.Flag, args []string) []cli.Flag {
-	return slices.DeleteFunc(flags, func(f cli.Flag) bool {
-		if to := variables(f); to != nil && slices.ContainsFunc(*to, func(name string) bool { _, set := os.LookupEnv(name); return set }) {
-			return false
-		}
-		name := "--" + f.Names()[0]
-		return !slices.ContainsFunc(args, func(arg string) bool { return arg == name || strings.HasPrefix(arg, name+"=") })
-	})
+	return newApp(name, command, std).RunContext(ctx, args)
 }
 
 func newApp(name string, command *cli.Command, std streams) *cli.App {
@@ -187,7 +213,7 @@ func newApp(name string, command *cli.Command, std streams) *cli.App {
 		Flags:           command.Flags,
 		Action:          command.Action,
 		Commands:        command.Subcommands,
-		Version:         fmt.Sprintf("%s (%s)", version, commit),
+		Version:         fullVersion(),
 		HideHelp:        command.HideHelp,
 		HideVersion:     command.HideHelp,
 		HideHelpCommand: true,
@@ -206,19 +232,17 @@ func newApp(name string, command *cli.Command, std streams) *cli.App {
 }
 
 // overview is the program without a command.
-func overview(args []string, std streams) *cli.App {
-	app := newApp("massive-passive", &cli.Command{
+func overview(name string, std streams) *cli.App {
+	app := newApp(name, &cli.Command{
 		Usage: "passive checks for Nagios, Naemon and Icinga",
 		Action: func(c *cli.Context) error {
 			if word := c.Args().First(); word != "" {
-				return usageError("massive-passive", fmt.Errorf("there is no command %q: it is one of %s", word, strings.Join(words(), ", ")))
+				return usageError(name, fmt.Errorf("there is no command %q: it is one of %s", word, strings.Join(words(), ", ")))
 			}
 			return cli.ShowAppHelp(c)
 		},
 	}, std)
-	if !asksVersion(args) {
-		app.CustomAppHelpTemplate = literal(overviewManual().text())
-	}
+	app.CustomAppHelpTemplate = literal(overviewManual().text())
 	return app
 }
 

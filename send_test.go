@@ -1,17 +1,22 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"massive-passive/sender"
 	"massive-passive/wire"
 	"massive-passive/wire/certs"
+	"massive-passive/wire/certs/certstest"
 )
 
 // mute is a server that listens and does with each connection what talk does,
@@ -101,5 +106,40 @@ func TestSendTellsWhatBecameOfIt(t *testing.T) {
 	code, _, stderr := program(t, good, "massive-passive-send", "--server", there, "--ssl-key", p.set.ClientKey, "--ssl-cert", p.set.ClientCert, "--ssl-ca-cert", p.set.CA)
 	if code != sender.ExitRefused || !strings.Contains(stderr, "1 of 1 results refused: ") || !strings.Contains(stderr, "allowed-client-cert.d") {
 		t.Errorf("an unlisted certificate: %d %q", code, stderr)
+	}
+}
+
+// TestSendThatIsStoppedSaysSo stops one that found nobody to talk to, when it is
+// about to try for the second time.
+func TestSendThatIsStoppedSaysSo(t *testing.T) {
+	set, err := certstest.WriteSet(t.TempDir(), "web1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := make(chan struct{}, 100)
+	address, _ := mute(t, func(conn net.Conn) {
+		conn.Close()
+		tried <- struct{}{}
+	})
+	var problems bytes.Buffer
+	cmd := exec.Command(linkTo(t, "massive-passive-send"), "--server", address, "--timeout", "60",
+		"--ssl-key", set.ClientKey, "--ssl-cert", set.ClientCert, "--ssl-ca-cert", set.CA)
+	cmd.Stdin, cmd.Stderr = strings.NewReader("h\ts\t0\tfine"), &problems
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	killed := time.AfterFunc(30*time.Second, func() { cmd.Process.Kill() })
+	defer killed.Stop()
+	for range 2 {
+		select {
+		case <-tried:
+		case <-time.After(20 * time.Second):
+			t.Error("it does not try")
+		}
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != sender.ExitNotSent || !strings.Contains(problems.String(), "1 of 1 results not sent") {
+		t.Errorf("%v\n%s", cmd.ProcessState, problems.String())
 	}
 }

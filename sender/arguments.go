@@ -12,7 +12,7 @@ import (
 //
 // A word that is an option's whole name counts as that (NSCA: -to 10, -ds ';');
 // any other is taken apart as getopt does it (NSCA-ng: -vv, -p5668, -Cd;).
-func arrange(args []string, known map[string]optionName) []string {
+func arrange(args []string, known []optionName) []string {
 	var options, bare []string
 	for len(args) > 0 {
 		word := args[0]
@@ -29,42 +29,41 @@ func arrange(args []string, known map[string]optionName) []string {
 			args = rest
 		}
 	}
+	if n := len(options); n > 0 {
+		if o, known := find(known, strings.TrimLeft(options[n-1], "-")); known && o.takesValue() {
+			return options // the parser says that its value is missing, unless something follows
+		}
+	}
 	return append(append(options, "--"), bare...)
 }
 
-// optionName is what one name of an option stands for.
-type optionName struct {
-	main       string // the option's first name
-	takesValue bool
-}
-
 // option appends what one word stands for, and takes its value off args.
-func option(done []string, word string, args []string, known map[string]optionName) (options, rest []string) {
+func option(done []string, word string, args []string, known []optionName) (options, rest []string) {
 	name := strings.TrimPrefix(strings.TrimPrefix(word, "-"), "-")
 	before, value, assigned := strings.Cut(name, "=")
-	o, whole := known[before]
+	o, whole := find(known, before)
 	switch {
-	case whole && assigned && (o.takesValue || strings.HasPrefix(word, "--")) && (len(before) > 1 || strings.HasPrefix(word, "--")):
-		return append(done, "--"+o.main+"="+value), args
-	case whole && !assigned && !o.takesValue:
-		return append(done, "--"+o.main), args
+	case whole && assigned && (o.takesValue() || strings.HasPrefix(word, "--")) && (len(before) > 1 || strings.HasPrefix(word, "--")):
+		return append(done, "--"+o.names[0]+"="+value), args
+	case whole && !assigned && !o.takesValue():
+		return append(done, "--"+o.names[0]), args
 	case whole && !assigned && len(args) > 0:
-		return append(done, "--"+o.main+"="+args[0]), args[1:]
+		return append(done, "--"+o.names[0]+"="+args[0]), args[1:]
 	case whole && !assigned, strings.HasPrefix(word, "--"):
 		return append(done, word), args // the parser says what is wrong
 	}
 	var letters []string
 	for i, letter := range name {
-		o, ok := known[string(letter)]
+		o, ok := find(known, string(letter))
 		switch {
 		case !ok:
 			return append(done, word), args // the parser names the word
-		case !o.takesValue:
-			letters = append(letters, "--"+o.main)
+		case !o.takesValue():
+			letters = append(letters, "--"+o.names[0])
 		case i+1 < len(name):
-			return append(append(done, letters...), "--"+o.main+"="+name[i+1:]), args
+			return append(append(done, letters...), "--"+o.names[0]+"="+name[i+1:]), args
 		case len(args) > 0:
-			return append(append(done, letters...), "--"+o.main+"="+args[0]), args[1:]
+			return append(append(done, letters...), "--"+o.names[0]+"="+args[0]), args[1:]
 		default:
 			return append(done, word), nil
 		}

@@ -26,10 +26,11 @@ func TestArrange(t *testing.T) {
 		"-- -H x":                              "-- -H x",
 		"-":                                    "-- -",
 		"--nonsense -Zq -vZ":                   "--nonsense -Zq -vZ --",
-		"-H":                                   "-H --",
+		"-H":                                   "-H",
+		"mon -H":                               "-H",
 		"-vH":                                  "-vH --",
 		"--legacy-2-7-mode -h -V":              "--legacy-2-7-mode --show-help --version --",
-		"-ssl-key k --ssl-cert=c --ssl-verify": "--ssl-key=k --ssl-cert=c --ssl-verify --",
+		"-ssl-key k --ssl-cert=c --ssl-verify": "--ssl-key=k --ssl-cert=c --ssl-verify",
 		"--quiet=false":                        "--quiet=false --",
 	} {
 		got := Arrange(append([]string{"send"}, strings.Fields(in)...))

@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,7 +30,7 @@ func Command(env Env) *cli.Command {
 		Flags:        flags(),
 		HideHelp:     true, // -h and -v are send_nsca's
 		Action:       func(c *cli.Context) error { return act(c, env) },
-		OnUsageError: func(c *cli.Context, err error, _ bool) error { return usage(c, err) },
+		OnUsageError: func(c *cli.Context, err error, _ bool) error { return usage(c.App.Name, err) },
 	}
 }
 
@@ -69,15 +70,7 @@ func flags() []cli.Flag {
 // Arrange rewrites a command line of either send_nsca into what the option
 // parser reads. args begins with the program's name.
 func Arrange(args []string) []string {
-	known := map[string]optionName{}
-	for _, f := range flags() {
-		_, isBool := f.(*cli.BoolFlag)
-		for _, name := range f.Names() {
-			known[name] = optionName{f.Names()[0], !isBool}
-		}
-	}
-	known["help"], known["h"] = known[ShowHelp], known[ShowHelp]
-	return append(slices.Clone(args[:1]), arrange(args[1:], known)...)
+	return append(slices.Clone(args[:1]), arrange(args[1:], optionNames())...)
 }
 
 func act(c *cli.Context, env Env) error {
@@ -88,18 +81,24 @@ func act(c *cli.Context, env Env) error {
 		fmt.Fprintf(env.Stdout, "%s version %s\n", c.App.Name, c.App.Version)
 		return shown(c)
 	}
-	out, end := messages(env, c.App.Name, c.Bool("s"), c.Bool("S"))
+	return send(c.Context, env, c.App.Name, c, c.Args().Slice())
+}
+
+// send is the command under one of its names; bare are the words that are no
+// options.
+func send(ctx context.Context, env Env, name string, given settings, bare []string) error {
+	out, end := messages(env, name, given.Bool("s"), given.Bool("S"))
 	defer end()
 	logged := env
 	logged.Stderr = out
-	o, err := sendOptions(c, logged)
+	o, err := sendOptions(given, bare, name, logged)
 	if err == nil {
-		err = Run(c.Context, logged, o)
+		err = Run(ctx, logged, o)
 	}
-	if err != nil && c.App.Name == sendNSCA {
+	if err != nil && name == sendNSCA {
 		err = narrowed{err}
 	}
-	if err == nil || !c.Bool("s") {
+	if err == nil || !given.Bool("s") {
 		return err
 	}
 	fmt.Fprintln(out, err)
@@ -108,52 +107,52 @@ func act(c *cli.Context, env Env) error {
 
 // sendOptions are the defaults, what a configuration file sets, and what the
 // command line sets, each above the one before.
-func sendOptions(c *cli.Context, env Env) (SendOptions, error) {
+func sendOptions(given settings, bare []string, name string, env Env) (SendOptions, error) {
 	o := DefaultSendOptions()
-	o.Patient = c.App.Name != sendNSCA
-	file, ignored, err := readConfig(c.String("config"), &o)
+	o.Patient = name != sendNSCA
+	file, ignored, err := readConfig(given.String("config"), &o)
 	if err != nil {
 		return o, err
 	}
-	if len(ignored) > 0 && !c.Bool("quiet") {
-		fmt.Fprintf(env.Stderr, "%s: ignored in %s, where it means nothing to this program: %s\n", c.App.Name, file, strings.Join(ignored, ", "))
+	if len(ignored) > 0 && !given.Bool("quiet") {
+		fmt.Fprintf(env.Stderr, "%s: ignored in %s, where it means nothing to this program: %s\n", name, file, strings.Join(ignored, ", "))
 	}
-	if c.IsSet("server") {
-		o.Servers = c.StringSlice("server")
+	if given.IsSet("server") {
+		o.Servers = given.StringSlice("server")
 	}
-	switch bare := c.Args().Slice(); {
-	case len(bare) == 1 && !c.IsSet("server"):
+	switch {
+	case len(bare) == 1 && !given.IsSet("server"):
 		o.Servers = bare
 	case len(bare) > 0:
-		return o, usage(c, fmt.Errorf("%q is no option, and the server is named already", bare[len(bare)-1]))
+		return o, usage(name, fmt.Errorf("%q is no option, and the server is named already", bare[len(bare)-1]))
 	case len(o.Servers) == 0 && !o.Patient:
 		o.Servers = []string{"localhost"}
 	}
-	for name, target := range map[string]*string{"port": &o.Port, "ssl-key": &o.SSLKey, "ssl-cert": &o.SSLCert, "ssl-ca-cert": &o.SSLCACert,
+	for option, target := range map[string]*string{"port": &o.Port, "ssl-key": &o.SSLKey, "ssl-cert": &o.SSLCert, "ssl-ca-cert": &o.SSLCACert,
 		"ssl-verify": &o.SSLVerify, "tls-min-version": &o.TLSMinVersion} {
-		if c.IsSet(name) {
-			*target = c.String(name)
+		if given.IsSet(option) {
+			*target = given.String(option)
 		}
 	}
-	for name, target := range map[string]*time.Duration{"timeout": &o.Timeout, "delay": &o.Delay} {
-		if c.IsSet(name) {
-			*target = time.Duration(c.Float64(name) * float64(time.Second))
+	for option, target := range map[string]*time.Duration{"timeout": &o.Timeout, "delay": &o.Delay} {
+		if given.IsSet(option) {
+			*target = time.Duration(given.Float64(option) * float64(time.Second))
 		}
 	}
-	for name, target := range map[string]*byte{"delimiter": &o.Delimiter, "set-delimiter": &o.SetDelimiter} {
-		if c.IsSet(name) {
-			if *target, err = parseDelimiter(c.String(name)); err != nil {
-				return o, &OptionError{"--" + name, err.Error()}
+	for option, target := range map[string]*byte{"delimiter": &o.Delimiter, "set-delimiter": &o.SetDelimiter} {
+		if given.IsSet(option) {
+			if *target, err = parseDelimiter(given.String(option)); err != nil {
+				return o, &OptionError{"--" + option, err.Error()}
 			}
 		}
 	}
-	o.Raw, o.Quiet, o.Verbose = c.Bool("raw"), c.Bool("quiet"), c.Count("verbose")
+	o.Raw, o.Quiet, o.Verbose = given.Bool("raw"), given.Bool("quiet"), given.Count("verbose")
 	return o, nil
 }
 
 // usage is wrong usage.
-func usage(c *cli.Context, err error) error {
-	return &OptionError{"usage", fmt.Sprintf("%v (see `%s --help`)", err, c.App.Name)}
+func usage(name string, err error) error {
+	return &OptionError{"usage", fmt.Sprintf("%v (see `%s --help`)", err, name)}
 }
 
 // narrowed is an error with one of the exit codes that send_nsca has.

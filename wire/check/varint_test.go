@@ -21,7 +21,7 @@ func FuzzFieldLikeProtobuf(f *testing.F) {
 		protowire.AppendString(protowire.AppendTag(nil, maxNumber, protowire.BytesType), "more\x00"),
 		protowire.AppendTag(protowire.AppendTag(nil, 3, protowire.StartGroupType), 3, protowire.EndGroupType),
 		protowire.AppendTag(nil, maxNumber+1, protowire.VarintType),
-		{1<<3 | 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2},
+		{1 << 3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2},
 		{1<<3 | 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1},
 		{1<<3 | 2, 0x80},
 		{1<<3 | 6, 0},

@@ -55,6 +55,26 @@ func recall(t *testing.T, file string, data []byte) (known int, err error) {
 	return known, err
 }
 
+// A start reads all that is in the journal before the first flush: what it
+// keeps in memory must be of the instances, not of their results.
+func TestAnInstanceIsTouchedOnceAFlush(t *testing.T) {
+	d := newDuplicates()
+	o := record.Origin{Client: "client", Instance: wire.Instance{1}}
+	for range 2 {
+		for range 1000 {
+			o.Sequence++
+			d.add(&o)
+		}
+		if len(d.touched) != 1 {
+			t.Fatalf("%d are touched, want 1", len(d.touched))
+		}
+		d.flushed()
+		if s := d.clients[o.Client][o.Instance]; s.durable != o.Sequence || len(d.touched) != 0 {
+			t.Fatalf("durable up to %d, want %d; %d are still touched", s.durable, o.Sequence, len(d.touched))
+		}
+	}
+}
+
 func TestACheckpointComesBack(t *testing.T) {
 	file, data := remembering(t)
 	if n, err := recall(t, file, data); n != 3 || err != nil {

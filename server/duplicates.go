@@ -21,7 +21,7 @@ type duplicates struct {
 	// at it.
 	mu      sync.Mutex
 	clients map[string]map[wire.Instance]*seen
-	touched []*seen // changed since the last flush
+	touched []*seen // whose last is beyond durable, each once
 }
 
 // seen is one instance of a client.
@@ -60,10 +60,13 @@ func (d *duplicates) add(o *record.Origin) {
 	}
 	s := d.instance(o.Client, o.Instance)
 	s.expires = max(s.expires, o.Received/1e6+int64(o.Remember))
-	if o.Sequence > s.last {
-		s.last = o.Sequence
+	if o.Sequence <= s.last {
+		return
+	}
+	if s.last == s.durable {
 		d.touched = append(d.touched, s)
 	}
+	s.last = o.Sequence
 }
 
 func (d *duplicates) instance(client string, instance wire.Instance) *seen {

@@ -40,7 +40,7 @@ lint: ## formatting, go vet, staticcheck
 	$(STATICCHECK) ./...
 	$(STATICCHECK) -tags $(TEST_TAGS) ./...
 
-fuzz: ## each fuzz target for FUZZTIME (default 10s)
+fuzz: ## each fuzz target for FUZZTIME: a time, or a count as 2000x (default 10s)
 	@grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \
 		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
 			echo "$$target in $${file%/*}"; \

@@ -203,7 +203,7 @@ func (w *world) round(f fault) {
 		w.pause(time.Until(w.boots[len(w.boots)-1].Add(rampUp)))
 	}
 	w.pause(w.moment(3 * time.Second))
-	before := w.witness.repeats()
+	before, entered := w.witness.repeats(), len(w.ledger.entries)
 	f.strike(w)
 	healed := time.Now()
 	w.pause(time.Second) // so that some of what came after it is among what must arrive
@@ -211,6 +211,9 @@ func (w *world) round(f fault) {
 	w.client.running()
 	w.awaitArrival(f.name)
 	took := time.Since(healed)
+	if len(w.ledger.entries) == entered && time.Since(w.boots[len(w.boots)-1]) > rampUp {
+		w.t.Errorf("%s: the client measures nothing any more", f.name)
+	}
 	w.took[f.name] = append(w.took[f.name], took)
 	w.t.Logf("%s: %d results in the ledger, all there after %v, repeats %d", f.name, len(w.ledger.entries), took.Round(time.Millisecond), w.witness.repeats()-before)
 }
@@ -247,8 +250,9 @@ func (w *world) awaitArrival(after string) {
 	})
 }
 
+// missing is how many of the ledger's results the core does not have yet.
 func (w *world) missing() (n int) {
-	for _, e := range w.ledger.entries {
+	for _, e := range w.ledger.entries[w.arrived:] {
 		if w.witness.times[e.sighting] == 0 {
 			n++
 		}

@@ -149,9 +149,17 @@ func newSendRig(t *testing.T, program string, port int, base string, c *core) *s
 	r := &sendRig{t: t, program: program, dir: t.TempDir(), base: base, core: c}
 	r.words = strings.NewReplacer("{port}", fmt.Sprint(port), "{refused}", fmt.Sprint(unusedPort(t)),
 		"{config}", filepath.Join(r.dir, "send.cfg"), "{dir}", r.dir,
-		"{silent}", r.listen(func(net.Conn) {}), "{closing}", r.listen(func(c net.Conn) { c.Close() }),
+		"{silent}", r.listen(func(net.Conn) {}), "{closing}", r.listen(closeInOrder),
 		"{plain}", r.listen(func(c net.Conn) { c.Write([]byte("220 hello\r\n")) }))
 	return r
+}
+
+// closeInOrder ends a connection without a word. To close it with something of
+// the peer's unread would reset it, which is another thing.
+func closeInOrder(c net.Conn) {
+	c.(*net.TCPConn).CloseWrite()
+	io.Copy(io.Discard, c)
+	c.Close()
 }
 
 func (r *sendRig) listen(greet func(net.Conn)) string {

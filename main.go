@@ -87,6 +87,7 @@ func sendPlain(ctx context.Context, std streams, name string, args []string) (do
 	if slices.ContainsFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, environmentPrefix) }) {
 		return false, nil
 	}
+	makeStackRoom(false)
 	return sender.RunPlain(ctx, senderEnv(std), name, args)
 }
 

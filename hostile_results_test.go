@@ -136,9 +136,7 @@ func resultAttacks() []attack {
 		{"PROCESS_FILE in every dress", malformed(command("PROCESS_FILE;/tmp/x;1"), command("PROCESS_FILE"), command(" PROCESS_FILE;/tmp/x;1"),
 			command("PROCESS_FILE ;/tmp/x;1"), command("[1] PROCESS_FILE;/tmp/x;1"), command("\tPROCESS_FILE;x"))},
 		{"a second line in a command", malformed(command("X;1\nSHUTDOWN_PROGRAM"), command("X\rY"), command("X\x00Y"), command(""), command(strings.Repeat("X", check.MaxCommand+1)))},
-		{"a check result dressed as a command", func(s *siege) {
-			s.rejected(s.session(), wire.Denied, command("PROCESS_SERVICE_CHECK_RESULT;evil;s;0;x"), command("PROCESS_HOST_CHECK_RESULT;evil;0;x"))
-		}},
+		{"a check result dressed as a command", malformed(command("PROCESS_SERVICE_CHECK_RESULT;evil;s;0;x"), command("PROCESS_HOST_CHECK_RESULT;evil;0;x"))},
 		{"beyond a policy", func(s *siege) {
 			s.rejected(s.sessionOf(s.file("narrow")), wire.Denied, check.Result{Kind: check.Host, Host: "evil"},
 				check.Result{Kind: check.Service, Host: "narrow", Service: "b"}, check.Result{Kind: check.Service, Host: "narrow", Service: "ab"},

@@ -92,3 +92,25 @@ func TestABadPolicyRefusesTheClient(t *testing.T) {
 	r.deliver(wire.Instance{4}, 1)
 	r.expect(1)
 }
+
+// A check result that comes as a raw command would be judged by what commands
+// its client may send, and not by its host and its service.
+func TestACheckResultIsNoCommand(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.AllowCommands = []string{"PROCESS_*"} })
+	s, err := r.connect(wire.Instance{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := wire.Batch{Instance: wire.Instance{1}}
+	for n, text := range []string{"PROCESS_SERVICE_CHECK_RESULT;db1;payroll;0;fine", "PROCESS_HOST_CHECK_RESULT;db1;0;fine", "PROCESS_FILE;/etc/passwd;1"} {
+		res := check.Result{Kind: check.Command, Command: text, Finish: 1e6}
+		b.Entries = append(b.Entries, wire.Entry{Sequence: uint64(n + 1), Result: res.Append(nil)})
+	}
+	ack := r.exchange(s, b)
+	if len(ack.Rejections) != len(b.Entries) || ack.Rejections[0].Reason != wire.Malformed {
+		t.Errorf("rejected %v", ack.Rejections)
+	}
+	s.Close()
+	r.deliver(wire.Instance{2}, 1)
+	r.expect(1)
+}

@@ -117,6 +117,20 @@ func TestOrderGuard(t *testing.T) {
 	})
 }
 
+// A journal may be older than a rule, or be written by something else: no text
+// goes to a core raw that would not be taken today.
+func TestACommandOfTheJournalIsHeldAgainstTheRules(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFeedRig(t, FeedOptions{})
+		for _, text := range []string{"PROCESS_SERVICE_CHECK_RESULT;h;s;0;x", "PROCESS_HOST_CHECK_RESULT;h;0;x", "PROCESS_FILE;/x;1", "A\nB", "DISABLE_NOTIFICATIONS"} {
+			r.append("a", check.Result{Kind: check.Command, Command: text, Finish: 1})
+		}
+		r.expect("5")
+		r.feed.ack(5)
+		r.expectCounts(map[string]uint64{CountDelivered: 1, CountUnreadable: 4})
+	})
+}
+
 func TestOrderGuardOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newFeedRig(t, FeedOptions{})

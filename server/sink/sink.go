@@ -37,6 +37,11 @@ func (it *item) decode(r journal.Record) error {
 	if err := it.result.Decode(rec.Result); err != nil {
 		return fmt.Errorf("result of client %q in the journal: %w", rec.Client, err)
 	}
+	if it.result.Kind == check.Command { // the only text that goes to a core as it came
+		if err := it.result.Validate(); err != nil {
+			return fmt.Errorf("command of client %q in the journal: %w", rec.Client, err)
+		}
+	}
 	it.seq, it.client, it.received, it.early = r.Seq, rec.Client, rec.Received, false
 	if f := it.result.Finish; f == 0 || f > rec.Received {
 		it.result.Finish, it.early = rec.Received, f != 0

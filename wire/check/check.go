@@ -133,8 +133,11 @@ func validCommand(command string) error {
 		return invalid("command %q contains %q", clip(command), command[i])
 	}
 	name := CommandName(command)
-	if name == "PROCESS_FILE" {
+	switch strings.ToUpper(name) {
+	case "PROCESS_FILE": // it would have the core read commands that nobody has judged
 		return invalid("PROCESS_FILE is never accepted from outside")
+	case serviceResult, hostResult: // as a command it would pass by what is judged of a result, its host and its service
+		return invalid("command %q: a check result travels as a result, never as a raw command", clip(command))
 	}
 	for i := range len(name) {
 		if c := name[i]; c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {

@@ -38,11 +38,11 @@ func dial(ctx context.Context, o Options) (*link, error) {
 	}
 	config := certs.ClientConfig(o.End, o.Verify, names...)
 	if o.Brief {
-		config.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
+		config.CurvePreferences = []tls.CurveID{tls.CurveP256, tls.X25519, tls.CurveP384, tls.CurveP521}
 	}
 	below := &legacy.Below{Conn: plain}
 	conn := tls.Client(below, config)
-	if err := conn.HandshakeContext(ctx); err != nil {
+	if err := handshake(ctx, conn); err != nil {
 		plain.Close()
 		return nil, err
 	}
@@ -52,6 +52,17 @@ func dial(ctx context.Context, o Options) (*link, error) {
 		return nil, errDowngrade
 	}
 	return l, nil
+}
+
+// handshake ends with ctx as tls.Conn's HandshakeContext does, and without a
+// goroutine for that, which wakes a second thread.
+func handshake(ctx context.Context, conn *tls.Conn) error {
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	err := conn.Handshake()
+	if !stop() { // the deadline may stand already, or be set yet
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // errDowngrade is a server that spoke version 1 once and now does not.

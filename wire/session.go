@@ -246,8 +246,12 @@ func (s *Session) Close() error {
 }
 
 // Leave says BYE and closes without waiting for the server's end. It is for who
-// has got the last ACK: nothing that could still get lost matters.
+// has got the last ACK: nothing that could still get lost matters, and BYE says
+// all that TLS's own farewell could.
 func (s *Session) Leave() error {
 	s.out.write(TypeBye, &Bye{Reason: Done})
+	if secured, ok := s.conn.(interface{ NetConn() net.Conn }); ok {
+		return secured.NetConn().Close()
+	}
 	return s.conn.Close()
 }

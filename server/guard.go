@@ -19,21 +19,22 @@ const (
 	expiryInterval = time.Minute
 )
 
-// guard ends the connections of clients whose certificate is revoked or ends
-// while they are connected.
+// guard ends the connections of clients whose certificate is revoked or ends,
+// or whose CA counts no more, while they are connected.
 func (s *Server) guard(ctx context.Context) {
 	tick := time.NewTicker(guardInterval)
 	defer tick.Stop()
-	looked := time.Now()
+	looked, generation := time.Now(), s.certs.Generation()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			if s.certs.Revoked == nil && now.Sub(looked) < expiryInterval {
+			latest := s.certs.Generation()
+			if latest == generation && now.Sub(looked) < expiryInterval {
 				continue
 			}
-			looked = now
+			looked, generation = now, latest
 			s.endRefused()
 		}
 	}
@@ -50,7 +51,7 @@ func (s *Server) refused(c *session) *wire.ByeError {
 		err = access.ErrNotListed
 	}
 	if err == nil {
-		err = s.certs.Revoked.Check(c.chains)
+		err = s.certs.Check(c.chains)
 	}
 	switch {
 	case err != nil:
@@ -71,6 +72,8 @@ func refusal(err error) *wire.ByeError {
 			Text: "this server cannot use its policy for you; its log says what is wrong with " + bad.Client + ".json"}
 	case errors.As(err, &revoked):
 		return &wire.ByeError{Reason: wire.NotListed, Text: "your certificate was revoked"}
+	case errors.Is(err, certs.ErrUntrusted):
+		return &wire.ByeError{Reason: wire.NotListed, Text: "this server does not trust the CA of your certificate any more"}
 	}
 	return &wire.ByeError{Reason: wire.NotListed, Text: "this server does not list your certificate"}
 }

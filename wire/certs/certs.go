@@ -36,6 +36,7 @@ type reloading[T any] struct {
 	seen    []fs.FileInfo
 	looked  time.Time
 	problem string // the last one reported, so that it is told once
+	times   uint64 // that the value was made anew
 }
 
 func newReloading[T any](files []string, report Reloaded, load func() (T, error)) (*reloading[T], error) {
@@ -70,6 +71,7 @@ func (r *reloading[T]) current() T {
 	switch {
 	case err == nil:
 		r.value, r.seen, r.problem = value, infos, ""
+		r.times++
 	case err.Error() == r.problem:
 		return r.value
 	default:
@@ -79,6 +81,14 @@ func (r *reloading[T]) current() T {
 		r.report(r.files, err)
 	}
 	return r.value
+}
+
+// generation tells how often the value was made anew, as of now.
+func (r *reloading[T]) generation() uint64 {
+	r.current()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.times
 }
 
 // reread looks even if the last look was a moment ago.
@@ -172,6 +182,7 @@ type Pool struct {
 type authorities struct {
 	pool *x509.CertPool
 	list []*x509.Certificate
+	keys map[string]time.Time // by authorityKey, until when each is valid
 }
 
 // LoadPool reads the CA certificates in file. Errors name the file.
@@ -181,9 +192,12 @@ func LoadPool(file string, report Reloaded) (*Pool, error) {
 		if err != nil {
 			return nil, err
 		}
-		a := &authorities{x509.NewCertPool(), list}
+		a := &authorities{x509.NewCertPool(), list, map[string]time.Time{}}
 		for _, c := range list {
 			a.pool.AddCert(c)
+			if key := authorityKey(c); a.keys[key].Before(c.NotAfter) {
+				a.keys[key] = c.NotAfter
+			}
 		}
 		return a, nil
 	})

@@ -1,0 +1,53 @@
+package certs
+
+import (
+	"crypto/x509"
+	"errors"
+	"time"
+)
+
+// ErrUntrusted says that a chain, proved once, leads to a CA that is trusted no
+// more.
+var ErrUntrusted = errors.New("the certificate does not lead to a CA that is trusted any more")
+
+// authorityKey is what the signatures of a CA are checked with. A CA that was
+// renewed with its key has the same.
+func authorityKey(c *x509.Certificate) string {
+	return string(c.RawSubject) + "\x00" + string(c.RawSubjectPublicKeyInfo)
+}
+
+// trusts tells whether one of the chains leads to a CA of the set. The handshake
+// has proved each signature in them; what is left to ask is whose word counts,
+// and until when.
+func (a *authorities) trusts(chains [][]*x509.Certificate, now time.Time) bool {
+	for _, chain := range chains {
+		for _, c := range chain {
+			if until, ok := a.keys[authorityKey(c)]; ok && now.Before(until) {
+				return true
+			}
+			if now.After(c.NotAfter) {
+				break
+			}
+		}
+	}
+	return false
+}
+
+// Check tells whether a peer that proved these chains in its handshake is still
+// one to trust. The error is ErrUntrusted or a *RevokedError.
+func (e End) Check(chains [][]*x509.Certificate) error {
+	if !e.Pool.current().trusts(chains, time.Now()) {
+		return ErrUntrusted
+	}
+	return e.Revoked.Check(chains)
+}
+
+// Generation tells by another number that other CAs or revocation lists count
+// than before.
+func (e End) Generation() uint64 {
+	n := e.Pool.generation()
+	if e.Revoked != nil {
+		n += e.Revoked.generation()
+	}
+	return n
+}

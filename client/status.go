@@ -92,6 +92,6 @@ func (d *deliveries) status(stats journal.Stats, now time.Time) []status.Outlet 
 		}
 		outlets = append(outlets, o)
 	}
-	slices.SortFunc(outlets, func(a, b status.Outlet) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(outlets, func(a, b status.Outlet) int { return cmp.Compare(a.Name, b.Name) })
 	return outlets
 }

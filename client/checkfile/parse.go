@@ -110,7 +110,7 @@ func (r *reader) missing(d Defaults) error {
 }
 
 func sorted(servers []Server) []Server {
-	return slices.SortedFunc(slices.Values(servers), func(a, b Server) int { return cmp.Compare(a.Name, b.Name) })
+	return slices.SortedStableFunc(slices.Values(servers), func(a, b Server) int { return cmp.Compare(a.Name, b.Name) })
 }
 
 // readCommand prepares the command, which needs the environment.

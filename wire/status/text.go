@@ -98,7 +98,7 @@ func (s *Server) clientsText(b *strings.Builder, now time.Time, all bool) {
 		return
 	}
 	list := slices.Clone(s.Clients)
-	slices.SortFunc(list, func(a, c Heard) int {
+	slices.SortStableFunc(list, func(a, c Heard) int {
 		return cmp.Or(cmp.Compare(min(a.Connections, 1), min(c.Connections, 1)), a.Last.Compare(c.Last), cmp.Compare(a.Name, c.Name))
 	})
 	b.WriteByte('\n')

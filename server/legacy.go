@@ -25,7 +25,7 @@ const mostLogged = 20
 // greetLegacy lets in a peer without our ALPN, unless told not to.
 func (s *Server) greetLegacy(ctx context.Context, conn *tls.Conn, client string, open *sync.WaitGroup) {
 	if !s.options.Legacy {
-		s.complain(conn, fmt.Sprintf("client %q offers no ALPN %s: it is of version 0.3.9, which --legacy=false refuses", client, wire.ALPN))
+		s.complain(conn, "legacy "+client, fmt.Sprintf("client %q offers no ALPN %s: it is of version 0.3.9, which --legacy=false refuses", client, wire.ALPN))
 		conn.NetConn().Close()
 		return
 	}
@@ -180,10 +180,10 @@ func (p *portion) refuse(line []byte, why string) {
 }
 
 // clip shortens what came from outside to what the log shows.
-func clip(line []byte) string {
+func clip[T ~string | ~[]byte](text T) string {
 	const most = 300
-	if len(line) > most {
-		return string(line[:most]) + "…"
+	if len(text) > most {
+		return string(text[:most]) + "…"
 	}
-	return string(line)
+	return string(text)
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"strings"
 	"sync"
 	"time"
 )
@@ -20,11 +21,18 @@ type silence struct {
 	times int
 }
 
-const quietMost = 10000 // things; beyond that, old ones are forgotten
+// The memory that it takes is bounded, whatever the things are called.
+const (
+	quietMost = 10000 // things; beyond that, old ones are forgotten
+	quietName = 400   // bytes of a thing's name; things that begin with the same are the same
+)
 
 // say tells whether to speak of thing now, and how often it happened since it
 // was last spoken of, this time included.
 func (q *quiet) say(thing string) (times int, now bool) {
+	if len(thing) > quietName {
+		thing = strings.Clone(thing[:quietName])
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s := q.since[thing]

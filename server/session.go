@@ -2,12 +2,14 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -50,7 +52,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener) {
 			if ctx.Err() != nil {
 				continue
 			}
-			s.complain(conn, fmt.Sprintf("%d connections are open, as many as --max-connections allows", s.options.Limits.Connections))
+			s.complain(conn, "full", fmt.Sprintf("%d connections are open, as many as --max-connections allows", s.options.Limits.Connections))
 			continue
 		}
 		open.Go(func() { s.greet(ctx, v, &open) })
@@ -99,7 +101,7 @@ func (s *Server) refuse(conn *tls.Conn, cert *x509.Certificate, err error, speak
 		why = fmt.Sprintf("the certificate %q (serial %x) is not in %s: put it there as NAME.pem to allow it",
 			cert.Subject, cert.SerialNumber, s.options.AllowedClientCertDir)
 	}
-	s.complain(conn, why)
+	s.complain(conn, fmt.Sprintf("certificate %x", sha256.Sum256(cert.Raw)), why) // of a CA of ours, so that there are not many
 	if speaksOurs {
 		bye := refusal(err)
 		wire.Refuse(conn, bye.Reason, bye.Text)
@@ -110,41 +112,48 @@ func (s *Server) refuse(conn *tls.Conn, cert *x509.Certificate, err error, speak
 
 // tellHandshake says what was wrong with a peer that did not prove itself.
 func (s *Server) tellHandshake(conn *visitor, err error) {
+	if errors.Is(err, net.ErrClosed) && !conn.wasEvicted() { // by our own stop
+		return
+	}
+	fault, why := s.handshakeFault(conn, err)
+	s.complain(conn, fault, why)
+}
+
+// handshakeFault returns the kind of fault, of which there are few, and what to
+// say about it. The latter may hold whatever the peer sent.
+func (s *Server) handshakeFault(conn *visitor, err error) (fault, why string) {
 	var noTLS tls.RecordHeaderError
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	var revoked *certs.RevokedError
 	var op *net.OpError
-	why := err.Error()
 	switch {
 	case conn.wasEvicted():
-		why = "it had not yet proved who it is when all of --max-connections were taken"
+		return "evicted", "it had not yet proved who it is when all of --max-connections were taken"
 	case errors.As(err, &noTLS):
-		why = "it does not speak TLS"
+		return "no TLS", "it does not speak TLS"
 	case conn.tooOld != "":
-		why = conn.tooOld
+		return "old TLS", conn.tooOld
 	case errors.As(err, &unknown) && certs.Weak(unknown.Cert):
-		why = fmt.Sprintf("its certificate %q is signed with %s, which proves nothing any more, and no option allows it: make a new one",
+		return "weak", fmt.Sprintf("its certificate %q is signed with %s, which proves nothing any more, and no option allows it: make a new one",
 			unknown.Cert.Subject, unknown.Cert.SignatureAlgorithm)
 	case errors.As(err, &unknown):
-		why = fmt.Sprintf("its certificate does not lead to a CA in %s", s.options.SSLCACert)
+		return "CA", fmt.Sprintf("its certificate does not lead to a CA in %s", s.options.SSLCACert)
 	case errors.As(err, &revoked):
-		why = revoked.Error()
+		return "revoked", revoked.Error()
 	case errors.As(err, &op) && op.Op == "remote error": // an alert
-		why = fmt.Sprintf("it did not accept this server or what it offers (%v): its own log or message says why", op.Err)
+		return "alert", fmt.Sprintf("it did not accept this server or what it offers (%v): its own log or message says why", op.Err)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		why = fmt.Sprintf("its certificate %q is valid from %s to %s: renew it, or set the clock that is off", invalid.Cert.Subject,
+		return "expired", fmt.Sprintf("its certificate %q is valid from %s to %s: renew it, or set the clock that is off", invalid.Cert.Subject,
 			invalid.Cert.NotBefore.UTC().Format(time.RFC3339), invalid.Cert.NotAfter.UTC().Format(time.RFC3339))
 	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
-		why = fmt.Sprintf("its certificate %q is not for clients: it lacks the extended key usage clientAuth", invalid.Cert.Subject)
+		return "usage", fmt.Sprintf("its certificate %q is not for clients: it lacks the extended key usage clientAuth", invalid.Cert.Subject)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		why = fmt.Sprintf("it did not finish the TLS handshake within %v", s.options.Limits.Handshake)
-	case errors.Is(err, net.ErrClosed): // by our own stop
-		return
+		return "time", fmt.Sprintf("it did not finish the TLS handshake within %v", s.options.Limits.Handshake)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		why = "it closed the connection during the TLS handshake"
+		return "closed", "it closed the connection during the TLS handshake"
 	}
-	s.complain(conn, why)
+	return "other", err.Error()
 }
 
 // tellOldTLS names a client whose library has nothing newer, for each at most
@@ -159,14 +168,26 @@ func (s *Server) tellOldTLS(conn net.Conn, client string, version uint16) {
 	}
 }
 
-// complain logs what is wrong with a peer, for each address at most once a
-// minute in the same words.
-func (s *Server) complain(conn net.Conn, why string) {
-	peer := conn.RemoteAddr().String()
-	host, _, _ := net.SplitHostPort(peer)
-	if times, now := s.quiet.say(host + " " + why); now {
-		s.log.Warn().Str("peer", peer).Int("times", times).Str("why", why).Msg("refused a connection")
+// complain logs what is wrong with a peer, for each address and fault at most
+// once a minute. Only why may hold what the peer chose: it is shortened.
+func (s *Server) complain(conn net.Conn, fault, why string) {
+	if times, now := s.quiet.say(network(conn.RemoteAddr()) + " " + fault); now {
+		s.log.Warn().Stringer("peer", conn.RemoteAddr()).Int("times", times).Str("why", clip(why)).Msg("refused a connection")
 	}
+}
+
+// network is where a peer comes from: its IPv4 address, or the IPv6 network of
+// 64 bits of which a single host can have every address.
+func network(peer net.Addr) string {
+	tcp, ok := peer.(*net.TCPAddr)
+	if !ok {
+		return peer.String()
+	}
+	ip := tcp.AddrPort().Addr().Unmap()
+	if ip.Is4() {
+		return ip.String()
+	}
+	return netip.PrefixFrom(ip.WithZone(""), 64).Masked().String()
 }
 
 // session is the connection of one client.

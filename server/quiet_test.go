@@ -1,0 +1,79 @@
+package server
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"massive-passive/wire"
+)
+
+// A stranger chooses what it offers, and with it the words of the fault.
+func TestAStrangerCannotFillTheLog(t *testing.T) {
+	r := newRig(t)
+	const strangers, most = 30, 1500 // the latter for a line of the log in bytes
+	for n := range strangers {
+		offers := make([]string, 200)
+		for i := range offers {
+			offers[i] = fmt.Sprintf("%d-%s", n, strings.Repeat("\x01", 200))
+		}
+		conn, err := tls.Dial("tcp", r.server.Addrs()[0].String(), &tls.Config{InsecureSkipVerify: true, NextProtos: offers})
+		if err == nil {
+			conn.Close()
+			t.Fatal("the server takes any protocol")
+		}
+	}
+	r.deliver(wire.Instance{1}, 1)
+	r.expect(1)
+	if said := r.log.lines("refused a connection"); len(said) != 1 || len(said[0]) > most {
+		t.Errorf("%d connections made %d lines of the log, the first of %d bytes", strangers, len(said), len(said[0]))
+	}
+	for thing := range r.server.quiet.since {
+		if len(thing) > 100 {
+			t.Errorf("remembers %d bytes: %.200q", len(thing), thing)
+		}
+	}
+}
+
+func TestQuietBoundsWhatItRemembers(t *testing.T) {
+	var q quiet
+	long := strings.Repeat("x", 1<<20)
+	for n := range quietMost + 100 {
+		q.say(fmt.Sprint(n, " ", long[:1000]))
+	}
+	size := 0
+	for thing := range q.since {
+		size += len(thing)
+	}
+	if len(q.since) > quietMost || size > quietMost*quietName {
+		t.Errorf("remembers %d things in %d bytes", len(q.since), size)
+	}
+	if times, now := q.say(long); times != 1 || !now {
+		t.Errorf("a new thing is not said: %d, %v", times, now)
+	}
+	if _, now := q.say(long + "y"); now {
+		t.Error("what begins with the same 400 bytes is another thing")
+	}
+}
+
+func TestNetwork(t *testing.T) {
+	for address, want := range map[string]string{
+		"192.0.2.7":        "192.0.2.7",
+		"::ffff:192.0.2.7": "192.0.2.7",
+		"2001:db8:1:2::7":  "2001:db8:1:2::/64",
+		"fe80::1%eth0":     "fe80::/64",
+	} {
+		addr, err := net.ResolveTCPAddr("tcp", net.JoinHostPort(address, "1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := network(addr); got != want {
+			t.Errorf("%s: %s, want %s", address, got, want)
+		}
+	}
+	if got := network(&net.UnixAddr{Name: "/x", Net: "unix"}); got != "/x" {
+		t.Errorf("a socket: %s", got)
+	}
+}

@@ -51,6 +51,7 @@ type frame struct {
 // between them: an idle connection costs what its TLS state costs.
 type frames struct {
 	conn   net.Conn
+	long   Type // the one whose body may have limit bytes; others have MaxControl
 	limit  uint32
 	budget *Budget // nil: only limit counts
 	// waiting is called every WaitInterval while memory is short; nil: not.
@@ -72,7 +73,7 @@ func (f *frames) next(ctx context.Context) (frame, error) {
 		}
 		size, kind := binary.BigEndian.Uint32(f.head[:]), Type(f.head[4])
 		limit := f.limit
-		if kind != TypeBatch && kind != TypeAck {
+		if kind != f.long {
 			limit = MaxControl
 		}
 		if size > limit {

@@ -62,7 +62,7 @@ func Serve(ctx context.Context, conn net.Conn, c ServerConfig, h Handler) error 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := &serving{config: c, handler: h, cancel: cancel, out: writer{conn: conn}}
-	s.in = frames{conn: conn, limit: c.MaxFrame, budget: c.Budget, waiting: func() {
+	s.in = frames{conn: conn, long: TypeBatch, limit: c.MaxFrame, budget: c.Budget, waiting: func() {
 		s.out.write(TypeWait, &Wait{Text: "the server is short of memory"})
 	}}
 	stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })
@@ -132,19 +132,11 @@ func (s *serving) run(ctx context.Context) error {
 }
 
 func (s *serving) handle(ctx context.Context, fr frame) (done bool, err error) {
+	if fr.kind == TypeBatch {
+		return s.handleBatch(ctx, fr)
+	}
+	defer fr.release()
 	switch fr.kind {
-	case TypeBatch:
-		batch, err := DecodeBatch(fr.body)
-		if err == nil && batch.Entries[0].Sequence <= s.last {
-			err = broken("sequence %d after %d", batch.Entries[0].Sequence, s.last)
-		}
-		if err != nil {
-			fr.release()
-			return true, err
-		}
-		s.last = batch.Entries[len(batch.Entries)-1].Sequence
-		s.push(ctx, pending{batch, fr})
-		return false, nil
 	case TypePing:
 		ping, err := DecodePing(fr.body)
 		if err != nil {
@@ -156,6 +148,20 @@ func (s *serving) handle(ctx context.Context, fr frame) (done bool, err error) {
 		return true, err
 	}
 	return true, broken("unexpected %s", fr.kind)
+}
+
+func (s *serving) handleBatch(ctx context.Context, fr frame) (done bool, err error) {
+	batch, err := DecodeBatch(fr.body)
+	if err == nil && batch.Entries[0].Sequence <= s.last {
+		err = broken("sequence %d after %d", batch.Entries[0].Sequence, s.last)
+	}
+	if err != nil {
+		fr.release()
+		return true, err
+	}
+	s.last = batch.Entries[len(batch.Entries)-1].Sequence
+	s.push(ctx, pending{batch, fr})
+	return false, nil
 }
 
 // next reads the next frame. A client may be silent for limit, and for as long

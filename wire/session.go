@@ -40,7 +40,7 @@ type sent struct {
 // until ctx ends or AnswerTimeout is over. waiting is told why an ACK takes
 // long. Where the server refuses, the error is a *ByeError.
 func Connect(ctx context.Context, conn net.Conn, hello Hello, first *Batch, waiting func(string)) (*Session, error) {
-	s := &Session{conn: conn, in: frames{conn: conn, limit: MaxFrame}, out: writer{conn: conn}, waiting: waiting}
+	s := &Session{conn: conn, in: frames{conn: conn, long: TypeAck, limit: MaxFrame}, out: writer{conn: conn}, waiting: waiting}
 	s.room.L = &s.mu
 	stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()

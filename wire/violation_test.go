@@ -6,9 +6,12 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"massive-passive/wire/check"
 )
 
 // rawFrame is a frame with any length and body.
@@ -75,6 +78,36 @@ func TestViolationsEndTheConnection(t *testing.T) {
 			if served == nil {
 				t.Errorf("%s: Serve took it for an orderly end", name)
 			}
+		})
+	}
+}
+
+// What only a server may say, a client may not say at length either, and no
+// frame that ends a connection keeps the memory it was read into.
+func TestFramesOutOfPlaceKeepNoMemory(t *testing.T) {
+	before := appendFrame(nil, TypeHello, &Hello{Instance: goldenInstance})
+	for name, sent := range map[string][]byte{
+		"a long ACK":                slices.Concat(before, whole(TypeAck, make([]byte, 2*firstPart))),
+		"a long WELCOME":            slices.Concat(before, whole(TypeWelcome, make([]byte, 2*firstPart))),
+		"an ACK":                    slices.Concat(before, whole(TypeAck, make([]byte, MaxControl))),
+		"a long batch of garbage":   slices.Concat(before, whole(TypeBatch, make([]byte, 2*firstPart))),
+		"a long batch before HELLO": whole(TypeBatch, make([]byte, 2*firstPart)),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := net.Pipe()
+			client, server := buffer(near), buffer(far)
+			defer client.Close()
+			budget := NewBudget(0)
+			go client.Write(sent)
+			go io.Copy(io.Discard, client)
+			err := Serve(t.Context(), server, ServerConfig{Budget: budget}, &taker{})
+			server.Close()
+			var violation *ProtocolError
+			var format *check.FormatError
+			if !errors.As(err, &violation) && !errors.As(err, &format) {
+				t.Errorf("%s: %v", name, err)
+			}
+			repaid(t, name, budget)
 		})
 	}
 }

@@ -178,11 +178,15 @@ func (in *intake) awaitRoom(ctx context.Context) error {
 		if stats.Bytes < in.maxBytes {
 			break
 		}
+		why := "no sink takes any"
 		if holders, _ := in.journal.Holders(); len(holders) < len(stats.Readers) {
-			in.pushOut()
-			continue
+			err := in.pushOut()
+			if err == nil {
+				continue
+			}
+			why = fmt.Sprintf("its oldest cannot go: %v", err)
 		}
-		in.setTrouble(fmt.Sprintf("the journal is full: %d bytes of %d, and no sink takes any", stats.Bytes, in.maxBytes))
+		in.setTrouble(fmt.Sprintf("the journal is full: %d bytes of %d, and %s", stats.Bytes, in.maxBytes, why))
 		if err := pause(ctx, retryInterval); err != nil {
 			return err
 		}
@@ -190,7 +194,7 @@ func (in *intake) awaitRoom(ctx context.Context) error {
 	return nil
 }
 
-func (in *intake) pushOut() {
+func (in *intake) pushOut() error {
 	lost, err := in.journal.PushOut(1)
 	for sink, n := range lost {
 		in.pushedOut.add(sink, uint64(n))
@@ -199,6 +203,7 @@ func (in *intake) pushOut() {
 	if err != nil {
 		in.tellDisk(err)
 	}
+	return err
 }
 
 func (in *intake) trim() {

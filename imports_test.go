@@ -105,7 +105,7 @@ var modules = map[string]place{
 	"github.com/rs/zerolog":          {paths: []string{".", "client", "sender", "server", "server/sink"}},
 	"golang.org/x/sync":              {paths: []string{"wire"}},
 	"golang.org/x/sys": {paths: []string{
-		".", "client", "client/plugin", "sender", "server", "server/sink", "wire/journal", "packaging/demo"}},
+		".", "client", "client/plugin", "sender", "server", "server/access", "server/sink", "wire/journal", "packaging/demo"}},
 	"google.golang.org/protobuf": {paths: []string{"wire", "wire/check"}},
 	"go.etcd.io/bbolt":           {paths: []string{"wire/journal", "."}, tests: true},
 	"mvdan.cc/sh/v3":             {paths: []string{"client/plugin"}, tests: true},

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -29,6 +30,10 @@ import (
 // times this at most.
 const settle = 90 * time.Millisecond
 
+// lookInterval is how often the allowed directory is looked at for what the
+// watch cannot see: behind symlinks, and on network file systems.
+const lookInterval = 10 * time.Second
+
 // Server is one server, bound and checked.
 type Server struct {
 	options   Options
@@ -45,6 +50,7 @@ type Server struct {
 	sessions  sessions
 	quiet     quiet
 	oldPeers  quiet
+	unread    string // why the allowed directory was last not read, so that it is told once; owned by keepLoading
 	started   time.Time
 }
 
@@ -241,28 +247,54 @@ func (s *Server) keepLoading(ctx context.Context, asked <-chan func()) {
 		}
 	})
 	defer watching.Wait()
+	look := time.NewTicker(lookInterval)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case done := <-asked:
 			s.certs.Reread()
-			s.reloadAccess()
+			s.reloadAccess(ctx)
 			done()
 		case <-changed:
-			s.reloadAccess()
+			s.reloadAccess(ctx)
+		case <-look.C:
+			if s.access.Changed() {
+				s.reloadAccess(ctx)
+			}
 		}
 	}
 }
 
 // reloadAccess reads the allowed directory again and ends the connections of
-// clients that are no longer in it.
-func (s *Server) reloadAccess() {
+// clients that are no longer in it. One that is not there lists nobody, unless
+// another is just being put in its place.
+func (s *Server) reloadAccess(ctx context.Context) {
 	problems, err := s.access.Reload()
+	if errors.Is(err, fs.ErrNotExist) && pause(ctx, settle) == nil {
+		if problems, err = s.access.Reload(); errors.Is(err, fs.ErrNotExist) {
+			s.access.Clear()
+		}
+	}
 	if err != nil {
-		s.log.Error().Err(err).Msg("the allowed clients stay as they were")
+		s.tellUnread(err)
+	} else {
+		s.unread = ""
+		s.tellAccess(problems)
+	}
+	s.endRefused()
+}
+
+// tellUnread says once why the allowed directory was not read.
+func (s *Server) tellUnread(err error) {
+	if err.Error() == s.unread {
 		return
 	}
-	s.tellAccess(problems)
-	s.endRefused()
+	s.unread = err.Error()
+	if errors.Is(err, fs.ErrNotExist) {
+		s.log.Error().Err(err).Msg("nobody is allowed any more: the directory of allowed clients (--allowed-client-cert-dir) is gone")
+		return
+	}
+	s.log.Error().Err(err).Msg("the allowed clients stay as they were")
 }

@@ -9,9 +9,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"hash/maphash"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 
 	"massive-passive/wire/certs"
@@ -27,6 +28,7 @@ type fingerprint [sha256.Size]byte
 type Directory struct {
 	path     string
 	commands Commands
+	seed     maphash.Seed // of stamps
 	current  atomic.Pointer[listing]
 }
 
@@ -34,6 +36,7 @@ type Directory struct {
 type listing struct {
 	certificates map[fingerprint]string // whose they are
 	clients      map[string]*client
+	stamp        stamp // of the moment before it was read
 }
 
 // client is what is known of one.
@@ -53,7 +56,8 @@ type Problem struct {
 // check results, unless its policy says otherwise. A file in the directory that
 // is no certificate is a Problem, not an error.
 func Open(path string, commands Commands) (*Directory, []Problem, error) {
-	d := &Directory{path: path, commands: commands}
+	d := &Directory{path: path, commands: commands, seed: maphash.MakeSeed()}
+	d.current.Store(&listing{})
 	problems, err := d.Reload()
 	if err != nil {
 		return nil, nil, err
@@ -61,32 +65,48 @@ func Open(path string, commands Commands) (*Directory, []Problem, error) {
 	return d, problems, nil
 }
 
-// Reload reads the directory again. On an error, which only an unreadable
-// directory is, the last good listing stays in force.
+// Reload reads the directory again. On an error the last good listing stays in
+// force; one that errors.Is calls fs.ErrNotExist says that there is none, and
+// Clear is for who takes that at its word.
 func (d *Directory) Reload() ([]Problem, error) {
-	entries, err := os.ReadDir(d.path)
-	if err != nil {
+	stamp, err := d.look() // before: what changes from here on is seen next time
+	var entries []os.DirEntry
+	if err == nil {
+		entries, err = os.ReadDir(d.path)
+	}
+	switch {
+	case gone(err):
+		return nil, fmt.Errorf("%s: %w", d.path, fs.ErrNotExist)
+	case err != nil:
 		return nil, fmt.Errorf("read the directory of allowed clients: %w", err)
 	}
-	l := &listing{map[fingerprint]string{}, map[string]*client{}}
+	l := &listing{map[fingerprint]string{}, map[string]*client{}, stamp}
 	var problems []Problem
 	for _, e := range entries { // in the order of their names
-		if name, ok := strings.CutSuffix(e.Name(), ".pem"); ok && name != "" && !strings.HasPrefix(name, ".") {
-			problems = append(problems, l.add(name, filepath.Join(d.path, e.Name()))...)
+		if name, ok := clientFile(e.Name(), ".pem"); ok {
+			problems = append(problems, l.add(name, filepath.Join(d.path, e.Name()), d.current.Load().clients[name])...)
 		}
 	}
 	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), ".json"); ok && name != "" && !strings.HasPrefix(name, ".") {
-			problems = append(problems, l.restrict(name, filepath.Join(d.path, e.Name()))...)
+		if name, ok := clientFile(e.Name(), ".json"); ok {
+			problems = append(problems, l.restrict(name, filepath.Join(d.path, e.Name()), d.current.Load().clients[name])...)
 		}
 	}
 	d.current.Store(l)
 	return problems, nil
 }
 
-// add lists the certificates of a client.
-func (l *listing) add(name, file string) (problems []Problem) {
+// Clear lists nobody.
+func (d *Directory) Clear() { d.current.Store(&listing{}) }
+
+// add lists the certificates of a client. before is what was known of it: a
+// disk or a file server that does not answer takes nobody's leave away.
+func (l *listing) add(name, file string, before *client) (problems []Problem) {
 	list, err := certs.ReadFile(file)
+	if before != nil && unreadable(err) {
+		problems = []Problem{{file, fmt.Errorf("%w: the client's certificates stay as they were", err)}}
+		list, err = before.certificates, nil
+	}
 	if err != nil {
 		return []Problem{{file, err}}
 	}
@@ -107,8 +127,9 @@ func (l *listing) add(name, file string) (problems []Problem) {
 	return problems
 }
 
-// restrict reads a client's policy. One that is bad refuses the client.
-func (l *listing) restrict(name, file string) []Problem {
+// restrict reads a client's policy. One that is bad refuses the client; before
+// is as with add.
+func (l *listing) restrict(name, file string, before *client) []Problem {
 	c := l.clients[name]
 	if c == nil {
 		return []Problem{{file, fmt.Errorf("there is no certificate in %s.pem beside it", name)}}
@@ -117,7 +138,13 @@ func (l *listing) restrict(name, file string) []Problem {
 	for _, cert := range c.certificates {
 		names = append(names, cert.Subject.CommonName)
 	}
-	if c.policy, c.bad = readPolicy(file, names); c.bad != nil {
+	c.policy, c.bad = readPolicy(file, names)
+	if before != nil && unreadable(c.bad) {
+		problem := Problem{file, fmt.Errorf("%w: the client's policy stays as it was", c.bad)}
+		c.policy, c.bad = before.policy, before.bad
+		return []Problem{problem}
+	}
+	if c.bad != nil {
 		return []Problem{{file, fmt.Errorf("client %q is refused until its policy is mended: %w", name, c.bad)}}
 	}
 	return nil

@@ -3,6 +3,7 @@ package access
 import (
 	"crypto/x509"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,10 +112,14 @@ func TestReload(t *testing.T) {
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Reload(); err == nil {
-		t.Error("a directory that is gone gave no error")
+	if _, err := d.Reload(); !errors.Is(err, fs.ErrNotExist) || !d.Changed() {
+		t.Errorf("a directory that is gone gave %v", err)
 	}
 	if _, err := d.Client(cert); err != nil {
-		t.Error("an unreadable directory threw the last good listing away")
+		t.Error("a directory that cannot be read threw the last good listing away")
+	}
+	d.Clear()
+	if name, err := d.Client(cert); !errors.Is(err, ErrNotListed) || d.Changed() {
+		t.Errorf("a directory that is gone lists %q", name)
 	}
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -92,8 +93,21 @@ func TestOneNameWithTwoAddressesIsTwoServers(t *testing.T) {
 		return checkfile.Check{Servers: []checkfile.Server{{Name: "core", Address: address}}}
 	}
 	all := map[string]checkfile.Check{"a.cfg": of("127.0.0.1:1"), "b.cfg": of("127.0.0.1:2"), "c.cfg": of("127.0.0.1:1")}
-	addresses := (&deliveries{}).addresses(all)
-	if len(addresses) != 2 || addresses["core"] != "127.0.0.1:1" || addresses["core=127.0.0.1:2"] != "127.0.0.1:2" {
-		t.Errorf("got %v", addresses)
+	for had, want := range map[string]map[string]string{
+		"":            {"core": "127.0.0.1:1", "core=127.0.0.1:2": "127.0.0.1:2"},
+		"127.0.0.1:2": {"core": "127.0.0.1:2", "core=127.0.0.1:1": "127.0.0.1:1"},
+		"127.0.0.1:3": {"core": "127.0.0.1:1", "core=127.0.0.1:2": "127.0.0.1:2"},
+	} {
+		d := &deliveries{running: map[string]*delivery{"core": {address: had}}}
+		addresses := d.name(all)
+		if !maps.Equal(addresses, want) {
+			t.Errorf("core was at %q: got %v, want %v", had, addresses, want)
+		}
+		d.addresses.Store(&addresses)
+		for _, c := range all {
+			if got := d.servers(c); len(got) != 1 || addresses[got[0]] != c.Servers[0].Address {
+				t.Errorf("core was at %q: results for %v go to %q", had, c.Servers[0], got)
+			}
+		}
 	}
 }

@@ -109,7 +109,7 @@ func (c *Client) loadCertificates() error {
 	if err != nil {
 		return err
 	}
-	c.deliveries = deliveries{client: c, certs: end}
+	c.deliveries.client, c.deliveries.certs = c, end
 	return nil
 }
 
@@ -176,6 +176,8 @@ func (c *Client) keepLoading(ctx context.Context, asked <-chan func()) {
 		}
 	})
 	defer watching.Wait()
+	tidy := time.NewTicker(sayInterval)
+	defer tidy.Stop()
 	first := true // the watch calls once when it stands
 	for {
 		select {
@@ -188,6 +190,8 @@ func (c *Client) keepLoading(ctx context.Context, asked <-chan func()) {
 		case <-changed:
 			c.reload(first)
 			first = false
+		case <-tidy.C:
+			c.deliveries.tidy()
 		}
 	}
 }
@@ -200,13 +204,12 @@ func (c *Client) reload(again bool) {
 		c.log.Error().Err(err).Msg("the checks stay as they were")
 		return
 	}
-	route, err := c.deliveries.route(c.checks.good)
-	if err != nil {
+	if err := c.deliveries.route(c.checks.good); err != nil {
 		c.log.Error().Err(err).Msg("cannot deliver to all servers")
 	}
 	jobs := make([]sched.Job, 0, len(found.set))
 	for _, k := range found.set {
-		jobs = append(jobs, job(k, func(k checkfile.Check) { c.check(k, route(k)) }))
+		jobs = append(jobs, job(k, c.check))
 	}
 	if err := c.scheduler.Apply(jobs, found.remove); err != nil {
 		c.log.Error().Err(err).Msg("the checks stay as they were")
@@ -219,8 +222,9 @@ func (c *Client) reload(again bool) {
 }
 
 // check runs a check once and keeps its result for its servers.
-func (c *Client) check(k checkfile.Check, servers []string) {
-	out := c.runner.Run(c.plugins, plugin.Spec{Command: k.Command, Dir: k.Dir, Timeout: k.Timeout, MaxOutput: c.options.MaxOutput})
+func (c *Client) check(k checkfile.Check) {
+	out := c.runner.Run(c.plugins, plugin.Spec{Command: k.Command, Dir: k.Dir, Timeout: k.Timeout, MaxOutput: c.options.MaxOutput,
+		Key: k.File, MaxStuck: k.MaxInstances})
 	event := c.log.Debug()
 	if before, _ := c.troubles.Swap(k.File, out.Trouble); out.Trouble != plugin.None && before != out.Trouble {
 		event = c.log.Warn() // once, not at every run
@@ -234,7 +238,7 @@ func (c *Client) check(k checkfile.Check, servers []string) {
 		return // it says nothing about the service
 	}
 	r := result(k, out)
-	c.outbox.put(entry{instance: c.instance, result: r.Append(nil), servers: servers})
+	c.outbox.put(entry{instance: c.instance, result: r.Append(nil), servers: c.deliveries.servers(k)})
 }
 
 func result(k checkfile.Check, out plugin.Outcome) check.Result {

@@ -2,10 +2,12 @@ package client
 
 import (
 	"context"
+	"maps"
 	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"massive-passive/client/checkfile"
@@ -18,8 +20,9 @@ import (
 // deliveries are the connections to the servers, one each. Only the goroutine
 // that loads the check files changes them.
 type deliveries struct {
-	client *Client
-	certs  certs.End
+	client    *Client
+	certs     certs.End
+	addresses atomic.Pointer[map[string]string] // of the servers that checks name, by the name in the journal
 
 	ctx     context.Context // of all deliveries
 	stop    context.CancelFunc
@@ -35,6 +38,7 @@ type delivery struct {
 	sender  *sender.Delivery
 	end     context.CancelFunc
 	ended   chan struct{}
+	spare   bool // no check named the server when tidy last looked
 }
 
 func (d *deliveries) begin(ctx context.Context) {
@@ -45,57 +49,99 @@ func (d *deliveries) begin(ctx context.Context) {
 	d.known = map[string]*sender.Identity{}
 }
 
-// route opens the ways to all servers of the checks, closes those that no
-// check names any more, and returns which servers a check's results are for.
-func (d *deliveries) route(checks map[string]checkfile.Check) (func(checkfile.Check) []string, error) {
-	addresses := d.addresses(checks)
+// route brings the ways to the servers of the checks.
+func (d *deliveries) route(checks map[string]checkfile.Check) error {
+	return d.follow(d.name(checks))
+}
+
+// follow opens a way to each server, and to each for which results wait in the
+// journal under its address although no check names it any more. It closes
+// those whose address only a check could tell again.
+func (d *deliveries) follow(addresses map[string]string) error {
+	wanted := maps.Clone(addresses)
+	for _, r := range d.client.outbox.journal.Stats().Readers {
+		if _, address, told := strings.Cut(r.Name, "="); told && (r.Open || r.Pending > 0) {
+			wanted[r.Name] = address
+		}
+	}
 	var failed error
-	for name, address := range addresses {
+	for name, address := range wanted {
 		if err := d.open(name, address); err != nil {
 			failed = err
 		}
 	}
+	d.addresses.Store(&addresses) // results may be for a server only once the journal has a reader for it
 	for name, way := range d.running {
-		if _, wanted := addresses[name]; !wanted {
+		if _, ok := wanted[name]; !ok {
 			d.close(name, way)
 		}
 	}
-	return func(c checkfile.Check) []string {
-		names := make([]string, 0, len(c.Servers))
-		for _, s := range c.Servers {
-			names = append(names, identity(addresses, s))
-		}
-		return names
-	}, failed
+	return failed
 }
 
-// addresses finds the address of each server's name. Where two files give one
-// name two addresses, the first file's counts for the name, and the others are
-// servers of their own.
-func (d *deliveries) addresses(checks map[string]checkfile.Check) map[string]string {
-	files := make([]string, 0, len(checks))
-	for file := range checks {
-		files = append(files, file)
+// tidy follows anew, and closes the ways that follow left open and that nothing
+// waits for any more. The first time it only marks them: a result that was for
+// such a server may be on its way into the journal.
+func (d *deliveries) tidy() {
+	addresses := *d.addresses.Load()
+	if err := d.follow(addresses); err != nil {
+		d.client.log.Error().Err(err).Msg("cannot deliver to all servers")
 	}
-	slices.Sort(files)
-	addresses := map[string]string{}
-	for _, file := range files {
+	for _, r := range d.client.outbox.journal.Stats().Readers {
+		way := d.running[r.Name]
+		if way == nil {
+			continue
+		}
+		_, named := addresses[r.Name]
+		if !named && way.spare && r.Pending == 0 {
+			d.close(r.Name, way)
+			d.client.outbox.call(func() { d.client.outbox.drop(r) })
+		}
+		way.spare = !named
+	}
+}
+
+// name gives each server of the checks the name under which the journal knows
+// it. Where files give one name several addresses, it stays with the one that it
+// had, so that what waits there does not go elsewhere, else with that of the
+// first file; the others are servers of their own.
+func (d *deliveries) name(checks map[string]checkfile.Check) map[string]string {
+	several := map[string][]string{}
+	for _, file := range slices.Sorted(maps.Keys(checks)) {
 		for _, s := range checks[file].Servers {
-			if _, taken := addresses[s.Name]; !taken {
-				addresses[s.Name] = s.Address
+			if !slices.Contains(several[s.Name], s.Address) {
+				several[s.Name] = append(several[s.Name], s.Address)
 			}
-			addresses[identity(addresses, s)] = s.Address
+		}
+	}
+	addresses := map[string]string{}
+	for name, all := range several {
+		own := all[0]
+		if way := d.running[name]; way != nil && slices.Contains(all, way.address) {
+			own = way.address
+		}
+		addresses[name] = own
+		for _, address := range all {
+			if address != own {
+				addresses[name+"="+address] = address
+			}
 		}
 	}
 	return addresses
 }
 
-// identity is the name under which the journal knows a server.
-func identity(addresses map[string]string, s checkfile.Server) string {
-	if addresses[s.Name] == s.Address {
-		return s.Name
+// servers returns which servers a check's results are for now.
+func (d *deliveries) servers(c checkfile.Check) []string {
+	addresses := *d.addresses.Load()
+	names := make([]string, 0, len(c.Servers))
+	for _, s := range c.Servers {
+		name := s.Name + "=" + s.Address
+		if _, ok := addresses[name]; !ok {
+			name = s.Name
+		}
+		names = append(names, name)
 	}
-	return s.Name + "=" + s.Address
+	return names
 }
 
 func (d *deliveries) open(name, address string) error {
@@ -105,15 +151,12 @@ func (d *deliveries) open(name, address string) error {
 		}
 		d.close(name, way) // the server moved; what waits for it goes to the new address
 	}
-	c := d.client
-	var reader *journal.Reader
-	var err error
-	c.outbox.call(func() { reader, err = c.outbox.journal.Reader(name, journal.Oldest) })
+	reader, has, err := d.client.outbox.reader(name)
 	if err != nil {
 		return err
 	}
 	ctx, end := context.WithCancel(d.ctx)
-	way := &delivery{address: address, sender: d.sender(name, address, reader), end: end, ended: make(chan struct{})}
+	way := &delivery{address: address, sender: d.sender(name, address, reader, has), end: end, ended: make(chan struct{})}
 	d.mu.Lock()
 	d.running[name] = way
 	d.mu.Unlock()
@@ -125,7 +168,7 @@ func (d *deliveries) open(name, address string) error {
 	return nil
 }
 
-func (d *deliveries) sender(name, address string, reader *journal.Reader) *sender.Delivery {
+func (d *deliveries) sender(name, address string, reader *journal.Reader, has uint64) *sender.Delivery {
 	o := d.client.options
 	log := d.client.log.With().Str("server", name).Str("address", address).Logger()
 	host, _ := os.Hostname() // only for people
@@ -148,7 +191,7 @@ func (d *deliveries) sender(name, address string, reader *journal.Reader) *sende
 	if o.BatchMode {
 		so.BatchWait, so.BatchItems = o.BatchWaitTime, o.BatchMaxItems
 	}
-	return sender.New(so, &source{reader: reader, server: name, maxAge: o.JournalMaxAge, drops: &d.client.outbox.dropped, log: log})
+	return sender.New(so, &source{reader: reader, server: name, has: has, maxAge: o.JournalMaxAge, drops: &d.client.outbox.dropped, log: log})
 }
 
 // close ends a way. What the journal holds for it stays there.

@@ -38,10 +38,12 @@ type outbox struct {
 	trimTold time.Time
 	failed   bool
 	swept    time.Time
+	left     map[string]uint64 // where the reader of a server that was forgotten stood
 }
 
 func openOutbox(o Options, log zerolog.Logger) (*outbox, error) {
-	b := &outbox{maxBytes: o.JournalMaxBytes, maxAge: o.JournalMaxAge, log: log, puts: make(chan []byte, 1024), calls: make(chan func())}
+	b := &outbox{maxBytes: o.JournalMaxBytes, maxAge: o.JournalMaxAge, log: log, puts: make(chan []byte, 1024), calls: make(chan func()),
+		left: map[string]uint64{}}
 	jo := journal.Options{
 		Dir:           filepath.Join(o.StateDir, "journal"),
 		ReadUnflushed: true,
@@ -156,6 +158,16 @@ func (b *outbox) trim() {
 	}
 }
 
+// reader opens the journal for a server, and returns up to where one that was
+// forgotten has everything.
+func (b *outbox) reader(server string) (r *journal.Reader, has uint64, err error) {
+	b.call(func() {
+		r, err = b.journal.Reader(server, journal.Oldest)
+		has = b.left[server]
+	})
+	return r, has, err
+}
+
 // forget drops servers that no check names any more, once nothing that waits
 // for them is young enough to be delivered.
 func (b *outbox) forget(stats journal.Stats) {
@@ -163,13 +175,19 @@ func (b *outbox) forget(stats journal.Stats) {
 		if r.Open || r.Pending > 0 && time.Since(r.Oldest) < b.maxAge {
 			continue
 		}
-		if err := b.journal.RemoveReader(r.Name); err != nil {
-			b.log.Error().Err(err).Str("server", r.Name).Msg("cannot forget a server that no check names")
-			continue
-		}
-		b.dropped.forget(r.Name)
-		b.log.Info().Str("server", r.Name).Uint64("given_up", r.Pending).Msg("forgot a server that no check names")
+		b.drop(r)
 	}
+}
+
+// drop has the journal keep nothing any more for a server.
+func (b *outbox) drop(r journal.ReaderStats) {
+	if err := b.journal.RemoveReader(r.Name); err != nil {
+		b.log.Error().Err(err).Str("server", r.Name).Msg("cannot forget a server that no check names")
+		return
+	}
+	b.left[r.Name] = r.Acked
+	b.dropped.forget(r.Name)
+	b.log.Info().Str("server", r.Name).Uint64("given_up", r.Pending).Msg("forgot a server that no check names")
 }
 
 func (b *outbox) tellLost(lost map[string]int, why string) {

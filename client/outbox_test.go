@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,7 +10,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"massive-passive/wire"
+	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
 
 	"github.com/rs/zerolog"
@@ -53,5 +57,46 @@ func TestAnOutboxThatCannotBeOpened(t *testing.T) {
 	}
 	if _, err := openOutbox(o, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), o.StateDir) {
 		t.Errorf("a file in its place: %v", err)
+	}
+}
+
+// A server whose checks are away for some minutes gets nothing twice when they
+// come back: one of version 0.3.9 would not know it again.
+func TestAServerThatWasForgottenGoesOnWhereItWas(t *testing.T) {
+	o := DefaultOptions()
+	o.StateDir = t.TempDir()
+	b, err := openOutbox(o, zerolog.Nop())
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan error, 1)
+	go func() { over <- b.run(ctx) }()
+	defer func() { cancel(); must(t, <-over) }()
+	put := func(output string) {
+		r := check.Result{Kind: check.Host, Host: "h", Output: []byte(output)}
+		b.put(entry{instance: wire.Instance{1}, result: r.Append(nil), servers: []string{"x"}})
+	}
+	// next reads for the server what it is to get, acknowledges it, and leaves.
+	next := func() string {
+		t.Helper()
+		reader, has, err := b.reader("x")
+		must(t, err)
+		defer reader.Close()
+		s := &source{reader: reader, server: "x", has: has, maxAge: time.Hour, drops: &b.dropped, log: zerolog.Nop()}
+		items, err := s.Next(t.Context(), nil, 10, 1<<20)
+		must(t, err)
+		r, err := check.Decode(items[0].Result)
+		must(t, err)
+		s.Ack(items[0].Sequence)
+		return string(r.Output)
+	}
+	for _, want := range []string{"one", "two", "three"} {
+		put(want)
+		if got := next(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		b.call(func() { b.forget(b.journal.Stats()) })
+		if n := len(b.journal.Stats().Readers); n != 0 {
+			t.Fatalf("%d readers after all were forgotten", n)
+		}
 	}
 }

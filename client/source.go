@@ -17,6 +17,7 @@ import (
 type source struct {
 	reader *journal.Reader
 	server string
+	has    uint64 // up to here the server has everything, whatever the reader says
 	maxAge time.Duration
 	drops  *drops
 	log    zerolog.Logger
@@ -58,7 +59,7 @@ func (s *source) take(dst []sender.Item, r journal.Record) []sender.Item {
 	switch {
 	case err != nil:
 		s.log.Error().Err(err).Uint64("sequence", r.Seq).Msg("passed over an entry of the journal")
-	case e.isFor(s.server):
+	case r.Seq > s.has && e.isFor(s.server):
 		s.handed = r.Seq
 		if e.instance != s.process {
 			s.process, s.instance = e.instance, instanceFor(e.instance, s.server)

@@ -1,0 +1,99 @@
+package client
+
+import (
+	"context"
+	"testing"
+
+	"massive-passive/wire/check"
+
+	"github.com/rs/zerolog"
+)
+
+// nowhere is an address that refuses connections.
+const nowhere = "127.0.0.1:1"
+
+// serverFor has a check file say where its results go.
+func (s *station) serverFor(file, address string) {
+	k := service(file, 1, "/bin/echo", file)
+	k["servers"] = map[string]any{"main": address}
+	s.write(file, k)
+}
+
+// more waits for results of a service that are not there yet.
+func (s *station) more(service string) {
+	s.t.Helper()
+	before := len(s.results(service))
+	eventually(s.t, "another result of "+service, func() bool { return len(s.results(service)) > before+1 })
+}
+
+// A server moves: its name gets another address in one check file after the
+// other. In between the name has two.
+func TestAServerThatMovesFileByFile(t *testing.T) {
+	for _, order := range [][2]string{{"a", "b"}, {"b", "a"}} {
+		s := newStation(t)
+		address := s.options.DefaultServers[0][len("station="):]
+		s.options.DefaultServers = nil
+		s.serverFor("a", nowhere)
+		s.serverFor("b", nowhere)
+		agent, stop := s.start(zerolog.Nop())
+		eventually(t, "two results that wait", func() bool { return waiting(agent) > 1 })
+		s.serverFor(order[0], address)
+		s.more(order[0])
+		s.serverFor(order[1], address)
+		s.more("a")
+		s.more("b")
+		stop()
+	}
+}
+
+// What waits for a server under its address arrives although no check names it
+// any more, and then the server is forgotten.
+func TestAServerThatNoCheckNamesGetsWhatWaitsForIt(t *testing.T) {
+	s := newStation(t)
+	address := s.options.DefaultServers[0][len("station="):]
+	agent, err := New(s.options, zerolog.Nop())
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan error, 1)
+	go func() { over <- agent.outbox.run(ctx) }()
+	defer func() { cancel(); must(t, <-over) }()
+	d := &agent.deliveries
+	d.begin(t.Context())
+	defer d.end(t.Context())
+	must(t, d.follow(map[string]string{"main": nowhere, "main=" + address: address}))
+	must(t, d.follow(map[string]string{"main": nowhere}))
+	r := check.Result{Kind: check.Host, Host: "h", Output: []byte("late")}
+	agent.outbox.put(entry{instance: agent.instance, result: r.Append(nil), servers: []string{"main=" + address}})
+	for looks := 0; len(agent.outbox.journal.Stats().Readers) > 1; looks++ {
+		eventually(t, "the result", func() bool { return s.count() == 1 })
+		d.tidy()
+		if looks > 5 {
+			t.Fatalf("the server is not forgotten: %+v", agent.outbox.journal.Stats().Readers)
+		}
+	}
+	if len(d.running) != 1 {
+		t.Errorf("%d ways are open, want that to main", len(d.running))
+	}
+}
+
+// waiting is for how many results some server waits, at least.
+func waiting(agent *Client) (n uint64) {
+	for _, r := range agent.outbox.journal.Stats().Readers {
+		n = max(n, r.Pending)
+	}
+	return n
+}
+
+// A file that gives the name of a server another address, and stands before the
+// one that named it first, takes nothing away from it.
+func TestAnotherFileDoesNotTakeANameAway(t *testing.T) {
+	s := newStation(t)
+	s.serverFor("b", s.options.DefaultServers[0][len("station="):])
+	s.options.DefaultServers = nil
+	agent, stop := s.start(zerolog.Nop())
+	defer stop()
+	s.more("b")
+	s.serverFor("a", nowhere)
+	eventually(t, "a result of the new file that waits", func() bool { return waiting(agent) > 0 })
+	s.more("b")
+}

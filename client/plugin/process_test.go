@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -104,6 +105,16 @@ func TestStuck(t *testing.T) {
 		if n := r.Stuck(); n != 1 {
 			t.Errorf("%d are stuck, want 1", n)
 		}
+		for _, run := range []struct {
+			key  string
+			most int
+			want Trouble
+		}{{"stuck", 1, Stuck}, {"stuck", 2, None}, {"stuck", 0, None}, {"other", 1, None}} {
+			o := r.Run(t.Context(), Spec{Command: list(t, "/bin/true"), Key: run.key, MaxStuck: run.most})
+			if o.Trouble != run.want || run.want == Stuck && !strings.Contains(string(o.Output), strconv.Itoa(p.pid)) {
+				t.Errorf("%s beside one that is stuck, %d allowed: %v, %s", run.key, run.most, o.Trouble, o.Output)
+			}
+		}
 		p.signalGroup(syscall.SIGKILL)
 		eventually(t, "the end of the stuck plugin", func() bool { return r.Stuck() == 0 && len(children(t)) == 0 })
 
@@ -130,7 +141,7 @@ func startStuck(t *testing.T, r *Runner, pidfd bool) *process {
 		p.watch = newThreadWatch(p.pid)
 	}
 	p.finishOutput(time.Now())
-	r.keepStuck(p)
+	r.keepStuck(p, "stuck")
 	return p
 }
 

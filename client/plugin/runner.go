@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -36,6 +38,10 @@ type Spec struct {
 	// MaxOutput is how many bytes of output are kept, the note about what was
 	// cut included; 0 means DefaultMaxOutput.
 	MaxOutput int
+	// Key names what is run, and MaxStuck is how many of it may be there that
+	// could not be killed: with more it is not started. 0 means without limit.
+	Key      string
+	MaxStuck int
 }
 
 // Outcome is what became of a run.
@@ -64,7 +70,7 @@ type Runner struct {
 
 	// Plugins that SIGKILL did not end are waited for here.
 	mu      sync.Mutex
-	stuck   map[*process]struct{}
+	stuck   map[*process]string // to the Key of its run
 	waiters sync.WaitGroup
 }
 
@@ -78,7 +84,7 @@ func New(grace time.Duration) (*Runner, error) {
 	if grace == 0 {
 		grace = DefaultGrace
 	}
-	return &Runner{grace: grace, null: null, buffers: newReadBuffers(), stuck: map[*process]struct{}{}}, nil
+	return &Runner{grace: grace, null: null, buffers: newReadBuffers(), stuck: map[*process]string{}}, nil
 }
 
 // Close ends the waiting for plugins that could not be killed and gives back
@@ -100,6 +106,28 @@ func (r *Runner) Stuck() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.stuck)
+}
+
+// heldUp is the verdict on a run that others which cannot be killed leave no
+// room for.
+func (r *Runner) heldUp(s Spec) verdict {
+	if s.MaxStuck == 0 {
+		return verdict{}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var pids []int
+	for p, key := range r.stuck {
+		if key == s.Key {
+			pids = append(pids, p.pid)
+		}
+	}
+	if len(pids) < s.MaxStuck {
+		return verdict{}
+	}
+	slices.Sort(pids)
+	return fault(Stuck, "not started: an earlier run cannot be killed and is still there (held in the kernel, or running as another user): process %s",
+		strings.Trim(fmt.Sprint(pids), "[]"))
 }
 
 // Run runs a plugin and waits for it. It does not fail: whatever happens is an
@@ -153,15 +181,15 @@ func (r *Runner) conclude(ctx context.Context, p *process, s Spec, start time.Ti
 		_, _ = p.reap() // how it died is our doing
 		return v
 	}
-	r.keepStuck(p)
+	r.keepStuck(p, s.Key)
 	v.text += fmt.Sprintf(", and cannot be killed: process %d is still there (held in the kernel, or running as another user)", p.pid)
 	return v
 }
 
 // keepStuck waits in the background for a plugin that could not be killed.
-func (r *Runner) keepStuck(p *process) {
+func (r *Runner) keepStuck(p *process, key string) {
 	r.mu.Lock()
-	r.stuck[p] = struct{}{}
+	r.stuck[p] = key
 	r.mu.Unlock()
 	p.watch.expire(time.Time{})
 	r.waiters.Go(func() {

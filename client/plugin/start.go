@@ -22,6 +22,9 @@ func (r *Runner) start(ctx context.Context, s Spec) (*process, verdict) {
 	if len(s.Command.words) == 0 {
 		return nil, fault(StartFailure, "the check has no command")
 	}
+	if v := r.heldUp(s); v.trouble != None {
+		return nil, v
+	}
 	program, v := find(s)
 	if v.trouble != None {
 		return nil, v

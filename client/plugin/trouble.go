@@ -23,10 +23,11 @@ const (
 	BadDirectory                 // the directory to run it in is missing or closed
 	BadCode                      // its exit code is over 3
 	StartFailure                 // the system could not start it
+	Stuck                        // earlier runs cannot be killed
 )
 
 var troubleNames = [...]string{
-	"none", "timeout", "stopped", "signal", "not found", "not executable", "bad directory", "bad code", "start failure",
+	"none", "timeout", "stopped", "signal", "not found", "not executable", "bad directory", "bad code", "start failure", "stuck",
 }
 
 // String returns the name used in logs and counters.

@@ -58,8 +58,9 @@
 // client gives a connection up that owes it an ACK and has been silent for
 // 45 s. A client with nothing in flight sends PING after 40 s of silence and
 // waits 15 s for the PONG. A server ends a connection that was silent for
-// 60 s and is owed no ACK. A body has 30 s from its header to its last byte, a
-// HELLO 10 s from the handshake.
+// 60 s and is owed no ACK. A HELLO begins within 10 s of the handshake. A frame
+// has 30 s from its first byte to its last, whatever else is owed: one that
+// stalls ends the connection, for nobody may read on behind it.
 //
 // A newer connection with the same instance ends the older one, with a BYE that
 // says "superseded". From then on the server takes nothing more of the older

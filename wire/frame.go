@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -58,17 +59,32 @@ type frames struct {
 	waiting func()
 
 	head [HeaderSize]byte
-	have int // bytes of head that a read before a deadline left
+	got  int // bytes of the frame that is being read
+}
+
+// StalledError is a frame that began and whose rest did not come in time. The
+// stream cannot be read on behind it.
+type StalledError struct {
+	Kind      Type // 0: its header did not come whole
+	Have, All int  // bytes of the header or the body
+}
+
+func (e *StalledError) Error() string {
+	what := e.Kind.String()
+	if e.Kind == 0 {
+		what = "header"
+	}
+	return fmt.Sprintf("%s of %d bytes stopped after %d of them", what, e.All, e.Have)
 }
 
 var pool = sync.Pool{New: func() any { b := make([]byte, 0, firstPart); return &b }}
 
-// next reads one frame. The caller has set the read deadline for its header;
-// after a timeout there next may be called again. Who ends ctx sets a read
-// deadline in the past.
+// next reads one frame. The caller has set the read deadline for its first
+// byte; an os.ErrDeadlineExceeded says that this did not come, and next may be
+// called again. Who ends ctx sets a read deadline in the past.
 func (f *frames) next(ctx context.Context) (frame, error) {
 	for {
-		if err := f.header(); err != nil {
+		if err := f.header(ctx); err != nil {
 			return frame{}, err
 		}
 		size, kind := binary.BigEndian.Uint32(f.head[:]), Type(f.head[4])
@@ -82,9 +98,10 @@ func (f *frames) next(ctx context.Context) (frame, error) {
 		if err := f.bodyDeadline(ctx); err != nil {
 			return frame{}, err
 		}
+		f.got = 0
 		fr, err := f.read(ctx, kind, int(size))
 		if err != nil {
-			return frame{}, fmt.Errorf("read the body of a %s: %w", kind, err)
+			return frame{}, f.broke(ctx, kind, int(size), err)
 		}
 		if kind&skippable == 0 {
 			return fr, nil
@@ -93,17 +110,37 @@ func (f *frames) next(ctx context.Context) (frame, error) {
 	}
 }
 
-func (f *frames) header() error {
-	n, err := io.ReadFull(f.conn, f.head[f.have:])
-	f.have += n
-	if err != nil {
-		if f.have > 0 {
-			err = unexpected(err)
-		}
+func (f *frames) header(ctx context.Context) (err error) {
+	f.got, err = io.ReadAtLeast(f.conn, f.head[:], 1)
+	if err != nil || f.got == HeaderSize {
 		return err
 	}
-	f.have = 0
-	return nil
+	if err = f.bodyDeadline(ctx); err == nil {
+		err = f.fill(f.head[f.got:])
+	}
+	return f.broke(ctx, 0, HeaderSize, err)
+}
+
+// fill reads all of b, a part of the frame.
+func (f *frames) fill(b []byte) error {
+	n, err := io.ReadFull(f.conn, b)
+	f.got += n
+	return unexpected(err)
+}
+
+// broke says what an error is that kept a frame from coming whole.
+func (f *frames) broke(ctx context.Context, kind Type, all int, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &StalledError{kind, f.got, all}
+	case kind == 0:
+		return fmt.Errorf("read a header: %w", err)
+	}
+	return fmt.Errorf("read the body of a %s: %w", kind, err)
 }
 
 // bodyDeadline sets it, unless ctx has ended and with it all reading.
@@ -115,8 +152,7 @@ func (f *frames) bodyDeadline(ctx context.Context) error {
 func (f *frames) read(ctx context.Context, kind Type, size int) (frame, error) {
 	if size <= MaxControl {
 		body := make([]byte, size)
-		_, err := io.ReadFull(f.conn, body)
-		return frame{kind, body, func() {}}, unexpected(err)
+		return frame{kind, body, func() {}}, f.fill(body)
 	}
 	first := min(size, firstPart)
 	if err := f.pay(ctx, func(b *Budget) *semaphore.Weighted { return b.first }, first); err != nil {
@@ -128,9 +164,9 @@ func (f *frames) read(ctx context.Context, kind Type, size int) (frame, error) {
 		f.repay(func(b *Budget) *semaphore.Weighted { return b.first }, first)
 	}
 	body := (*loan)[:first]
-	if _, err := io.ReadFull(f.conn, body); err != nil {
+	if err := f.fill(body); err != nil {
 		release()
-		return frame{}, unexpected(err)
+		return frame{}, err
 	}
 	if size == first {
 		return frame{kind, body, release}, nil
@@ -149,11 +185,11 @@ func (f *frames) readRest(ctx context.Context, kind Type, part []byte, size int)
 	n := copy(body, part)
 	err := f.bodyDeadline(ctx)
 	if err == nil {
-		_, err = io.ReadFull(f.conn, body[n:])
+		err = f.fill(body[n:])
 	}
 	if err != nil {
 		f.repay(purse, size)
-		return frame{}, unexpected(err)
+		return frame{}, err
 	}
 	return frame{kind, body, func() { f.repay(purse, size) }}, nil
 }

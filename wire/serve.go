@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -173,8 +174,7 @@ func (s *serving) next(ctx context.Context, limit time.Duration) (frame, error) 
 			return frame{}, context.Cause(ctx)
 		}
 		fr, err := s.in.next(ctx)
-		var timeout net.Error
-		if err == nil || !errors.As(err, &timeout) || !timeout.Timeout() {
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return fr, err
 		}
 		if ctx.Err() != nil {
@@ -292,6 +292,7 @@ func (s *serving) farewell(ctx context.Context, err error) error {
 		err = cause
 	}
 	var bye *ByeError
+	var stalled *StalledError
 	var violation *ProtocolError
 	var format *check.FormatError
 	switch {
@@ -299,6 +300,8 @@ func (s *serving) farewell(ctx context.Context, err error) error {
 		return nil
 	case errors.As(err, &bye):
 		s.out.write(TypeBye, &Bye{Reason: bye.Reason, Text: bye.Text})
+	case errors.As(err, &stalled):
+		s.out.write(TypeBye, &Bye{Reason: Idle, Text: stalled.Error()})
 	case errors.As(err, &violation):
 		s.out.write(TypeBye, &Bye{Reason: Violation, Text: violation.Reason})
 	case errors.As(err, &format):

@@ -145,11 +145,11 @@ func TestSlowPeersCostABoundedTime(t *testing.T) {
 		limit time.Duration
 	}{
 		"silence":         {nil, HelloTimeout},
-		"half a header":   {hello[:3], HelloTimeout},
+		"half a header":   {hello[:3], BodyTimeout},
 		"half a body":     {hello[:9], BodyTimeout},
 		"half a batch":    {append(hello, rawFrame(TypeBatch, 1<<20, make([]byte, 70<<10))...), BodyTimeout},
 		"silence, then":   {hello, IdleTimeout},
-		"a byte too late": {append(hello, 0), IdleTimeout},
+		"a byte too late": {append(hello, 0), BodyTimeout},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			conn, _, result := pipes(t, &taker{})

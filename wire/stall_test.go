@@ -1,0 +1,66 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A client may be silent while it is owed an ACK, but not in the middle of a
+// frame: what comes after that silence is the rest of a plugin's output, and
+// that could be written to look like frames.
+func TestAStalledFrameIsNotReadOnAsFrames(t *testing.T) {
+	forged := Batch{Instance: goldenInstance, Entries: []Entry{{Sequence: 7, Result: []byte("forged")}}}
+	tail := bytes.Repeat([]byte("x"), 100)
+	evil := append(appendFrame(nil, TypeBatch, &forged), rawFrame(skippable, uint32(len(tail)), tail)...)
+	honest := Batch{Instance: goldenInstance, Entries: []Entry{{Sequence: 2, Result: append([]byte("OK - the page says: "), evil...)}}}
+	frame := appendFrame(nil, TypeBatch, &honest)
+	for name, cut := range map[string]int{
+		"before the forged frame": bytes.Index(frame, evil),
+		"behind the header":       HeaderSize,
+		"inside the header":       1,
+		"before the last byte":    len(frame) - 1,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := &taker{hold: make(chan struct{})}
+			conn, _, result := pipes(t, h)
+			s := connect(t, conn, nil, nil)
+			if err := s.Send(batchOf(1)); err != nil { // its ACK is owed from now on
+				t.Fatal(err)
+			}
+			conn.Write(frame[:cut])
+			time.Sleep(BodyTimeout + time.Second)
+			conn.Write(frame[cut:])
+			time.Sleep(time.Second)
+			close(h.hold)
+			var bye *ByeError
+			if _, err := receiveAll(t.Context(), s); !errors.As(err, &bye) || bye.Reason != Idle || !strings.Contains(bye.Text, "stopped after") {
+				t.Errorf("%s: the client heard %v", name, err)
+			}
+			var stalled *StalledError
+			if err := <-result; !errors.As(err, &stalled) {
+				t.Errorf("%s: Serve returned %v", name, err)
+			}
+			for _, n := range h.sequences() {
+				if n != 1 {
+					t.Errorf("%s: result %d was taken out of a frame that did not come whole", name, n)
+				}
+			}
+		})
+	}
+}
+
+// receiveAll receives to the end of the session.
+func receiveAll(ctx context.Context, s *Session) (acks []Ack, err error) {
+	for {
+		ack, err := s.Receive(ctx)
+		if err != nil {
+			return acks, err
+		}
+		acks = append(acks, ack)
+	}
+}

@@ -39,7 +39,7 @@ func (c *CheckResults) moveIn() error {
 	if err := c.flush(); err != nil {
 		return err
 	}
-	if err := give(c.file.Name(), c.opened, 0o640); err != nil {
+	if err := give(c.file, c.opened, 0o640); err != nil {
 		return fmt.Errorf("let the core read a file of check results: %w", err)
 	}
 	if err := os.Rename(c.file.Name(), path); err != nil {
@@ -105,10 +105,11 @@ func (c *CheckResults) dropFile() {
 	c.file, c.size = nil, 0
 }
 
-// give lets the core at a file of ours. What the core owns (its pipe, its
-// directory) tells its user, to whom root can give the file, and its group,
-// which any other server must be in.
-func give(path string, cores fs.FileInfo, mode fs.FileMode) error {
+// give lets the core at a file or directory of ours. What the core owns (its
+// pipe, its directory) tells its user, to whom root can give the file, and its
+// group, which any other server must be in. It goes by the open file: whoever
+// may write to the directory could put a link in the place of its name.
+func give(ours *os.File, cores fs.FileInfo, mode fs.FileMode) error {
 	owner, ok := cores.Sys().(*syscall.Stat_t)
 	if !ok {
 		return fmt.Errorf("%s has no owner", cores.Name())
@@ -117,10 +118,10 @@ func give(path string, cores fs.FileInfo, mode fs.FileMode) error {
 	if os.Geteuid() == 0 {
 		uid = int(owner.Uid)
 	}
-	if err := os.Lchown(path, uid, int(owner.Gid)); err != nil {
+	if err := ours.Chown(uid, int(owner.Gid)); err != nil {
 		return err
 	}
-	return os.Chmod(path, mode)
+	return ours.Chmod(mode)
 }
 
 // withdraw takes a file back that the core has not taken. One that it is just

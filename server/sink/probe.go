@@ -53,7 +53,7 @@ func (c *CheckResults) Probe(context.Context) (found string, err error) {
 	if err != nil {
 		return "", err
 	}
-	err = errors.Join(give(f.Name(), info, 0o640), f.Close(), os.Remove(f.Name()))
+	err = errors.Join(give(f, info, 0o640), f.Close(), os.Remove(f.Name()))
 	if err != nil {
 		return "", fmt.Errorf("let the core read a file of ours: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"massive-passive/wire/check"
@@ -87,7 +88,7 @@ func (c *CommandFile) writeSpool(line []byte) (string, error) {
 		return "", err
 	}
 	_, err = f.Write(line)
-	err = errors.Join(err, give(f.Name(), c.opened, 0o640), f.Close())
+	err = errors.Join(err, give(f, c.opened, 0o640), f.Close())
 	if err != nil {
 		os.Remove(f.Name())
 		return "", err
@@ -100,7 +101,12 @@ func (c *CommandFile) prepareSpool() error {
 	if err := os.MkdirAll(c.Spool, 0o770); err != nil {
 		return err
 	}
-	return give(c.Spool, c.opened, 0o770)
+	dir, err := os.OpenFile(c.Spool, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return give(dir, c.opened, 0o770)
 }
 
 func (c *CommandFile) removeFile(file string) {

@@ -35,14 +35,13 @@ type IcingaAPI struct {
 	Log            zerolog.Logger
 
 	// Owned by Run.
-	turn     int // of the endpoints
-	api      *icingaAPI
-	identity string    // of the process that answered first in this session
-	polled   time.Time // when it last did
-	looked   time.Time // when it was last asked
-	failed   int       // looks in a row
-	pending  []*apiResult
-	waiting  atomic.Int64 // bytes of results that the lanes have not delivered; theirs too
+	turn    int // of the endpoints
+	api     *icingaAPI
+	polled  time.Time // when the session's process last answered
+	looked  time.Time // when it was last asked
+	failed  int       // looks in a row
+	pending []*apiResult
+	waiting atomic.Int64 // bytes of results that the lanes have not delivered; theirs too
 }
 
 // apiResult is a result on its way through a lane, which owns it until done.
@@ -82,7 +81,7 @@ func (c *IcingaAPI) Run(ctx context.Context) {
 		wait = min(2*wait, reopenMost)
 	}
 	if c.api != nil {
-		c.api.client.CloseIdleConnections()
+		c.api.close()
 	}
 }
 
@@ -92,10 +91,10 @@ func (c *IcingaAPI) connect(ctx context.Context) error {
 	var err error
 	for range c.Endpoints {
 		if c.api != nil {
-			c.api.client.CloseIdleConnections()
+			c.api.close()
 		}
-		c.api = newIcingaAPI(c.Endpoints[c.turn], c.User, c.Password, c.TLS, c.Requests+1)
-		if c.identity, err = c.api.identity(ctx); err == nil {
+		c.api = newIcingaAPI(c.Endpoints[c.turn], c.User, c.Password, c.TLS, c.Requests)
+		if c.api.process, err = c.api.identity(ctx); err == nil {
 			c.failed, c.looked = 0, time.Now()
 			c.polled = c.looked
 			return nil
@@ -192,7 +191,7 @@ func (c *IcingaAPI) settle(ctx context.Context, lanes []*lane) error {
 		}
 	}
 	last := now
-	if c.identity != "" {
+	if c.api.process != "" {
 		last = c.polled
 	}
 	done := 0
@@ -231,22 +230,22 @@ func (c *IcingaAPI) tell(lanes []*lane) {
 
 // poll finds out whether the same process still answers.
 func (c *IcingaAPI) poll(ctx context.Context) error {
-	identity, err := c.api.identity(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		c.failed++
-		if len(c.Endpoints) > 1 && c.failed >= failoverTry {
-			c.turn = (c.turn + 1) % len(c.Endpoints)
-			return fmt.Errorf("the next endpoint has its turn: %w", err)
-		}
-		c.Feed.trouble(err)
+	err := c.api.same(ctx)
+	var restarted restartError
+	switch {
+	case err == nil:
+		c.failed, c.polled = 0, time.Now()
 		return nil
+	case errors.As(err, &restarted):
+		return err
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	}
-	c.failed, c.polled = 0, time.Now()
-	if identity != c.identity {
-		return fmt.Errorf("a restarted Icinga gets again what the old one may have dropped (%s, before %s)", identity, c.identity)
+	c.failed++
+	if len(c.Endpoints) > 1 && c.failed >= failoverTry {
+		c.turn = (c.turn + 1) % len(c.Endpoints)
+		return fmt.Errorf("the next endpoint has its turn: %w", err)
 	}
+	c.Feed.trouble(err)
 	return nil
 }

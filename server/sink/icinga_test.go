@@ -176,6 +176,26 @@ func TestAPIWritesTheWindowAgainToANewProcess(t *testing.T) {
 	}
 }
 
+// Icinga drops a result that is older than the last one that it has.
+func TestAPIGivesANewProcessNothingNewerFirst(t *testing.T) {
+	t.Parallel()
+	c := newAPICore(t)
+	r := newAPIRig(t, c)
+	r.sink.Window = time.Hour
+	r.send("a", 1, 3)
+	r.start()
+	eventually(t, "taken", func() bool { return c.outputs("a") == "1 2 3" })
+	c.mu.Lock()
+	c.pid++
+	c.mu.Unlock()
+	c.CloseClientConnections()
+	r.send("a", 4, 4)
+	eventually(t, "taken by the new process", func() bool { return strings.HasSuffix(c.outputs("a"), "4") })
+	if got, want := c.outputs("a"), "1 2 3 1 2 3 4"; got != want {
+		t.Errorf("the two processes got %s, want %s", got, want)
+	}
+}
+
 func TestAPIFailsOver(t *testing.T) {
 	t.Parallel()
 	first, second := newAPICore(t), newAPICore(t)

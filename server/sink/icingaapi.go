@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"time"
 )
@@ -17,18 +18,65 @@ const (
 	apiAnswer  = 64 << 10         // bytes of an answer that are looked at
 )
 
-// icingaAPI speaks to one endpoint.
+// icingaAPI speaks to one endpoint, and hands in results to one process of it.
 type icingaAPI struct {
 	base, user, password string
-	client               *http.Client
+	process              string       // that results go to; "" is any
+	results              *http.Client // whose connections are that process's
+	questions            *http.Client
 }
 
 func newIcingaAPI(base, user, password string, config *tls.Config, connections int) *icingaAPI {
-	transport := &http.Transport{TLSClientConfig: config, MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections,
-		IdleConnTimeout: apiIdle, DisableCompression: true, TLSHandshakeTimeout: 10 * time.Second,
-		ReadBufferSize: 4 << 10, WriteBufferSize: 16 << 10}
-	noRedirects := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &icingaAPI{base, user, password, &http.Client{Transport: transport, Timeout: apiTimeout, CheckRedirect: noRedirects}}
+	a := &icingaAPI{base: base, user: user, password: password}
+	client := func(connections int, dial func(context.Context, string, string) (net.Conn, error)) *http.Client {
+		transport := &http.Transport{TLSClientConfig: config, MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections,
+			IdleConnTimeout: apiIdle, DisableCompression: true, TLSHandshakeTimeout: 10 * time.Second,
+			ReadBufferSize: 4 << 10, WriteBufferSize: 16 << 10, DialContext: dial}
+		noRedirects := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		return &http.Client{Transport: transport, Timeout: apiTimeout, CheckRedirect: noRedirects}
+	}
+	a.results, a.questions = client(connections, a.dial), client(1, nil)
+	return a
+}
+
+// close gives up connections that are not in use.
+func (a *icingaAPI) close() {
+	a.results.CloseIdleConnections()
+	a.questions.CloseIdleConnections()
+}
+
+// dial connects to the process that results go to, and to no other. As it
+// ends, Icinga answers 200 to results that it does not work on any more, and
+// the next one drops what is older than what it was given first: so that gets
+// nothing before all of that is written again.
+func (a *icingaAPI) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil || a.process == "" {
+		return conn, err
+	}
+	// A process listens only when the one before it is gone: whoever answers
+	// now has had this connection from the start.
+	if err = a.same(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// same returns an error unless the process that results go to still answers.
+func (a *icingaAPI) same(ctx context.Context) error {
+	now, err := a.identity(ctx)
+	if err == nil && now != a.process {
+		err = restartError{a.process, now}
+	}
+	return err
+}
+
+// restartError is an Icinga whose process became another.
+type restartError struct{ before, now string }
+
+func (e restartError) Error() string {
+	return fmt.Sprintf("a restarted Icinga gets again what the old one may have dropped (%s, before %s)", e.now, e.before)
 }
 
 // answer is what an endpoint said. Of its own objections it tells in error,
@@ -50,7 +98,7 @@ type icingaAnswer struct {
 
 // submit hands in a result. An error is the network's.
 func (a *icingaAPI) submit(ctx context.Context, body []byte) (answer, error) {
-	code, text, err := a.do(ctx, http.MethodPost, "/v1/actions/process-check-result", body)
+	code, text, err := a.do(ctx, a.results, http.MethodPost, "/v1/actions/process-check-result", body)
 	if err != nil || code == http.StatusOK {
 		return answer{code: code}, err
 	}
@@ -75,7 +123,7 @@ func (a *icingaAPI) submit(ctx context.Context, body []byte) (answer, error) {
 // identity returns what changes when the process that answers becomes another;
 // "" if the user may not ask.
 func (a *icingaAPI) identity(ctx context.Context) (string, error) {
-	code, text, err := a.do(ctx, http.MethodGet, "/v1/status/IcingaApplication", nil)
+	code, text, err := a.do(ctx, a.questions, http.MethodGet, "/v1/status/IcingaApplication", nil)
 	switch {
 	case err != nil:
 		return "", err
@@ -105,7 +153,7 @@ func (a *icingaAPI) identity(ctx context.Context) (string, error) {
 	return fmt.Sprintf("process %.0f of %s, started at %.0f", app.PID, a.base, app.Start), nil
 }
 
-func (a *icingaAPI) do(ctx context.Context, method, path string, body []byte) (code int, text []byte, err error) {
+func (a *icingaAPI) do(ctx context.Context, client *http.Client, method, path string, body []byte) (code int, text []byte, err error) {
 	request, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
@@ -113,7 +161,7 @@ func (a *icingaAPI) do(ctx context.Context, method, path string, body []byte) (c
 	request.SetBasicAuth(a.user, a.password)
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("Content-Type", "application/json")
-	response, err := a.client.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -77,7 +77,7 @@ const noHost = "massive-passive!probe"
 func (c *IcingaAPI) Probe(ctx context.Context) (found string, err error) {
 	for _, base := range c.Endpoints {
 		api := newIcingaAPI(base, c.User, c.Password, c.TLS, 1)
-		defer api.client.CloseIdleConnections()
+		defer api.close()
 		identity, err := api.identity(ctx)
 		if err != nil {
 			return "", err

@@ -5,9 +5,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -24,30 +24,20 @@ type monitoringCore interface {
 	killMain()
 	signal(syscall.Signal)
 	reload()
-	command(lines ...string)
 	commandFile() string
 	pids() []int
 	handOver()
 }
 
-// witness reads what a core wrote down of each passive result that it worked on. It holds each file open that it has
-// seen: Icinga moves its file away when it stops and when it starts, to a name with the second in it, and one of the
-// two may replace the other.
+// witness reads what a core wrote down of each passive result that it worked on, in a file that only grows.
 type witness struct {
 	t     testing.TB
-	files func() []string // by any name
-	lines *regexp.Regexp  // of one result, to the newline: host;service, number
+	file  string
+	lines *regexp.Regexp // of one result, to the newline: host;service, number
 
-	held  []*heldFile // oldest first
+	taken int64 // of the file, up to the end of the last match
 	seen  []sighting
 	times map[sighting]int
-}
-
-// heldFile is one that a core writes to, or wrote to.
-type heldFile struct {
-	*os.File
-	info  fs.FileInfo
-	taken int64 // up to the end of the last match
 }
 
 // door is a core, a way into it, and a witness of what it worked on.
@@ -55,99 +45,53 @@ type door struct {
 	core    monitoringCore
 	sink    []string // the server's options
 	witness *witness
-}
-
-func pipeDoor(core monitoringCore, dialect string, w *witness) door {
-	return door{core, []string{"--command-file", core.commandFile(), "--dialect", dialect}, w}
+	state   int  // of all results
+	slow    bool // half the load is enough for a few rounds: beside it the core has little time left to catch up in
 }
 
 // newWitnessedNagios lays out a Nagios that logs each passive result. What Nagios 4.4.6 logs as the output there is
 // that of the result before; the output itself is in the line of the command, which stands right before.
 func newWitnessedNagios(t *testing.T, hosts []rigHost) door {
 	r := newNagiosRig(t, hosts, "log_passive_checks=1")
-	return pipeDoor(r, "nagios", newWitness(t, `EXTERNAL COMMAND: PROCESS_SERVICE_CHECK_RESULT;([^;\n]+;[^;\n]+);0;(\d+)\n\[\d+\] PASSIVE SERVICE CHECK: .*\n`, r.logFile))
+	w := newWitness(t, r.logFile(), `EXTERNAL COMMAND: PROCESS_SERVICE_CHECK_RESULT;(h\d+;s\d+);0;(\d+)\n\[\d+\] PASSIVE SERVICE CHECK: .*\n`)
+	return door{core: r, sink: []string{"--command-file", r.commandFile(), "--dialect", "nagios"}, witness: w}
 }
 
 // newWitnessedIcinga lays out an Icinga whose pipe is written to.
 func newWitnessedIcinga(t *testing.T, hosts []rigHost) door {
-	r, w := newWritingIcinga(t, hosts)
-	return pipeDoor(r, "icinga", w)
+	r, w := newTellingIcinga(t, hosts)
+	return door{core: r, sink: []string{"--command-file", r.commandFile(), "--dialect", "icinga"}, witness: w, state: critical}
 }
 
-// newWritingIcinga lays out an Icinga whose perfdata writer, the one that writes for each result in the order of
-// work, writes the output. It writes whole buffers only.
-func newWritingIcinga(t *testing.T, hosts []rigHost) (*icingaRig, *witness) {
-	const writer = `object PerfdataWriter "witness" {
-	service_temp_path = LogDir + "/service"
-	service_perfdata_path = LogDir + "/service"
-	host_temp_path = LogDir + "/host"
-	host_perfdata_path = LogDir + "/host"
-	service_format_template = "$host.name$;$service.name$;$service.output$"
-	rotation_interval = 24h
+// critical is a state in which Icinga handles each result of a volatile service as an event.
+const critical = 2
+
+// newTellingIcinga lays out an Icinga that says of each result that it worked on it, in the order of work. It does so
+// to its very end: its writers of perfdata stop before its API does, and lose what comes in between.
+func newTellingIcinga(t *testing.T, hosts []rigHost) (*icingaRig, *witness) {
+	const handler = `object EventCommand "witness" {
+	execute = function(checkable, resolvedMacros, useResolvedMacros) {
+		log(LogInformation, "witness", checkable.host.name + ";" + checkable.name + ";" + checkable.last_check_result.output)
+	}
+}
+template Service "witnessed" default {
+	event_command = "witness"
+	volatile = true
 }`
-	r := newIcingaRig(t, hosts, writer)
-	return r, newWitness(t, `(?m)^([^;\n]+;[^;\n]+);(\d+)\n`, func() string { return filepath.Join(r.dir, "log", "service") })
+	r := newIcingaRig(t, hosts, handler)
+	return r, newWitness(t, r.outputFile(), `information/witness: (h\d+;s\d+);(\d+)\n`)
 }
 
-// newWitness reads the file that newest names, and those beside it with a time behind the same name.
-func newWitness(t testing.TB, lines string, newest func() string) *witness {
-	w := &witness{t: t, lines: regexp.MustCompile(lines), times: map[sighting]int{},
-		files: func() []string {
-			rotated, err := filepath.Glob(newest() + ".*")
-			if err != nil {
-				t.Fatal(err)
-			}
-			return append(rotated, newest())
-		}}
-	t.Cleanup(func() {
-		for _, f := range w.held {
-			f.Close()
-		}
-	})
-	return w
+func newWitness(t testing.TB, file, lines string) *witness {
+	return &witness{t: t, file: file, lines: regexp.MustCompile(lines), times: map[sighting]int{}}
 }
 
 // read takes in what was written since the last time.
 func (w *witness) read() {
 	w.t.Helper()
-	for _, name := range w.files() {
-		if err := w.hold(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			w.t.Fatalf("read what the core wrote: %v", err)
-		}
-	}
-	for _, f := range w.held {
-		if err := w.readFile(f); err != nil {
-			w.t.Fatalf("read what the core wrote: %v", err)
-		}
-	}
-}
-
-// hold opens a file that is not held yet.
-func (w *witness) hold(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	info, err := f.Stat()
-	if err == nil && !slices.ContainsFunc(w.held, func(h *heldFile) bool { return os.SameFile(h.info, info) }) {
-		w.held = append(w.held, &heldFile{File: f, info: info})
-		return nil
-	}
-	f.Close()
-	return err
-}
-
-func (w *witness) readFile(f *heldFile) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if info.Size() < f.taken {
-		return fmt.Errorf("%s was cut off", f.Name())
-	}
-	data := make([]byte, info.Size()-f.taken)
-	if _, err := f.ReadAt(data, f.taken); err != nil {
-		return err
+	data, err := readFrom(w.file, w.taken)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		w.t.Fatalf("read what the core wrote: %v", err)
 	}
 	taken := 0
 	for _, m := range w.lines.FindAllSubmatchIndex(data, -1) {
@@ -156,15 +100,24 @@ func (w *witness) readFile(f *heldFile) error {
 		w.times[s]++
 		taken = m[1]
 	}
-	f.taken += int64(taken)
-	return nil
+	w.taken += int64(taken)
 }
 
-// pushOut has the core write down some of what it may still have in a buffer, by results that are nobody's. They are
-// few enough for one write, so that they cannot come between the bytes of another's line.
-func pushOut(c monitoringCore) {
-	line := fmt.Sprintf("PROCESS_SERVICE_CHECK_RESULT;%s;%s;0;push", fenceHost, fenceService)
-	c.command(slices.Repeat([]string{line}, 40)...)
+// readFrom reads a file from an offset to its end.
+func readFrom(file string, offset int64) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() < offset {
+		return nil, fmt.Errorf("%s was cut off", file)
+	}
+	return io.ReadAll(io.NewSectionReader(f, offset, info.Size()-offset))
 }
 
 // repeats is how often the core got a result again.

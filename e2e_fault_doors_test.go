@@ -14,14 +14,14 @@ import (
 func newNagiosByDirectory(t *testing.T, hosts []rigHost) door {
 	r := newNagiosRig(t, hosts, "process_performance_data=1", "service_perfdata_file_mode=a",
 		"service_perfdata_file_template=$HOSTNAME$;$SERVICEDESC$;$SERVICEOUTPUT$")
-	return door{r, []string{"--nagios-config", r.configFile(), "--sink", "checkresults:" + r.checkResultDir()},
-		newWitness(t, `(?m)^([^;\n]+;[^;\n]+);(\d+)\n`, r.workedFile)}
+	return door{core: r, sink: []string{"--nagios-config", r.configFile(), "--sink", "checkresults:" + r.checkResultDir()},
+		witness: newWitness(t, r.workedFile(), `(?m)^(h\d+;s\d+);(\d+)\n`)}
 }
 
 // newIcingaByAPI lays out an Icinga whose API gets the results.
 func newIcingaByAPI(t *testing.T, hosts []rigHost) door {
-	r, w := newWritingIcinga(t, hosts)
-	return door{r, r.apiSink(t), w}
+	r, w := newTellingIcinga(t, hosts)
+	return door{core: r, sink: r.apiSink(t), witness: w, state: critical, slow: true}
 }
 
 func TestE2EFaultDirectoryKilled(t *testing.T) {

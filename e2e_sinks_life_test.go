@@ -8,6 +8,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"massive-passive/server/sink"
 )
 
 // These tests kill a core and find everything of the last seconds in the one that takes its place: nothing of it was
@@ -62,6 +65,32 @@ func TestE2EPipeOfANagiosWhoseMainProcessIsKilled(t *testing.T) {
 	orphan.Close()
 	p.sendLife(200, lifeResults)
 	r.await("after", lived(lifeResults))
+}
+
+// Nagios' main process is held up for longer than the window, and nothing is killed: its worker reads the pipe meanwhile,
+// but the long result is in a file that only the main process reads.
+func TestE2EPipeOfANagiosThatIsHeldUp(t *testing.T) {
+	r := newNagiosRig(t, lifeHosts())
+	p := startServerFor(t, "--sink", "command-file:"+r.commandFile(), "--dialect", "nagios")
+	r.start()
+	p.sendLife(0, 1)
+	r.await("before", lived(1))
+	r.signal(syscall.SIGSTOP)
+	long := doorObject("life", 1, false)
+	output := "number 1 " + strings.Repeat("y", 6000)
+	p.send(strings.Join([]string{long.host, long.service, "1", output}, sendFieldDivider) + "\x17")
+	time.Sleep(sink.DefaultWindow + 3*time.Second)
+	r.signal(syscall.SIGCONT)
+	p.sendLife(2, 3)
+	r.await("after", func(readings map[objectName]reading) error {
+		if got := readings[long].output; got != output {
+			return fmt.Errorf("the long result is %s", brief(got))
+		}
+		if got := readings[doorObject("life", 2, false)].output; got != "number 2" {
+			return fmt.Errorf("the one behind it is %s", brief(got))
+		}
+		return nil
+	})
 }
 
 func TestE2EDirectoryOfANagiosThatIsKilled(t *testing.T) {

@@ -33,6 +33,7 @@ type CommandFile struct {
 	Dialect Dialect
 	Spool   string        // directory for lines that are too long for one write; the core must be able to read it
 	Window  time.Duration // how long a result stays in the journal after the core took it
+	Unread  time.Duration // how long the core may leave a file in Spool unread before its result is given up
 	Config  string        // the core's main configuration, where it is known
 	Log     zerolog.Logger
 
@@ -43,13 +44,22 @@ type CommandFile struct {
 	group  []byte    // whole lines not yet written
 	last   uint64    // the last sequence formatted
 	wrote  int64     // bytes written since the pipe was opened
+	read   int64     // of them, seen to be read
 	marks  []mark    // writes that are still inside their window, oldest first
 	taken  int       // of marks, from the first: seen to be read
+	over   uint64    // all up to here is out of its window, but for files
+	files  []passed  // that hold up what is acknowledged, oldest first
+	gone   int       // of files, from the first: seen to be removed
+	held   int64     // bytes of the others
 	watch  coreWatch
 
 	coreSeen time.Time // when a process of the core was last seen
 	refused  time.Time // when the spool directory last refused a file for good
 	cutTold  time.Time
+	searched time.Time // when the spool directory was last looked at for what the core removed
+	lateTold time.Time // when a file was last told of that the core does not read
+	late     bool      // that there is one
+	ignored  time.Time // when a file was last given up that this core did not read
 }
 
 // mark is a place in the stream of bytes: up to there everything belongs to
@@ -58,7 +68,6 @@ type mark struct {
 	seq   uint64
 	end   int64
 	taken time.Time // when the core was seen to have read up to end
-	file  string    // in the spool directory, to be removed if the core did not
 }
 
 // Status says how the sink fares.
@@ -97,12 +106,12 @@ func (c *CommandFile) Run(ctx context.Context) {
 func (c *CommandFile) leave(ctx context.Context) {
 	c.pipe.Close()
 	c.watch.end()
-	for _, m := range c.marks {
+	for _, f := range c.files[c.gone:] {
 		if ctx.Err() == nil {
-			c.removeFile(m.file)
+			c.removeFile(f.path)
 		}
 	}
-	c.marks, c.taken = nil, 0
+	c.forgetWritten()
 	c.Feed.rewind()
 }
 
@@ -131,7 +140,7 @@ func (c *CommandFile) feed(ctx context.Context) error {
 // next waits for results, but no longer than busyTick while some are inside
 // their window.
 func (c *CommandFile) next(ctx context.Context) ([]item, error) {
-	if len(c.marks) == 0 {
+	if len(c.marks) == 0 && len(c.files) == 0 {
 		return c.Feed.next(ctx)
 	}
 	return c.Feed.nextWithin(ctx, busyTick)
@@ -203,8 +212,29 @@ func (c *CommandFile) write(ctx context.Context, b []byte) error {
 // settle notes what the core has read, and acknowledges what was read a window
 // ago. Bytes of other writers in the pipe only make it wait longer.
 func (c *CommandFile) settle(now time.Time) {
-	if len(c.marks) == 0 {
+	done := c.settlePipe(now)
+	if done > 0 {
+		c.over = c.marks[done-1].seq
+		c.marks, c.taken = c.marks[done:], c.taken-done
+	}
+	if len(c.files) > 0 {
+		done += c.settleFiles(now)
+	}
+	if done == 0 {
 		return
+	}
+	upTo := c.over
+	if len(c.files) > 0 {
+		upTo = min(upTo, c.files[0].it.seq-1)
+	}
+	c.Feed.ack(upTo)
+}
+
+// settlePipe returns how many of the marks, from the first, are out of their
+// window.
+func (c *CommandFile) settlePipe(now time.Time) (done int) {
+	if len(c.marks) == 0 {
+		return 0
 	}
 	unread := 0
 	err := c.control(func(fd int) {
@@ -214,17 +244,21 @@ func (c *CommandFile) settle(now time.Time) {
 		}
 	})
 	if err != nil {
-		return
+		return 0
 	}
-	for ; c.taken < len(c.marks) && c.marks[c.taken].end <= c.wrote-int64(unread); c.taken++ {
+	c.read = c.wrote - int64(unread)
+	for ; c.taken < len(c.marks) && c.marks[c.taken].end <= c.read; c.taken++ {
 		c.marks[c.taken].taken = now
 	}
-	done := 0
-	for ; done < c.taken && now.Sub(c.marks[done].taken) >= c.Window; done++ {
-		c.removeFile(c.marks[done].file)
+	for done < c.taken && now.Sub(c.marks[done].taken) >= c.Window {
+		done++
 	}
-	if done > 0 {
-		c.Feed.ack(c.marks[done-1].seq)
-		c.marks, c.taken = c.marks[done:], c.taken-done
-	}
+	return done
+}
+
+// forgetWritten begins anew what is known of the core's reading.
+func (c *CommandFile) forgetWritten() {
+	c.wrote, c.read, c.group = 0, 0, c.group[:0]
+	c.marks, c.taken, c.over = nil, 0, 0
+	c.files, c.gone, c.held, c.late, c.ignored = nil, 0, 0, false, time.Time{}
 }

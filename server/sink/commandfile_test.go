@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,7 +43,8 @@ func newRig(t *testing.T) *rig {
 	}
 	r := &rig{t: t, path: filepath.Join(dir, "nagios.cmd"), journal: j, reader: reader}
 	feed := NewFeed(reader, FeedOptions{Target: r.path, Log: zerolog.Nop()})
-	r.sink = &CommandFile{Feed: feed, Path: r.path, Dialect: Nagios, Spool: filepath.Join(dir, "spool"), Window: 300 * time.Millisecond, Log: zerolog.Nop()}
+	r.sink = &CommandFile{Feed: feed, Path: r.path, Dialect: Nagios, Spool: filepath.Join(dir, "spool"), Window: 300 * time.Millisecond,
+		Unread: time.Hour, Log: zerolog.Nop()}
 	return r
 }
 
@@ -112,6 +114,13 @@ func (c *core) expect(from, to int) {
 		if line := c.line(); !strings.HasPrefix(line, want) {
 			c.t.Fatalf("got %.80q, want %q", line, want)
 		}
+	}
+}
+
+func (r *rig) expectCounts(want map[string]uint64) {
+	r.t.Helper()
+	if got := r.sink.Status().Counts; !maps.Equal(got, want) {
+		r.t.Errorf("counted %v, want %v", got, want)
 	}
 }
 
@@ -221,66 +230,6 @@ func TestARegularFileIsLeftAlone(t *testing.T) {
 	eventually(t, "says why", func() bool { return strings.Contains(r.sink.Status().Waiting, "no named pipe") })
 	if data, err := os.ReadFile(r.path); err != nil || string(data) != "precious" {
 		t.Errorf("the file holds %q, %v", data, err)
-	}
-}
-
-func TestLongLinesGoThroughAFile(t *testing.T) {
-	r := newRig(t)
-	c := r.newCore()
-	stale := filepath.Join(r.sink.Spool, spoolPrefix+"left by a crash")
-	if err := os.MkdirAll(r.sink.Spool, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(stale, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	r.start()
-	r.submit(1, 0)
-	r.submit(1, 5000)
-	r.submit(1, 0)
-	c.expect(1, 1)
-	line := strings.TrimSpace(c.line())
-	path, begins := strings.CutPrefix(line, "[1] PROCESS_FILE;")
-	path, ends := strings.CutSuffix(path, ";1")
-	if !begins || !ends {
-		t.Fatalf("got %q", line)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil || !strings.HasPrefix(string(data), "[1] PROCESS_SERVICE_CHECK_RESULT;h;s;0;number 2 xxx") || len(data) < 5000 {
-		t.Errorf("the file holds %d bytes: %.80q, %v", len(data), data, err)
-	}
-	c.expect(3, 3)
-	eventually(t, "the file is removed although the core did not", func() bool {
-		entries, err := os.ReadDir(r.sink.Spool)
-		return err == nil && len(entries) == 0
-	})
-}
-
-// A disk that takes no file holds a long line up for a while, and then its
-// output is cut; what was delivered before it is not written again meanwhile.
-func TestADiskThatRefusesDoesNotHoldUpTheRest(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	c := r.newCore()
-	r.sink.Spool = filepath.Join(r.path, "below a pipe")
-	r.start()
-	r.submit(1, 0)
-	r.submit(1, 5000)
-	r.submit(1, 0)
-	c.expect(1, 1)
-	eventually(t, "says why", func() bool { return strings.Contains(r.sink.Status().Waiting, "not a directory") })
-	c.file.SetReadDeadline(time.Now().Add(2 * spoolPatience))
-	line, err := c.lines.ReadString('\n')
-	if err != nil || !strings.HasPrefix(line, "[1] PROCESS_SERVICE_CHECK_RESULT;h;s;0;number 2 xxx") || !strings.Contains(line, "cut at") {
-		t.Errorf("got %.80q, %v", line, err)
-	}
-	c.expect(3, 3)
-	r.submit(1, 5000) // no patience with the next
-	if line := c.line(); !strings.Contains(line, "number 4 xxx") || !strings.Contains(line, "cut at") {
-		t.Errorf("got %.80q", line)
-	}
-	if n := r.sink.Status().Counts[CountCut]; n != 2 {
-		t.Errorf("counted %d cut outputs", n)
 	}
 }
 

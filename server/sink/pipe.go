@@ -42,7 +42,7 @@ func (c *CommandFile) open() error {
 	}
 	c.pipe, c.opened, c.looked = pipe, info, time.Now()
 	c.widen()
-	c.wrote, c.group, c.marks, c.taken = 0, c.group[:0], nil, 0
+	c.forgetWritten()
 	c.watch = coreWatch{user: ownerOf(info), name: c.Dialect.watchName(), config: c.Config, pipe: info}
 	c.watch.begin(c.looked)
 	if c.watch.seen() {

@@ -23,8 +23,33 @@ const spoolPrefix = "massive-passive-"
 // what tells of it.
 const spoolPatience = 10 * time.Second
 
+// DefaultUnread is how long a core may leave a file unread that it was passed:
+// longer than one is held up by a reload or its disk.
+const DefaultUnread = 10 * time.Minute
+
+// spoolHeld is how many bytes of files may wait for a core to read them.
+const spoolHeld = 48 << 20
+
+// spoolAgain is how long a core is passed no more files that left one unread.
+const spoolAgain = time.Hour
+
+// passed is a line that the core was passed in a file. The pipe may have
+// another reader than what works on commands, so that only the file tells: the
+// core removes it once it has read it.
+type passed struct {
+	it   item // with the beginning of its output
+	path string
+	size int64
+	end  int64     // of the command that names it, in the stream of bytes
+	told time.Time // when the command was seen to be read
+	gone time.Time // when the file was seen to be removed
+}
+
 // passFile hands a line that is too long for one write to the core in a file.
 func (c *CommandFile) passFile(ctx context.Context, it *item, line []byte) error {
+	if !c.ignored.IsZero() && time.Since(c.ignored) < spoolAgain && it.result.Kind != check.Command {
+		return c.passCut(ctx, it, errUnread)
+	}
 	file, err := c.writeSpool(line)
 	for since := time.Now(); err != nil; file, err = c.writeSpool(line) {
 		patient := time.Since(since) < spoolPatience && time.Since(c.refused) > time.Minute
@@ -43,8 +68,80 @@ func (c *CommandFile) passFile(ctx context.Context, it *item, line []byte) error
 		c.removeFile(file)
 		return err
 	}
-	c.marks = append(c.marks, mark{seq: c.last, end: c.wrote, file: file})
+	c.marks = append(c.marks, mark{seq: c.last, end: c.wrote})
+	f := passed{it: *it, path: file, size: int64(len(line)), end: c.wrote}
+	f.it.result.Output = append([]byte(nil), it.result.Output[:min(rejectsClip, len(it.result.Output))]...)
+	c.files, c.held = append(c.files, f), c.held+f.size
 	return nil
+}
+
+// errUnread is why a core is passed no more files.
+var errUnread = errors.New("it did not read those that it was passed")
+
+// settleFiles finds out which files the core has read, gives up those that it
+// leaves unread, and returns how many of the files, from the first, are out of
+// their window.
+func (c *CommandFile) settleFiles(now time.Time) (done int) {
+	if now.Sub(c.searched) >= busyTick {
+		c.searched = now
+		c.search(now)
+	}
+	for done < c.gone && now.Sub(c.files[done].gone) >= c.Window {
+		done++
+	}
+	c.files, c.gone = c.files[done:], c.gone-done
+	return done
+}
+
+// search looks which files are gone. The core reads them in their order.
+func (c *CommandFile) search(now time.Time) {
+	for i := c.gone; i < len(c.files) && c.files[i].end <= c.read; i++ {
+		if f := &c.files[i]; f.told.IsZero() {
+			f.told = now
+		}
+	}
+	for ; c.gone < len(c.files); c.gone++ {
+		f := &c.files[c.gone]
+		if f.told.IsZero() {
+			break
+		}
+		if _, err := os.Lstat(f.path); !errors.Is(err, fs.ErrNotExist) {
+			if now.Sub(f.told) < c.Unread {
+				break
+			}
+			c.giveUp(f, now)
+		}
+		f.gone, c.held = now, c.held-f.size
+	}
+	c.tellLate(now)
+}
+
+// giveUp takes back a file that the core leaves unread.
+func (c *CommandFile) giveUp(f *passed, now time.Time) {
+	c.removeFile(f.path)
+	c.ignored = now
+	c.Feed.reject(&f.it, CountUnread, fmt.Sprintf("the core did not remove %s, as it does once it has read it, for %v", f.path, c.Unread))
+}
+
+// tellLate says that the core has not read a file, as long as that is so.
+func (c *CommandFile) tellLate(now time.Time) {
+	if c.gone == len(c.files) || c.files[c.gone].told.IsZero() || now.Sub(c.files[c.gone].told) < spoolOverdue {
+		if c.late {
+			c.late = false
+			c.Feed.setState("")
+			c.Log.Info().Str("sink", c.Feed.o.Target).Msg("the core has read the files that it was passed")
+		}
+		return
+	}
+	f := &c.files[c.gone]
+	c.late = true
+	c.Feed.setState(fmt.Sprintf("the core has not read %s since %s", f.path, f.told.Format(time.TimeOnly)))
+	if now.Sub(c.lateTold) < time.Minute {
+		return
+	}
+	c.lateTold = now
+	c.Log.Warn().Str("sink", c.Feed.o.Target).Str("file", f.path).Int("unread", len(c.files)-c.gone).Stringer("given_up_after", c.Unread).
+		Msg("the core has not read a file that it was passed, and the journal keeps all from there on: is the core held up, and may its user read and remove files there?")
 }
 
 // passCut writes a result with as much of its output as fits the pipe.
@@ -80,6 +177,9 @@ func (c *CommandFile) idle(ctx context.Context) error {
 
 // writeSpool writes a file that the core, and nobody else, can read and remove.
 func (c *CommandFile) writeSpool(line []byte) (string, error) {
+	if c.held > 0 && c.held+int64(len(line)) > spoolHeld {
+		return "", fmt.Errorf("the core has yet to read %d files of together %d MiB in %s", len(c.files)-c.gone, c.held>>20, c.Spool)
+	}
 	if err := c.prepareSpool(); err != nil {
 		return "", err
 	}
@@ -114,7 +214,7 @@ func (c *CommandFile) removeFile(file string) {
 		return
 	}
 	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		c.Log.Warn().Err(err).Msg("cannot remove a file that the core has read")
+		c.Log.Warn().Err(err).Msg("cannot remove a file that the core was passed")
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"syscall"
+	"time"
 
 	"massive-passive/wire"
 	"massive-passive/wire/certs"
@@ -98,13 +99,13 @@ func Deliver(ctx context.Context, o Options, items []Item) error {
 		if s.done == len(items) {
 			break
 		}
-		if last == nil || ctx.Err() == nil {
+		if last == nil || !ended(ctx) {
 			last = err // what the last whole attempt said, not that the time ran out
 		}
 		if _, limited := ctx.Deadline(); permanent(err) || !limited || errors.Is(err, syscall.ECONNREFUSED) && !o.Patient {
 			return s.failed(err, refused(err))
 		}
-		if pause(ctx, wait); ctx.Err() != nil {
+		if pause(ctx, wait); ended(ctx) {
 			return s.failed(last, false)
 		}
 	}
@@ -113,6 +114,13 @@ func Deliver(ctx context.Context, o Options, items []Item) error {
 			Why: fmt.Sprintf("%s will never take them (%s); its log says more", o.Address, s.reason)}
 	}
 	return nil
+}
+
+// ended tells that ctx has ended, or that its time is over: it learns that a
+// moment later, when it is busy.
+func ended(ctx context.Context) bool {
+	deadline, limited := ctx.Deadline()
+	return ctx.Err() != nil || limited && !time.Now().Before(deadline)
 }
 
 // failed says what became of the results; refused tells that the server takes

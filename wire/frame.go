@@ -95,9 +95,6 @@ func (f *frames) next(ctx context.Context) (frame, error) {
 		if size > limit {
 			return frame{}, broken("%s of %d bytes is over the limit of %d", kind, size, limit)
 		}
-		if err := f.bodyDeadline(ctx); err != nil {
-			return frame{}, err
-		}
 		f.got = 0
 		fr, err := f.read(ctx, kind, int(size))
 		if err != nil {
@@ -115,14 +112,16 @@ func (f *frames) header(ctx context.Context) (err error) {
 	if err != nil || f.got == HeaderSize {
 		return err
 	}
-	if err = f.bodyDeadline(ctx); err == nil {
-		err = f.fill(f.head[f.got:])
-	}
-	return f.broke(ctx, 0, HeaderSize, err)
+	return f.broke(ctx, 0, HeaderSize, f.fill(ctx, f.head[f.got:]))
 }
 
-// fill reads all of b, a part of the frame.
-func (f *frames) fill(b []byte) error {
+// fill reads all of b, a part of the frame. The peer has BodyTimeout for it
+// from now on, and not from the header: it may have waited for memory since.
+func (f *frames) fill(ctx context.Context, b []byte) error {
+	f.conn.SetReadDeadline(time.Now().Add(BodyTimeout))
+	if ctx.Err() != nil { // and with it all reading
+		return context.Cause(ctx)
+	}
 	n, err := io.ReadFull(f.conn, b)
 	f.got += n
 	return unexpected(err)
@@ -143,16 +142,10 @@ func (f *frames) broke(ctx context.Context, kind Type, all int, err error) error
 	return fmt.Errorf("read the body of a %s: %w", kind, err)
 }
 
-// bodyDeadline sets it, unless ctx has ended and with it all reading.
-func (f *frames) bodyDeadline(ctx context.Context) error {
-	f.conn.SetReadDeadline(time.Now().Add(BodyTimeout))
-	return context.Cause(ctx)
-}
-
 func (f *frames) read(ctx context.Context, kind Type, size int) (frame, error) {
 	if size <= MaxControl {
 		body := make([]byte, size)
-		return frame{kind, body, func() {}}, f.fill(body)
+		return frame{kind, body, func() {}}, f.fill(ctx, body)
 	}
 	first := min(size, firstPart)
 	if err := f.pay(ctx, func(b *Budget) *semaphore.Weighted { return b.first }, first); err != nil {
@@ -164,7 +157,7 @@ func (f *frames) read(ctx context.Context, kind Type, size int) (frame, error) {
 		f.repay(func(b *Budget) *semaphore.Weighted { return b.first }, first)
 	}
 	body := (*loan)[:first]
-	if err := f.fill(body); err != nil {
+	if err := f.fill(ctx, body); err != nil {
 		release()
 		return frame{}, err
 	}
@@ -183,11 +176,7 @@ func (f *frames) readRest(ctx context.Context, kind Type, part []byte, size int)
 	}
 	body := make([]byte, size)
 	n := copy(body, part)
-	err := f.bodyDeadline(ctx)
-	if err == nil {
-		err = f.fill(body[n:])
-	}
-	if err != nil {
+	if err := f.fill(ctx, body[n:]); err != nil {
 		f.repay(purse, size)
 		return frame{}, err
 	}

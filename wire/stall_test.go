@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -62,5 +63,58 @@ func receiveAll(ctx context.Context, s *Session) (acks []Ack, err error) {
 			return acks, err
 		}
 		acks = append(acks, ack)
+	}
+}
+
+// While the journal takes nothing, the batches in hand use up the memory, and
+// whoever comes then waits for it. When it goes on, nobody was silent.
+func TestWhoWaitsForMemoryIsNotSilent(t *testing.T) {
+	for name, size := range map[string]int{"the first part": 10 << 10, "the rest": 100 << 10} {
+		synctest.Test(t, func(t *testing.T) {
+			h, budget := &taker{hold: make(chan struct{})}, NewBudget(0)
+			begin := func() *Session {
+				near, far := net.Pipe()
+				client, server := buffer(near), buffer(far)
+				go func() {
+					Serve(t.Context(), server, ServerConfig{Budget: budget}, h)
+					server.Close()
+				}()
+				t.Cleanup(func() { client.Close() })
+				return connect(t, client, nil, nil)
+			}
+			send := func(s *Session, sequence uint64, size int) {
+				b := batchOf(sequence)
+				b.Entries[0].Result = make([]byte, size)
+				if err := s.Send(b); err != nil {
+					t.Error(err)
+				}
+			}
+			for i := range 2*MaxFrame/4/firstPart + 6 {
+				other := begin()
+				go receiveAll(t.Context(), other)
+				if i < 6 {
+					send(other, 1, 1<<20)
+				} else {
+					send(other, 1, firstPart-BatchOverhead-entryOverhead)
+				}
+			}
+			s := begin()
+			if err := s.Send(batchOf(1)); err != nil { // short: it costs nothing
+				t.Fatal(err)
+			}
+			send(s, 2, size)
+			go func() {
+				time.Sleep(BodyTimeout + 10*time.Second)
+				close(h.hold)
+			}()
+			for n := uint64(0); n < 2; {
+				ack, err := s.Receive(t.Context())
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+					break
+				}
+				n = ack.Sequence
+			}
+		})
 	}
 }

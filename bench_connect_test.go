@@ -10,7 +10,6 @@ import (
 	"io"
 	"net"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -207,56 +206,4 @@ func sendOld(ctx context.Context, address string, config *tls.Config, first uint
 		return err
 	}
 	return legacy.Send(ctx, conn, below, text)
-}
-
-const (
-	idleClients = 10_000
-	idleLooked  = 20 * time.Second
-)
-
-// benchIdleClients measures what clients cost that are connected, ping, and say
-// nothing else.
-func benchIdleClients(t *testing.T, b *bench) []row {
-	s := newLoadServer(t, b, idleClients)
-	pid := s.server.cmd.Process.Pid
-	s.fleet.connect(1)[0].session.Close()
-	before := memoryOf(pid, "VmRSS")
-	clients := s.fleet.connect(idleClients)
-	ctx, stop := context.WithCancel(t.Context())
-	var living sync.WaitGroup
-	for i, c := range clients {
-		living.Go(func() {
-			for _, err := c.session.Receive(ctx); err == nil; _, err = c.session.Receive(ctx) {
-			}
-		})
-		living.Go(func() { c.ping(ctx, t, wire.PingInterval*time.Duration(i)/idleClients) })
-	}
-	time.Sleep(wire.PingInterval / 4) // the memory of the handshakes goes back
-	busy := load(pid, func() { time.Sleep(idleLooked) })
-	each := (memoryOf(pid, "VmRSS") - before) / idleClients
-	stop()
-	living.Wait()
-	disconnect(clients)
-	return []row{
-		{what: strconv.Itoa(idleClients) + " connected clients that only ping, memory of each", unit: "kB", ours: series{each}, goal: atMost(25)},
-		{what: "the same, part of one core", unit: "%", ours: series{100 * busy}, goal: atMost(1)},
-	}
-}
-
-// ping says that the client is there, first after a time.
-func (c *simulated) ping(ctx context.Context, t *testing.T, first time.Duration) {
-	timer := time.NewTimer(first)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-			if _, err := c.session.Ping(); err != nil && ctx.Err() == nil {
-				t.Errorf("ping: %v", err)
-				return
-			}
-			timer.Reset(wire.PingInterval)
-		}
-	}
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -15,10 +16,6 @@ import (
 const (
 	idleClients = 10_000
 	idleLooked  = 20 * time.Second
-	// idleSettled is after how long the memory of the handshakes is back with
-	// the system: the runtime collects what is left at the latest after two
-	// minutes.
-	idleSettled = 150 * time.Second
 )
 
 // benchIdle measures what clients cost that are connected, ping, and say nothing
@@ -28,42 +25,37 @@ func benchIdle(t *testing.T, b *bench) []row {
 	pid := s.server.cmd.Process.Pid
 	s.fleet.connect(1)[0].session.Close()
 	before := memoryOf(pid, "VmRSS")
-	clients := s.fleet.connect(idleClients)
-	settled := time.Now().Add(idleSettled)
-	rest := keepIdle(t, clients)
+	end := keepIdle(t, s.fleet)
 	quiet := benchQuietClient(t, b)
-	time.Sleep(time.Until(settled) - idleLooked)
 	busy := load(pid, func() { time.Sleep(idleLooked) })
 	each := (memoryOf(pid, "VmRSS") - before) / idleClients
-	if err := rest(); err != nil {
+	if err := end(); err != nil {
 		t.Fatalf("a client that only pings lost its connection: %v", err)
 	}
-	disconnect(clients)
+	disconnect(s.fleet.clients)
 	return append([]row{
-		{what: strconv.Itoa(idleClients) + " connected clients that only ping, memory of each after two and a half minutes", unit: "kB", ours: series{each}, goal: atMost(25)},
+		{what: strconv.Itoa(idleClients) + " connected clients that only ping, memory of each", unit: "kB", ours: series{each}, goal: atMost(25)},
 		{what: "the same, part of one core", unit: "%", ours: series{100 * busy}, goal: atMost(1)},
 	}, quiet...)
 }
 
-// keepIdle has clients live, and returns what ends that and tells what went
-// wrong first.
-func keepIdle(t *testing.T, clients []*simulated) (end func() error) {
+// idleAtOnce is how many clients connect before the first of them live.
+const idleAtOnce = 500
+
+// keepIdle has the clients of f connect and live, and returns what ends that
+// and tells what went wrong first.
+func keepIdle(t *testing.T, f *fleet) (end func() error) {
 	ctx, stop := context.WithCancelCause(t.Context())
 	var living sync.WaitGroup
-	for i, c := range clients {
-		living.Go(func() {
-			for {
-				if _, err := c.session.Receive(ctx); err != nil {
-					stop(err)
-					return
-				}
-			}
-		})
-		living.Go(func() {
-			if err := c.ping(ctx, wire.PingInterval*time.Duration(i)/idleClients); err != nil {
-				stop(err)
-			}
-		})
+	n := 0
+	for clients := range slices.Chunk(f.clients, idleAtOnce) {
+		f.connectThese(clients)
+		for _, c := range clients {
+			first := wire.PingInterval * time.Duration(n) / idleClients
+			n++
+			living.Go(func() { stop(c.ping(ctx, first)) })
+			living.Go(func() { stop(c.receiveAll(ctx)) })
+		}
 	}
 	return func() error {
 		stop(nil)
@@ -72,6 +64,15 @@ func keepIdle(t *testing.T, clients []*simulated) (end func() error) {
 			return err
 		}
 		return nil
+	}
+}
+
+// receiveAll takes what the server says until the connection or ctx ends.
+func (c *simulated) receiveAll(ctx context.Context) error {
+	for {
+		if _, err := c.session.Receive(ctx); err != nil {
+			return err
+		}
 	}
 }
 

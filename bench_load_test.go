@@ -69,9 +69,15 @@ const connectAtOnce = 64
 // connect connects the first n clients.
 func (f *fleet) connect(n int) []*simulated {
 	f.b.Helper()
+	f.connectThese(f.clients[:n])
+	return f.clients[:n]
+}
+
+func (f *fleet) connectThese(clients []*simulated) {
+	f.b.Helper()
 	waiting := make(chan *simulated)
 	var connecting sync.WaitGroup
-	for range min(n, connectAtOnce) {
+	for range min(len(clients), connectAtOnce) {
 		connecting.Go(func() {
 			for c := range waiting {
 				if err := c.connect(f.b, f.address); err != nil {
@@ -80,7 +86,7 @@ func (f *fleet) connect(n int) []*simulated {
 			}
 		})
 	}
-	for _, c := range f.clients[:n] {
+	for _, c := range clients {
 		waiting <- c
 	}
 	close(waiting)
@@ -88,7 +94,6 @@ func (f *fleet) connect(n int) []*simulated {
 	if f.b.Failed() {
 		f.b.FailNow()
 	}
-	return f.clients[:n]
 }
 
 func (c *simulated) connect(b testing.TB, address string) error {

@@ -24,8 +24,22 @@ func newIcingaByAPI(t *testing.T, hosts []rigHost) door {
 	return door{core: r, sink: r.apiSink(t), witness: w, state: critical, slow: true}
 }
 
+// few leaves those faults that are named where one round is asked for: a run before each change has little time.
+func (w *world) few(faults []fault, names ...string) []fault {
+	w.t.Helper()
+	if w.rounds > 1 {
+		return faults
+	}
+	left := slices.DeleteFunc(faults, func(f fault) bool { return !slices.Contains(names, f.name) })
+	if len(left) != len(names) {
+		w.t.Fatalf("of the faults %q there are %d", names, len(left))
+	}
+	return left
+}
+
 func TestE2EFaultDirectoryKilled(t *testing.T) {
-	newWorld(t, newNagiosByDirectory).run(slices.Concat(processFaults(), coreFaults()))
+	w := newWorld(t, newNagiosByDirectory)
+	w.run(w.few(slices.Concat(processFaults(), coreFaults()), "server killed", "core killed", "core's main process killed", "core restarted"))
 }
 
 func TestE2EFaultDirectoryUnharmed(t *testing.T) {
@@ -35,9 +49,12 @@ func TestE2EFaultDirectoryUnharmed(t *testing.T) {
 }
 
 func TestE2EFaultAPIKilled(t *testing.T) {
-	newWorld(t, newIcingaByAPI).run(slices.Concat(processFaults(), coreFaults(), []fault{reloaded(false)}))
+	w := newWorld(t, newIcingaByAPI)
+	w.run(w.few(slices.Concat(processFaults(), coreFaults(), []fault{reloaded(false)}), "server killed", "core killed", "core restarted", "core reloaded"))
 }
 
+// An Icinga that is held up for longer than the server waits for an answer, five minutes, may get a result twice by its
+// API: whether it worked on a request before the connection ended, nobody can tell.
 func TestE2EFaultAPIUnharmed(t *testing.T) {
 	w := newWorld(t, newIcingaByAPI)
 	w.onSmallDisks()

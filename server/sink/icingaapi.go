@@ -9,13 +9,19 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
-	apiTimeout = 30 * time.Second // of a request
-	apiIdle    = 5 * time.Second  // of a connection; Icinga closes it after 10
-	apiAnswer  = 64 << 10         // bytes of an answer that are looked at
+	apiTimeout = 30 * time.Second // of a question, and of a connection that the other end's kernel does not answer on
+	// apiPatience is of a result, on a connection that stands. An Icinga that is
+	// held up works on it afterwards: to hand it in again would repeat it.
+	apiPatience = 5 * time.Minute
+	apiIdle     = 5 * time.Second // of a connection; Icinga closes it after 10
+	apiAnswer   = 64 << 10        // bytes of an answer that are looked at
 )
 
 // icingaAPI speaks to one endpoint, and hands in results to one process of it.
@@ -28,14 +34,14 @@ type icingaAPI struct {
 
 func newIcingaAPI(base, user, password string, config *tls.Config, connections int) *icingaAPI {
 	a := &icingaAPI{base: base, user: user, password: password}
-	client := func(connections int, dial func(context.Context, string, string) (net.Conn, error)) *http.Client {
+	client := func(connections int, timeout time.Duration, dial func(context.Context, string, string) (net.Conn, error)) *http.Client {
 		transport := &http.Transport{TLSClientConfig: config, MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections,
 			IdleConnTimeout: apiIdle, DisableCompression: true, TLSHandshakeTimeout: 10 * time.Second,
 			ReadBufferSize: 4 << 10, WriteBufferSize: 16 << 10, DialContext: dial}
 		noRedirects := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-		return &http.Client{Transport: transport, Timeout: apiTimeout, CheckRedirect: noRedirects}
+		return &http.Client{Transport: transport, Timeout: timeout, CheckRedirect: noRedirects}
 	}
-	a.results, a.questions = client(connections, a.dial), client(1, nil)
+	a.results, a.questions = client(connections, apiPatience, a.dial), client(1, apiTimeout, nil)
 	return a
 }
 
@@ -50,7 +56,8 @@ func (a *icingaAPI) close() {
 // the next one drops what is older than what it was given first: so that gets
 // nothing before all of that is written again.
 func (a *icingaAPI) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	dialer := net.Dialer{Timeout: apiTimeout, Control: giveUpDead}
+	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil || a.process == "" {
 		return conn, err
 	}
@@ -61,6 +68,13 @@ func (a *icingaAPI) dial(ctx context.Context, network, address string) (net.Conn
 		return nil, err
 	}
 	return conn, nil
+}
+
+// giveUpDead has the kernel end a connection whose other end is gone.
+func giveUpDead(_, _ string, raw syscall.RawConn) error {
+	return raw.Control(func(fd uintptr) {
+		unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(apiTimeout/time.Millisecond)) // an older kernel waits longer
+	})
 }
 
 // same returns an error unless the process that results go to still answers.

@@ -1,10 +1,9 @@
 package client
 
 import (
-	"cmp"
 	"os"
 	"runtime"
-	"slices"
+	"sort"
 	"time"
 
 	"massive-passive/sched"
@@ -92,6 +91,6 @@ func (d *deliveries) status(stats journal.Stats, now time.Time) []status.Outlet 
 		}
 		outlets = append(outlets, o)
 	}
-	slices.SortStableFunc(outlets, func(a, b status.Outlet) int { return cmp.Compare(a.Name, b.Name) })
+	sort.Slice(outlets, func(i, j int) bool { return outlets[i].Name < outlets[j].Name }) // slices.SortFunc makes code for each type of elements
 	return outlets
 }

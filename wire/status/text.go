@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -98,8 +99,9 @@ func (s *Server) clientsText(b *strings.Builder, now time.Time, all bool) {
 		return
 	}
 	list := slices.Clone(s.Clients)
-	slices.SortStableFunc(list, func(a, c Heard) int {
-		return cmp.Or(cmp.Compare(min(a.Connections, 1), min(c.Connections, 1)), a.Last.Compare(c.Last), cmp.Compare(a.Name, c.Name))
+	sort.Slice(list, func(i, j int) bool { // slices.SortFunc makes code for each type of elements
+		a, c := &list[i], &list[j]
+		return 0 > cmp.Or(cmp.Compare(min(a.Connections, 1), min(c.Connections, 1)), a.Last.Compare(c.Last), cmp.Compare(a.Name, c.Name))
 	})
 	b.WriteByte('\n')
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)

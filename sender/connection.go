@@ -231,7 +231,7 @@ func cut(items []Item, limit int) (wire.Batch, []Item) {
 	batch := wire.Batch{Instance: items[0].Instance}
 	size := wire.BatchOverhead
 	n := 0
-	for ; n < len(items) && items[n].Instance == batch.Instance; n++ {
+	for ; n < min(len(items), wire.MaxEntries) && items[n].Instance == batch.Instance; n++ {
 		e := wire.Entry{Sequence: items[n].Sequence, Result: items[n].Result}
 		if size += e.Size(); size > limit && n > 0 {
 			break

@@ -73,7 +73,7 @@ const (
 	retryFirst       = 500 * time.Millisecond
 	retryMost        = 30 * time.Second
 	sayInterval      = time.Minute
-	mostItems        = 10000
+	mostItems        = wire.MaxEntries
 	mostBytes        = 1 << 20 // of a batch, but for a single result that is larger
 	drainTick        = 20 * time.Millisecond
 	steadyConnection = 30 * time.Second // resets the back-off, as an ACK does

@@ -16,8 +16,11 @@ import (
 	"massive-passive/wire/legacy"
 )
 
-// submitBytes is how much of an old message is submitted together, about.
-const submitBytes = 1 << 20
+// What of an old message is submitted together, about.
+const (
+	submitBytes = 1 << 20
+	submitLines = 5000
+)
 
 // mostLogged is how many refused lines of a message are logged each.
 const mostLogged = 20
@@ -38,7 +41,7 @@ func (s *Server) serveLegacy(ctx context.Context, conn *tls.Conn, client string)
 	c, ctx, leave := s.open(ctx, conn, client)
 	defer leave()
 	r := legacy.NewReader(conn)
-	r.Room, r.Most, r.Idle = s.budget.Take, s.options.Limits.LegacyMessage, s.options.Limits.Idle
+	r.Room, r.Most, r.Idle = c.account.Take, s.options.Limits.LegacyMessage, s.options.Limits.Idle
 	err := c.takeMessages(ctx, conn, r)
 	r.Close()
 	var bad *legacy.FormatError
@@ -102,6 +105,11 @@ type refusals struct {
 // takeText hands the lines of a message to the intake, in order, and returns
 // once all that are not refused are safe.
 func (c *session) takeText(ctx context.Context, text []byte) (refusals, error) {
+	release, err := c.account.TakeResults(ctx, min(bytes.Count(text, []byte("\n"))+1, submitLines))
+	if err != nil {
+		return refusals{}, err
+	}
+	defer release()
 	p := portion{session: c, origin: record.Origin{Client: c.client, Received: time.Now().UnixMicro()}}
 	for line := range bytes.SplitSeq(text, []byte("\n")) {
 		if len(bytes.Trim(line, " \t\r")) == 0 {
@@ -111,7 +119,7 @@ func (c *session) takeText(ctx context.Context, text []byte) (refusals, error) {
 			return p.refused, err
 		}
 	}
-	err := p.submit(ctx)
+	err = p.submit(ctx)
 	if more := p.refused.lines - mostLogged; more > 0 {
 		c.log.Warn().Int("lines", more).Msg("refused further lines of an old message")
 	}
@@ -139,7 +147,7 @@ func (p *portion) add(ctx context.Context, line []byte) error {
 	}
 	p.lines = append(p.lines, line)
 	p.entries = append(p.entries, wire.Entry{Sequence: uint64(len(p.lines)), Result: r.Append(nil)})
-	if p.size += len(line); p.size < submitBytes {
+	if p.size += len(line); p.size < submitBytes && len(p.entries) < submitLines {
 		return nil
 	}
 	return p.submit(ctx)

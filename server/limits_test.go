@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -254,5 +255,67 @@ func TestOldPeersAreNamed(t *testing.T) {
 	r.deliver(wire.Instance{9}, 1) // TLS 1.3
 	if said := r.log.lines("--tls-min-version"); len(said) != 1 {
 		t.Errorf("said %d times: %q", len(said), said)
+	}
+}
+
+// Peers that begin an old message and stop have what they sent in memory, and
+// stand in nobody's way.
+func TestOldPeersThatStopHoldNobodyUp(t *testing.T) {
+	r := newRig(t)
+	for range 8 {
+		conn, err := r.dial(r.set.ClientCert, r.set.ClientKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Write(bytes.Repeat([]byte("A"), 70000))
+	}
+	r.deliverLong(300 << 10)
+	if said := r.log.lines("wait for memory"); len(said) != 0 {
+		t.Error(said)
+	}
+}
+
+func TestTheLogSaysWhoWaitsForMemory(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Limits.FrameMemory = minFrameMemory })
+	conn, err := r.dial(r.set.ClientCert, r.set.ClientKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(conn, 16<<20, " AAAA") // all that one client may have
+	said, delivered := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(delivered)
+		for { // until the server has read what the old peer announces
+			r.deliverLong(300 << 10)
+			select {
+			case <-said:
+				return
+			default:
+			}
+		}
+	}()
+	r.log.await(t, "wait for memory", `"client":"web1"`, "quarter of --frame-memory")
+	close(said)
+	conn.Close()
+	<-delivered
+}
+
+// deliverLong sends a result with an output of so many bytes, within 10 s.
+func (r *rig) deliverLong(size int) {
+	s, err := r.connect(wire.Instance{7})
+	if err != nil {
+		r.t.Error(err)
+		return
+	}
+	defer s.Close()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 10*time.Second)
+	defer cancel()
+	res := check.Result{Kind: check.Service, Host: "h", Service: "s", Output: bytes.Repeat([]byte("x"), size), Finish: 1e6}
+	if err := s.Send(wire.Batch{Instance: wire.Instance{7}, Entries: []wire.Entry{{Sequence: 1, Result: res.Append(nil)}}}); err != nil {
+		r.t.Error(err)
+		return
+	}
+	if ack, err := s.Receive(ctx); err != nil || ack.Sequence != 1 {
+		r.t.Errorf("acknowledged %d, %v", ack.Sequence, err)
 	}
 }

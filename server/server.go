@@ -60,7 +60,8 @@ func New(o Options, log zerolog.Logger) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, log: log, started: time.Now(), budget: wire.NewBudget(o.Limits.FrameMemory), door: door{most: o.Limits.Connections}, oldPeers: quiet{every: time.Hour}}
+	s := &Server{options: o, log: log, started: time.Now(), door: door{most: o.Limits.Connections}, oldPeers: quiet{every: time.Hour}}
+	s.budget = wire.NewBudget(o.Limits.FrameMemory, s.tellShort)
 	for _, step := range []func() error{s.loadCertificates, s.listen, s.drop, s.openAccess, s.openJournal} {
 		if err := step(); err != nil {
 			s.Close()

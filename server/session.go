@@ -192,13 +192,14 @@ func network(peer net.Addr) string {
 
 // session is the connection of one client.
 type session struct {
-	server *Server
-	client string
-	cert   *x509.Certificate
-	chains [][]*x509.Certificate // those that the handshake proved
-	end    context.CancelCauseFunc
-	log    zerolog.Logger
-	origin record.Origin
+	server  *Server
+	client  string
+	cert    *x509.Certificate
+	chains  [][]*x509.Certificate // those that the handshake proved
+	end     context.CancelCauseFunc
+	log     zerolog.Logger
+	account *wire.Account
+	origin  record.Origin
 
 	counted bool // among its client's connections; owned by sessions
 }
@@ -206,7 +207,7 @@ type session struct {
 func (s *Server) serve(ctx context.Context, conn *tls.Conn, client string) {
 	c, ctx, leave := s.open(ctx, conn, client)
 	defer leave()
-	err := wire.Serve(ctx, conn, wire.ServerConfig{Version: s.options.Version, Budget: s.budget,
+	err := wire.Serve(ctx, conn, wire.ServerConfig{Version: s.options.Version, Account: c.account,
 		MaxFrame: uint32(s.options.Limits.Frame), IdleTimeout: s.options.Limits.Idle}, c)
 	wire.Close(conn)
 	switch {
@@ -222,7 +223,7 @@ func (s *Server) serve(ctx context.Context, conn *tls.Conn, client string) {
 func (s *Server) open(ctx context.Context, conn *tls.Conn, client string) (*session, context.Context, func()) {
 	state := conn.ConnectionState()
 	ctx, end := context.WithCancelCause(context.WithoutCancel(ctx))
-	c := &session{server: s, client: client, cert: state.PeerCertificates[0], chains: state.VerifiedChains, end: end,
+	c := &session{server: s, client: client, cert: state.PeerCertificates[0], chains: state.VerifiedChains, end: end, account: s.budget.Open(client),
 		log: s.log.With().Str("client", client).Str("peer", conn.RemoteAddr().String()).Logger()}
 	s.sessions.add(c, s.options.Limits.ClientConnections)
 	if bye := s.refused(c); bye != nil { // since the handshake
@@ -232,6 +233,7 @@ func (s *Server) open(ctx context.Context, conn *tls.Conn, client string) (*sess
 	return c, ctx, func() {
 		s.intake.heard.note(client, 0)
 		s.sessions.remove(c)
+		c.account.Close()
 		end(nil)
 	}
 }

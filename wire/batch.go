@@ -19,13 +19,6 @@ const entryOverhead = 1 + 10 + 1 + 10 + 1 + 10
 // BatchOverhead is the most that a batch adds to the Size of its entries.
 const BatchOverhead = 1 + 1 + len(Instance{})
 
-// minTag is the least that an entry's tag and length add to its body.
-const minTag = 2
-
-// mostForeseen bounds the entries that room is made for by the first one's
-// length.
-const mostForeseen = 10000
-
 // Size returns an upper bound of what e takes in a batch.
 func (e *Entry) Size() int { return entryOverhead + len(e.Result) + len(e.later) }
 
@@ -47,7 +40,33 @@ func (m *Batch) Append(b []byte) []byte {
 
 // DecodeBatch reads the body of a BATCH; its entries are parts of b. Sequences
 // rise within a batch, and no batch is empty.
-func DecodeBatch(b []byte) (m Batch, err error) {
+func DecodeBatch(b []byte) (Batch, error) {
+	n, err := countEntries(b)
+	if err != nil {
+		return Batch{}, err
+	}
+	return decodeBatch(b, n)
+}
+
+// countEntries returns how many entries the body of a BATCH has, as far as it
+// can be read: no more than MaxEntries, or it is an error.
+func countEntries(b []byte) (n int, err error) {
+	f := check.NewRepeatedFields(b, batchEntries)
+	for f.Next(batchEntries) {
+		f.Bytes()
+		if f.Number() != batchEntries {
+			continue
+		}
+		if n++; n > MaxEntries {
+			return 0, broken("BATCH of more than %d results", MaxEntries)
+		}
+	}
+	return n, nil
+}
+
+// decodeBatch makes room for n entries.
+func decodeBatch(b []byte, n int) (m Batch, err error) {
+	m.Entries = make([]Entry, 0, n)
 	f := check.NewRepeatedFields(b, batchEntries)
 	var last uint64
 	for err == nil && f.Next(batchEntries) {
@@ -55,12 +74,8 @@ func DecodeBatch(b []byte) (m Batch, err error) {
 		case batchInstance:
 			err = takeInstance(&m.Instance, f.Bytes())
 		case batchEntries:
-			body := f.Bytes()
-			if m.Entries == nil {
-				m.Entries = make([]Entry, 0, min(len(b)/(len(body)+minTag)+1, mostForeseen)) // as if all were as long
-			}
 			var e Entry
-			if e, err = decodeEntry(body); err == nil && e.Sequence <= last {
+			if e, err = decodeEntry(f.Bytes()); err == nil && e.Sequence <= last {
 				err = broken("sequence %d after %d", e.Sequence, last)
 			}
 			last = e.Sequence

@@ -10,36 +10,10 @@ import (
 	"os"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 )
-
-// Budget bounds the memory of all frames in hand, over all connections of a
-// server. The first bytes of a long frame and the rest of it come from two
-// purses: who holds the second waits for nobody but its own peer, which has
-// BodyTimeout, so that slow peers cannot lock each other in.
-type Budget struct {
-	first, rest *semaphore.Weighted
-}
-
-// Take pays size bytes for something long that is no frame, and waits for them
-// if need be. Who holds them may not ask for more, and must give them back
-// within a bounded time.
-func (b *Budget) Take(ctx context.Context, size int) (release func(), err error) {
-	if err := b.rest.Acquire(ctx, int64(size)); err != nil {
-		return nil, context.Cause(ctx)
-	}
-	return func() { b.rest.Release(int64(size)) }, nil
-}
 
 // firstPart is how much of a body is read before the rest is paid for.
 const firstPart = 64 << 10
-
-// NewBudget shares out about total bytes, at least those of one longest frame.
-func NewBudget(total int64) *Budget {
-	total = max(total, 2*MaxFrame)
-	return &Budget{semaphore.NewWeighted(total / 4), semaphore.NewWeighted(total - total/4)}
-}
 
 // frame is one frame in hand. Its body is valid until release.
 type frame struct {
@@ -51,12 +25,12 @@ type frame struct {
 // frames reads the frames of one connection. It keeps no buffer of its own
 // between them: an idle connection costs what its TLS state costs.
 type frames struct {
-	conn   net.Conn
-	long   Type // the one whose body may have limit bytes; others have MaxControl
-	limit  uint32
-	budget *Budget // nil: only limit counts
-	// waiting is called every WaitInterval while memory is short; nil: not.
-	waiting func()
+	conn    net.Conn
+	long    Type // the one whose body may have limit bytes; others have MaxControl
+	limit   uint32
+	account *Account // pays for long ones; nil: only limit counts
+	// waiting is told every WaitInterval why memory is short; nil: not.
+	waiting func(why string)
 
 	head [HeaderSize]byte
 	got  int // bytes of the frame that is being read
@@ -148,13 +122,13 @@ func (f *frames) read(ctx context.Context, kind Type, size int) (frame, error) {
 		return frame{kind, body, func() {}}, f.fill(ctx, body)
 	}
 	first := min(size, firstPart)
-	if err := f.pay(ctx, func(b *Budget) *semaphore.Weighted { return b.first }, first); err != nil {
+	if err := f.account.pay(ctx, firstPurse, first, f.waiting); err != nil {
 		return frame{}, err
 	}
 	loan := pool.Get().(*[]byte)
 	release := func() {
 		pool.Put(loan)
-		f.repay(func(b *Budget) *semaphore.Weighted { return b.first }, first)
+		f.account.repay(firstPurse, first)
 	}
 	body := (*loan)[:first]
 	if err := f.fill(ctx, body); err != nil {
@@ -170,41 +144,16 @@ func (f *frames) read(ctx context.Context, kind Type, size int) (frame, error) {
 
 // readRest reads on after the first part of a long body.
 func (f *frames) readRest(ctx context.Context, kind Type, part []byte, size int) (frame, error) {
-	purse := func(b *Budget) *semaphore.Weighted { return b.rest }
-	if err := f.pay(ctx, purse, size); err != nil {
+	if err := f.account.pay(ctx, restPurse, size, f.waiting); err != nil {
 		return frame{}, err
 	}
 	body := make([]byte, size)
 	n := copy(body, part)
 	if err := f.fill(ctx, body[n:]); err != nil {
-		f.repay(purse, size)
+		f.account.repay(restPurse, size)
 		return frame{}, err
 	}
-	return frame{kind, body, func() { f.repay(purse, size) }}, nil
-}
-
-// pay takes size bytes from a purse and waits for them if need be.
-func (f *frames) pay(ctx context.Context, purse func(*Budget) *semaphore.Weighted, size int) error {
-	if f.budget == nil {
-		return nil
-	}
-	for {
-		short, cancel := context.WithTimeout(ctx, WaitInterval)
-		err := purse(f.budget).Acquire(short, int64(size))
-		cancel()
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
-		if f.waiting != nil {
-			f.waiting()
-		}
-	}
-}
-
-func (f *frames) repay(purse func(*Budget) *semaphore.Weighted, size int) {
-	if f.budget != nil {
-		purse(f.budget).Release(int64(size))
-	}
+	return frame{kind, body, func() { f.account.repay(restPurse, size) }}, nil
 }
 
 // unexpected makes an end of the stream inside a frame what it is.

@@ -46,7 +46,7 @@ func (e *ByeError) Error() string {
 type ServerConfig struct {
 	Version     string
 	MaxFrame    uint32
-	Budget      *Budget
+	Account     *Account // of the client; nil: memory is not counted
 	IdleTimeout time.Duration
 }
 
@@ -63,9 +63,7 @@ func Serve(ctx context.Context, conn net.Conn, c ServerConfig, h Handler) error 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := &serving{config: c, handler: h, cancel: cancel, out: writer{conn: conn}}
-	s.in = frames{conn: conn, long: TypeBatch, limit: c.MaxFrame, budget: c.Budget, waiting: func() {
-		s.out.write(TypeWait, &Wait{Text: "the server is short of memory"})
-	}}
+	s.in = frames{conn: conn, long: TypeBatch, limit: c.MaxFrame, account: c.Account, waiting: s.wait}
 	stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	err := s.run(ctx)
@@ -97,6 +95,7 @@ type serving struct {
 type pending struct {
 	batch Batch
 	frame frame
+	cost  int // paid, beside the frame
 }
 
 func (s *serving) run(ctx context.Context) error {
@@ -152,17 +151,38 @@ func (s *serving) handle(ctx context.Context, fr frame) (done bool, err error) {
 }
 
 func (s *serving) handleBatch(ctx context.Context, fr frame) (done bool, err error) {
-	batch, err := DecodeBatch(fr.body)
-	if err == nil && batch.Entries[0].Sequence <= s.last {
-		err = broken("sequence %d after %d", batch.Entries[0].Sequence, s.last)
-	}
+	p, err := s.decode(ctx, fr)
 	if err != nil {
 		fr.release()
 		return true, err
 	}
-	s.last = batch.Entries[len(batch.Entries)-1].Sequence
-	s.push(ctx, pending{batch, fr})
+	s.push(ctx, p)
 	return false, nil
+}
+
+// decode pays for what a batch is going to take before it is made.
+func (s *serving) decode(ctx context.Context, fr frame) (pending, error) {
+	n, err := countEntries(fr.body)
+	if err != nil {
+		return pending{}, err
+	}
+	p := pending{frame: fr, cost: batchCost + n*entryCost}
+	if len(fr.body) <= MaxControl { // not paid for yet
+		p.cost += len(fr.body)
+	}
+	if err := s.config.Account.pay(ctx, decodedPurse, p.cost, s.wait); err != nil {
+		return pending{}, err
+	}
+	p.batch, err = decodeBatch(fr.body, n)
+	if err == nil && p.batch.Entries[0].Sequence <= s.last {
+		err = broken("sequence %d after %d", p.batch.Entries[0].Sequence, s.last)
+	}
+	if err != nil {
+		s.config.Account.repay(decodedPurse, p.cost)
+		return pending{}, err
+	}
+	s.last = p.batch.Entries[len(p.batch.Entries)-1].Sequence
+	return p, nil
 }
 
 // next reads the next frame. A client may be silent for limit, and for as long
@@ -257,6 +277,7 @@ func (s *serving) done(work []pending) {
 	defer s.mu.Unlock()
 	for _, p := range work {
 		p.frame.release()
+		s.config.Account.repay(decodedPurse, p.cost)
 		s.inFlight -= len(p.frame.body)
 	}
 	s.room.Signal()
@@ -264,27 +285,10 @@ func (s *serving) done(work []pending) {
 
 // keepWaiting sends a WAIT every WaitInterval until stop is called.
 func (s *serving) keepWaiting() (stop func()) {
-	var mu sync.Mutex
-	var timer *time.Timer
-	stopped := false
-	mu.Lock()
-	defer mu.Unlock()
-	timer = time.AfterFunc(WaitInterval, func() {
-		mu.Lock()
-		defer mu.Unlock()
-		if stopped {
-			return
-		}
-		s.out.write(TypeWait, &Wait{Text: s.handler.Waiting()})
-		timer.Reset(WaitInterval)
-	})
-	return func() {
-		timer.Stop()
-		mu.Lock()
-		stopped = true
-		mu.Unlock()
-	}
+	return repeat(WaitInterval, WaitInterval, func() { s.wait(s.handler.Waiting()) })
 }
+
+func (s *serving) wait(why string) { s.out.write(TypeWait, &Wait{Text: why}) }
 
 // farewell says BYE where the client may want to know why.
 func (s *serving) farewell(ctx context.Context, err error) error {

@@ -41,15 +41,12 @@ func (h *strict) Submit(_ context.Context, b Batch) ([]Rejection, error) {
 
 func (h *strict) Waiting() string { return "" }
 
-// repaid tells whether nobody holds memory of a budget made with NewBudget(0).
-func repaid(t *testing.T, who string, b *Budget) {
+// repaid tells whether nobody holds memory that came from an account.
+func repaid(t *testing.T, who string, a *Account) {
 	t.Helper()
-	for _, purse := range []struct {
-		take func(int64) bool
-		size int64
-	}{{b.first.TryAcquire, 2 * MaxFrame / 4}, {b.rest.TryAcquire, 2*MaxFrame - 2*MaxFrame/4}} {
-		if !purse.take(purse.size) {
-			t.Errorf("%s: memory is not given back", who)
+	for p := range purses {
+		if !a.own[p].TryAcquire(a.budget.most[p]) {
+			t.Errorf("%s: memory of purse %d is not given back", who, p)
 		}
 	}
 }
@@ -71,10 +68,10 @@ func FuzzServe(f *testing.F) {
 	f.Fuzz(func(t *testing.T, words []byte) {
 		server, client := net.Pipe()
 		defer server.Close()
-		budget := NewBudget(0)
+		account := NewBudget(0, nil).Open("web1")
 		done := make(chan error, 1)
 		go func() {
-			done <- Serve(t.Context(), server, ServerConfig{Budget: budget}, &strict{t: t})
+			done <- Serve(t.Context(), server, ServerConfig{Account: account}, &strict{t: t})
 			server.Close()
 		}()
 		heard := make(chan error, 1)
@@ -87,6 +84,6 @@ func FuzzServe(f *testing.F) {
 		client.Close()
 		<-done
 		<-heard
-		repaid(t, "the session", budget)
+		repaid(t, "the session", account)
 	})
 }

@@ -113,7 +113,7 @@ func pipes(t *testing.T, h Handler) (client net.Conn, stop context.CancelCauseFu
 	ctx, stop := context.WithCancelCause(t.Context())
 	result = make(chan error, 1)
 	go func() {
-		result <- Serve(ctx, server, ServerConfig{Version: "test", Budget: NewBudget(0)}, h)
+		result <- Serve(ctx, server, ServerConfig{Version: "test", Account: NewBudget(0, nil).Open("web1")}, h)
 		server.Close()
 	}()
 	t.Cleanup(func() { stop(nil); client.Close() })

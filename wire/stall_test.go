@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"net"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -66,45 +66,40 @@ func receiveAll(ctx context.Context, s *Session) (acks []Ack, err error) {
 	}
 }
 
-// While the journal takes nothing, the batches in hand use up the memory, and
-// whoever comes then waits for it. When it goes on, nobody was silent.
+// While the journal takes nothing, what others have in hand uses up the memory,
+// and whoever comes then waits for it. When it goes on, nobody was silent.
 func TestWhoWaitsForMemoryIsNotSilent(t *testing.T) {
 	for name, size := range map[string]int{"the first part": 10 << 10, "the rest": 100 << 10} {
 		synctest.Test(t, func(t *testing.T) {
-			h, budget := &taker{hold: make(chan struct{})}, NewBudget(0)
-			begin := func() *Session {
-				near, far := net.Pipe()
-				client, server := buffer(near), buffer(far)
-				go func() {
-					Serve(t.Context(), server, ServerConfig{Budget: budget}, h)
-					server.Close()
-				}()
-				t.Cleanup(func() { client.Close() })
-				return connect(t, client, nil, nil)
-			}
-			send := func(s *Session, sequence uint64, size int) {
-				b := batchOf(sequence)
-				b.Entries[0].Result = make([]byte, size)
-				if err := s.Send(b); err != nil {
-					t.Error(err)
+			h, budget := &taker{hold: make(chan struct{})}, NewBudget(0, nil)
+			var release []func()
+			take := func(client string, p purse) {
+				other, size := budget.Open(client), int(budget.most[p])
+				if err := other.pay(t.Context(), p, size, nil); err != nil {
+					t.Fatal(err)
 				}
+				release = append(release, func() { other.repay(p, size) })
 			}
-			for i := range 2*MaxFrame/4/firstPart + 6 {
-				other := begin()
-				go receiveAll(t.Context(), other)
-				if i < 6 {
-					send(other, 1, 1<<20)
-				} else {
-					send(other, 1, firstPart-BatchOverhead-entryOverhead)
-				}
+			for i := range 4 {
+				take(fmt.Sprint("other ", i), firstPurse)
 			}
-			s := begin()
-			if err := s.Send(batchOf(1)); err != nil { // short: it costs nothing
+			take("other", restPurse)
+			conn := buffer(serveFor(t, budget, "web1", h))
+			defer conn.Close()
+			s := connect(t, conn, nil, nil)
+			if err := s.Send(batchOf(1)); err != nil { // short: it waits for nothing
 				t.Fatal(err)
 			}
-			send(s, 2, size)
+			b := batchOf(2)
+			b.Entries[0].Result = make([]byte, size)
+			if err := s.Send(b); err != nil {
+				t.Fatal(err)
+			}
 			go func() {
 				time.Sleep(BodyTimeout + 10*time.Second)
+				for _, f := range release {
+					f()
+				}
 				close(h.hold)
 			}()
 			for n := uint64(0); n < 2; {

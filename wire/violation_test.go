@@ -97,17 +97,17 @@ func TestFramesOutOfPlaceKeepNoMemory(t *testing.T) {
 			near, far := net.Pipe()
 			client, server := buffer(near), buffer(far)
 			defer client.Close()
-			budget := NewBudget(0)
+			account := NewBudget(0, nil).Open("web1")
 			go client.Write(sent)
 			go io.Copy(io.Discard, client)
-			err := Serve(t.Context(), server, ServerConfig{Budget: budget}, &taker{})
+			err := Serve(t.Context(), server, ServerConfig{Account: account}, &taker{})
 			server.Close()
 			var violation *ProtocolError
 			var format *check.FormatError
 			if !errors.As(err, &violation) && !errors.As(err, &format) {
 				t.Errorf("%s: %v", name, err)
 			}
-			repaid(t, name, budget)
+			repaid(t, name, account)
 		})
 	}
 }

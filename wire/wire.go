@@ -49,6 +49,8 @@ const (
 	// MinFrame is the least MaxFrame that a WELCOME may announce: a Result of
 	// the largest size fits.
 	MinFrame = check.MaxOutput + check.MaxCommand
+	// MaxEntries is how many results a BATCH may hold.
+	MaxEntries = 10000
 	// MaxControl is the longest body of a frame that is no BATCH and no ACK.
 	MaxControl = 4 << 10
 	// FirstFlight is the most that may travel behind a HELLO before WELCOME.

@@ -25,8 +25,11 @@ const (
 	Silence = 300 * time.Millisecond
 )
 
-// Small is the longest message, in bytes of base64, that Room is not asked for.
+// Small is how much base64 of a message, in bytes, is made room for at once.
 const Small = 64 << 10
+
+// tiny is the longest message, in bytes of base64, that Room is not asked for.
+const tiny = 4 << 10
 
 // maxDigits is as long as the length of a message can be.
 const maxDigits = 9
@@ -39,9 +42,10 @@ type Message struct {
 
 // Reader reads the messages of one connection. It belongs to one goroutine.
 type Reader struct {
-	// Room waits for the memory of a message that is not Small, size bytes,
-	// and returns what gives it back. Nil: there is enough.
-	Room func(ctx context.Context, size int) (release func(), err error)
+	// Room waits for the memory of a message, more bytes beside the held ones
+	// that it asked for already, and returns what gives them back. Nil: there is
+	// enough.
+	Room func(ctx context.Context, held, more int) (release func(), err error)
 
 	Most int           // bytes of base64 of a message
 	Idle time.Duration // how long the next message may take to begin
@@ -50,7 +54,9 @@ type Reader struct {
 	buf     []byte // read, and not yet part of a message that was returned
 	started bool
 	ended   error // of reading; io.EOF where the peer ended in order
-	release func()
+
+	held    int // bytes of memory that Room gave for the message
+	release []func()
 }
 
 // NewReader reads from conn, whose read deadlines it sets. It does not close it.
@@ -60,10 +66,10 @@ func NewReader(conn net.Conn) *Reader {
 
 // Close gives back the memory of the last message.
 func (r *Reader) Close() {
-	if r.release != nil {
-		r.release()
-		r.release = nil
+	for _, release := range r.release {
+		release()
 	}
+	r.release, r.held = nil, 0
 }
 
 // Next returns the next message. io.EOF says that the peer ended the connection
@@ -161,10 +167,8 @@ func (r *Reader) header(ctx context.Context, deadline time.Time) (size int, newe
 }
 
 func (r *Reader) readNewer(ctx context.Context, deadline time.Time, size int) error {
-	if size > Small {
-		if err := r.room(ctx, 2*size); err != nil {
-			return err
-		}
+	if err := r.room(ctx, deadline, size); err != nil {
+		return err
 	}
 	for len(r.buf) < size {
 		if err := r.fill(ctx, deadline); err != nil {
@@ -186,10 +190,9 @@ func (r *Reader) readOlder(ctx context.Context, deadline time.Time) (size int, e
 			return s.at, nil
 		case s.at > r.Most:
 			return 0, malformed("it is over the limit of %d bytes", r.Most)
-		case s.at > Small && r.release == nil:
-			if err := r.room(ctx, 2*r.Most); err != nil {
-				return 0, err
-			}
+		}
+		if err := r.growRoom(ctx, deadline, s.at); err != nil {
+			return 0, err
 		}
 		until := deadline
 		if s.betweenLines() {
@@ -206,13 +209,34 @@ func (r *Reader) readOlder(ctx context.Context, deadline time.Time) (size int, e
 	}
 }
 
-func (r *Reader) room(ctx context.Context, size int) error {
-	if r.Room == nil {
+// growRoom makes room for a message whose length nobody knows, of which size
+// bytes are there. It pays for twice as much as came, never for the longest
+// message: a peer that stops in the midst of one shall not hold that much. Those
+// that grow at the same time may each hold what the others wait for, until the
+// first one's deadline.
+func (r *Reader) growRoom(ctx context.Context, deadline time.Time, size int) error {
+	if 2*size <= r.held {
 		return nil
 	}
-	var err error
-	r.release, err = r.Room(ctx, size)
-	return err
+	if size > tiny {
+		size = min(max(2*size, Small), r.Most)
+	}
+	return r.room(ctx, deadline, size)
+}
+
+// room makes room for the base64 and the text of a message of size bytes.
+func (r *Reader) room(ctx context.Context, deadline time.Time, size int) error {
+	if r.Room == nil || size <= tiny {
+		return nil
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	release, err := r.Room(ctx, r.held, 2*size-r.held)
+	if err != nil {
+		return fmt.Errorf("wait for the memory of a message: %w", err)
+	}
+	r.release, r.held = append(r.release, release), 2*size
+	return nil
 }
 
 // fill reads more. The buffer grows with what came, never with what was

@@ -274,9 +274,12 @@ func TestRoomIsAskedForAndGivenBack(t *testing.T) {
 		}()
 		r := NewReader(ours)
 		var asked, given int
-		r.Room = func(_ context.Context, size int) (func(), error) {
-			asked += size
-			return func() { given += size }, nil
+		r.Room = func(_ context.Context, held, more int) (func(), error) {
+			if held != asked-given {
+				t.Errorf("holds %d, says %d", asked-given, held)
+			}
+			asked += more
+			return func() { given += more }, nil
 		}
 		if _, err := r.Next(t.Context()); err != nil || asked < 2*len(text) || given != 0 {
 			t.Errorf("%s: asked for %d, given back %d, %v", form, asked, given, err)
@@ -287,5 +290,32 @@ func TestRoomIsAskedForAndGivenBack(t *testing.T) {
 		}
 		r.Close()
 		ours.Close()
+	}
+}
+
+// What came is paid for, not what may come: whoever stops in the midst of a
+// message holds no more.
+func TestRoomForAnUnknownLengthGrows(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	const sent = Small + 4001
+	go func() {
+		theirs.Write(bytes.Repeat([]byte("A"), sent))
+		theirs.Close()
+	}()
+	r := NewReader(ours)
+	asked := 0
+	r.Room = func(_ context.Context, _, more int) (func(), error) {
+		asked += more
+		return func() { asked -= more }, nil
+	}
+	if _, err := r.Next(t.Context()); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("half a message: %v", err)
+	}
+	if asked < 2*sent || asked > 6*sent {
+		t.Errorf("asked for %d bytes for %d that came", asked, sent)
+	}
+	if r.Close(); asked != 0 {
+		t.Errorf("%d bytes are not given back", asked)
 	}
 }

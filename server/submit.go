@@ -71,18 +71,28 @@ func (in *intake) newSubmission(o record.Origin) *submission {
 	return s
 }
 
+// mostTold is how many rejections for the same reason a client is told of in
+// words. To what follows there is nothing to add, and it is not bounded by what
+// was paid for.
+const mostTold = 1000
+
 // fill judges entries and puts those that are taken into s.
 func (in *intake) fill(s *submission, entries []wire.Entry) (rejections []wire.Rejection, err error) {
 	s.parts, s.buffer = slices.Grow(s.parts, len(entries)), slices.Grow(s.buffer, sizeOf(entries))
 	rec := record.Record{Origin: s.origin}
 	var r check.Result
+	told := map[wire.Reason]int{}
 	for _, e := range entries {
 		encoded, reason, err := in.examine(s.origin.Client, e.Result, &r)
 		if err != nil && reason == 0 {
 			return nil, err
 		}
 		if err != nil {
-			rejections = append(rejections, wire.Rejection{Sequence: e.Sequence, Reason: reason, Text: err.Error()})
+			rejection := wire.Rejection{Sequence: e.Sequence, Reason: reason}
+			if told[reason]++; told[reason] <= mostTold {
+				rejection.Text = err.Error()
+			}
+			rejections = append(rejections, rejection)
 			continue
 		}
 		rec.Sequence, rec.Result = e.Sequence, encoded

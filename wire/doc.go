@@ -48,7 +48,8 @@
 // rise, over all instances, and may have gaps.
 //
 // An ACK says that all results up to its sequence are safe in the server's
-// journal, except the rejections it lists, which will never be taken. ACKs
+// journal, except the rejections it lists, which will never be taken; where
+// there are many, the later ones may have no text. ACKs
 // come in order; one may cover several batches. Several batches may be in
 // flight, together within the server's window. A batch whose ACK did not
 // arrive is sent again on the next connection, and the server knows it by

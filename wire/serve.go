@@ -249,12 +249,19 @@ func (s *serving) commit(ctx context.Context) {
 	}
 }
 
+// What one ACK may be about and say, so that it keeps within MaxFrame even where
+// it rejects all.
+const (
+	ackEntries = 100000
+	ackText    = 1 << 20 // bytes
+)
+
 // submit hands over the first batches of work that are of one instance, so
 // that what came while the last flush went on shares the next one. It returns
 // the rest.
 func (s *serving) submit(ctx context.Context, work []pending) (rest []pending) {
 	batch, n := work[0].batch, 1
-	for ; n < len(work) && work[n].batch.Instance == batch.Instance; n++ {
+	for ; n < len(work) && work[n].batch.Instance == batch.Instance && len(batch.Entries) <= ackEntries-MaxEntries; n++ {
 		batch.Entries = append(batch.Entries, work[n].batch.Entries...)
 	}
 	stop := s.keepWaiting()
@@ -262,6 +269,7 @@ func (s *serving) submit(ctx context.Context, work []pending) (rest []pending) {
 	stop()
 	if err == nil {
 		ack := Ack{Sequence: batch.Entries[len(batch.Entries)-1].Sequence, Rejections: rejections}
+		ack.shorten(ackText)
 		err = s.out.write(TypeAck, &ack)
 	}
 	if err != nil {
@@ -269,6 +277,16 @@ func (s *serving) submit(ctx context.Context, work []pending) (rest []pending) {
 	}
 	s.done(work[:n])
 	return work[n:]
+}
+
+// shorten leaves the texts of the first rejections, as far as most bytes go: the
+// reasons of all stay.
+func (m *Ack) shorten(most int) {
+	for i := range m.Rejections {
+		if most -= len(clip(m.Rejections[i].Text)); most < 0 {
+			m.Rejections[i].Text = ""
+		}
+	}
 }
 
 // done gives back what the batches took.

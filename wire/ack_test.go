@@ -2,6 +2,9 @@ package wire
 
 import (
 	"context"
+	"errors"
+	"io"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -60,6 +63,37 @@ func TestAnAckOfRejectionsKeepsWithinItsLimit(t *testing.T) {
 		}
 		if acks == batches {
 			t.Error("no batches shared an ACK")
+		}
+	})
+}
+
+// An ACK of two million rejections fits into its frame, and would take a hundred
+// times as much memory in the client.
+func TestAServerRejectsNoMoreThanItGot(t *testing.T) {
+	ack := Ack{Sequence: 2, Rejections: []Rejection{{Sequence: 1}, {Sequence: 2}, {}}}
+	for n := range len(ack.Rejections) {
+		rejecting := Ack{Sequence: 2, Rejections: ack.Rejections[:n+1]}
+		_, err := DecodeAck(rejecting.Append(nil), 2)
+		if (err == nil) != (n < 2) {
+			t.Errorf("%d rejections of 2 results: %v", n+1, err)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer client.Close()
+		defer server.Close()
+		first := batchOf(1, 2)
+		go func() {
+			server.Write(appendFrame(nil, TypeWelcome, &Welcome{MaxFrame: MaxFrame, Window: Window}))
+			hostile := Ack{Sequence: 2, Rejections: make([]Rejection, 1<<21-10)}
+			server.Write(appendFrame(nil, TypeAck, &hostile))
+		}()
+		go io.Copy(io.Discard, server)
+		s := connect(t, client, &first, nil)
+		_, err := s.Receive(t.Context())
+		var bad *ProtocolError
+		if !errors.As(err, &bad) || !strings.Contains(bad.Reason, "more results than the 2 in flight") {
+			t.Errorf("got %v", err)
 		}
 	})
 }

@@ -77,14 +77,18 @@ func (m *Ack) Append(b []byte) []byte {
 	return append(b, m.later...)
 }
 
-// DecodeAck reads the body of an ACK.
-func DecodeAck(b []byte) (m Ack, err error) {
+// DecodeAck reads the body of an ACK. It can reject no more results than the
+// most that wait for one; a longer list is not decoded.
+func DecodeAck(b []byte, most int) (m Ack, err error) {
 	f := check.NewRepeatedFields(b, 2)
 	for f.Next(2) {
 		switch f.Number() {
 		case 1:
 			m.Sequence = f.Uint(1<<64 - 1)
 		case 2:
+			if len(m.Rejections) == most {
+				return Ack{}, broken("ACK that rejects more results than the %d in flight", most)
+			}
 			r, rejectionErr := decodeRejection(f.Bytes())
 			if rejectionErr != nil && err == nil {
 				err = rejectionErr

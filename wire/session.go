@@ -31,8 +31,9 @@ type Session struct {
 }
 
 type sent struct {
-	last uint64
-	size int
+	last    uint64
+	size    int
+	entries int
 }
 
 // Connect says HELLO on conn, with first behind it in the same flight unless
@@ -110,7 +111,7 @@ func (s *Session) Send(b Batch) error {
 func (s *Session) note(b *Batch, size int) {
 	s.mu.Lock()
 	s.last = b.Entries[len(b.Entries)-1].Sequence
-	s.sent = append(s.sent, sent{s.last, size})
+	s.sent = append(s.sent, sent{s.last, size, len(b.Entries)})
 	s.inFlight += size
 	s.mu.Unlock()
 	s.arm()
@@ -138,6 +139,17 @@ func (s *Session) InFlight() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.sent)
+}
+
+// unsettled returns how many results wait for their ACK.
+func (s *Session) unsettled() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, batch := range s.sent {
+		n += batch.entries
+	}
+	return n
 }
 
 // arm sets the deadline for the server's next frame by what it owes.
@@ -194,7 +206,7 @@ func (s *Session) receive(ctx context.Context) (ack Ack, done bool, err error) {
 	defer fr.release()
 	switch fr.kind {
 	case TypeAck:
-		ack, err = DecodeAck(fr.body)
+		ack, err = DecodeAck(fr.body, s.unsettled())
 		if err == nil {
 			err = s.settle(ack)
 		}

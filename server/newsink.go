@@ -1,8 +1,6 @@
 package server
 
 import (
-	"crypto/sha256"
-	"fmt"
 	"os"
 
 	"massive-passive/server/sink"
@@ -28,7 +26,7 @@ func (s *Server) makeSink(t target, name string, r *journal.Reader, core *sink.N
 	case kindCheckResults:
 		feed.OrderGuard = o.orderGuard(true)
 		s.log.Info().Stringer("sink", t).Str("dialect", string(dialect)).Msg("results go there")
-		return &sink.CheckResults{Feed: sink.NewFeed(r, feed), Dir: t.to, Owner: s.owner(name), Dialect: dialect, Config: config, MaxFileAge: age,
+		return &sink.CheckResults{Feed: sink.NewFeed(r, feed), Dir: t.to, Owner: s.ownerOf(name), Dialect: dialect, Config: config, MaxFileAge: age,
 			LatestOnly: feed.LatestOnly, Window: sink.DefaultWindow, Log: s.log}, nil
 	case kindIcinga2:
 		api, err := o.icinga(t.to)
@@ -42,11 +40,4 @@ func (s *Server) makeSink(t target, name string, r *journal.Reader, core *sink.N
 	}
 	feed.OrderGuard = o.orderGuard(false)
 	return &sink.Stream{Feed: sink.NewFeed(r, feed), Out: os.Stdout}, nil
-}
-
-// owner names this server's reader where several servers leave files: the same
-// after a restart, and another for each.
-func (s *Server) owner(name string) string {
-	sum := sha256.Sum256([]byte(s.options.StateDir + "\x00" + name))
-	return fmt.Sprintf("%x", sum[:8])
 }

@@ -45,6 +45,7 @@ type Server struct {
 	intake    *intake
 	sinks     []runner
 	rejects   *sink.Rejects
+	owner     string // of files that it leaves where others do
 	budget    *wire.Budget
 	door      door
 	sessions  sessions

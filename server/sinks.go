@@ -59,6 +59,9 @@ func (s *Server) openSinks() error {
 		return err
 	}
 	s.rejects = sink.NewRejects(filepath.Join(s.options.StateDir, rejectsFile), s.log)
+	if slices.ContainsFunc(targets, func(t target) bool { return t.kind == kindCheckResults }) {
+		s.openOwner()
+	}
 	names := readerNames(targets)
 	before := s.intake.journal.Stats()
 	known := map[string]bool{}

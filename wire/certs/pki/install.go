@@ -55,17 +55,22 @@ func (i install) plan(data []byte) ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
-	answered := map[string]bool{} // files that this host asked for anew
+	i.keepNewerCA(k)
+	replaces := map[string]bool{} // files that this host asked for anew, or that are renewed
+	for name := range k {
+		replaces[name] = name != client.certName() && name != server.certName() && i.successor(k, name)
+	}
 	for _, r := range []role{client, server} {
 		pending, err := i.complete(k, r)
 		if err != nil {
 			return nil, err
 		}
-		answered[r.certName()], answered[r.keyName()] = pending, pending
+		renewed := pending || i.succeeds(k, r)
+		replaces[r.certName()], replaces[r.keyName()] = renewed, renewed
 	}
 	files := k.files(i.dir, i.owner)
-	for n := range files {
-		files[n].replace = answered[filepath.Base(files[n].path)]
+	for n, name := range sortedKeys(k) { // in the same order
+		files[n].replace = replaces[name]
 	}
 	return files, nil
 }

@@ -2,6 +2,7 @@ package pki
 
 import (
 	"crypto/x509"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,7 +59,8 @@ func TestRenewal(t *testing.T) {
 		if list, err := certs.ReadFile(allowed); err != nil || len(list) != 2 || !list[0].Equal(end(t, "web1", client).Pair.Leaf()) {
 			t.Errorf("%d certificates are allowed, %v", len(list), err)
 		}
-		s.run("install", "out/web1.tar", "--dir", "web1", "--force")
+		s.run("install", "out/web1.tar", "--dir", "web1")
+		s.fails("there already").run("install", "1.tar", "--dir", "web1") // the old one again
 		time.Sleep(30 * 24 * time.Hour)
 		if got := left(t, s, "web1"); len(got) != 2 || got[0] != "EXPIRED" {
 			t.Errorf("after 105 days: %q", got)
@@ -123,4 +125,44 @@ func pool(t *testing.T, dir string) *x509.CertPool {
 	p := x509.NewCertPool()
 	p.AppendCertsFromPEM(data)
 	return p
+}
+
+// What `pki renew` says to do next works as it is said, on servers too and after
+// the CA was renewed, and whatever comes last.
+func TestRenewedArchivesAreInstalled(t *testing.T) {
+	t.Chdir(t.TempDir())
+	synctest.Test(t, func(t *testing.T) {
+		s := &shell{t: t}
+		s.run("init", "d")
+		s.run("client", "web1", "--dir", "d", "--bundle", "web1.tar")
+		s.run("server", "mon", "--dir", "d", "--bundle", "mon.tar")
+		s.run("install", "web1.tar", "--dir", "web1")
+		s.run("install", "mon.tar", "--dir", "mon")
+		time.Sleep(24 * time.Hour)
+		s.run("renew", "web1", "--dir", "d", "--bundle", "web1-2.tar")
+		s.run("renew", "mon", "--server", "--dir", "d", "--bundle", "mon-2.tar")
+		s.run("renew", "--ca", "--dir", "d")
+		time.Sleep(24 * time.Hour)
+		s.run("renew", "web1", "--dir", "d", "--bundle", "web1-3.tar")
+		s.run("install", "web1-3.tar", "--dir", "web1") // with the renewed CA
+		s.run("install", "mon-2.tar", "--dir", "mon")
+		if list, err := certs.ReadFile(filepath.Join("mon", certs.AllowedDirName, "web1.pem")); err != nil || len(list) != 2 {
+			t.Errorf("%d certificates are allowed on the server, %v", len(list), err)
+		}
+		before := files(t, "web1")
+		s.fails("there already").run("install", "web1-2.tar", "--dir", "web1")
+		if !maps.Equal(before, files(t, "web1")) {
+			t.Error("an older archive changed something")
+		}
+		s.run("install", "web1-2.tar", "--dir", "web1", "--force")
+		if files(t, "web1")[certs.CACertName] != before[certs.CACertName] {
+			t.Error("an archive from before the CA was renewed brought the old one back")
+		}
+		if err := handshake(t, "mon", "web1", "mon"); err != nil {
+			t.Error(err)
+		}
+		s.run("init", "e")
+		s.run("client", "web1", "--dir", "e", "--bundle", "e.tar")
+		s.fails("there already").run("install", "e.tar", "--dir", "web1") // of another CA of the same name
+	})
 }

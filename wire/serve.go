@@ -100,6 +100,23 @@ type pending struct {
 
 func (s *serving) run(ctx context.Context) error {
 	s.idle, s.room.L = true, &s.mu
+	if err := s.welcome(ctx); err != nil {
+		return err
+	}
+	for {
+		fr, err := s.next(ctx, s.config.IdleTimeout)
+		if err != nil {
+			return err
+		}
+		if done, err := s.handle(ctx, fr); done || err != nil {
+			return err
+		}
+	}
+}
+
+// welcome takes the HELLO. It is not part of run, where a connection spends its
+// life: what it needs of the stack would count for each idle one.
+func (s *serving) welcome(ctx context.Context) error {
 	first, err := s.next(ctx, HelloTimeout)
 	if err != nil {
 		return err
@@ -116,19 +133,7 @@ func (s *serving) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	welcome := Welcome{Version: s.config.Version, MaxFrame: s.config.MaxFrame, Window: Window, Last: last}
-	if err := s.out.write(TypeWelcome, &welcome); err != nil {
-		return err
-	}
-	for {
-		fr, err := s.next(ctx, s.config.IdleTimeout)
-		if err != nil {
-			return err
-		}
-		if done, err := s.handle(ctx, fr); done || err != nil {
-			return err
-		}
-	}
+	return s.out.write(TypeWelcome, &Welcome{Version: s.config.Version, MaxFrame: s.config.MaxFrame, Window: Window, Last: last})
 }
 
 func (s *serving) handle(ctx context.Context, fr frame) (done bool, err error) {

@@ -21,7 +21,7 @@ func (s *Server) makeSink(t target, name string, r *journal.Reader, core *sink.N
 	case kindCommandFile:
 		feed.OrderGuard = o.orderGuard(dialect != sink.Icinga)
 		s.log.Info().Stringer("sink", t).Str("dialect", string(dialect)).Msg("results go there")
-		return &sink.CommandFile{Feed: sink.NewFeed(r, feed), Path: t.to, Dialect: dialect, Spool: o.spoolDir(), Window: sink.DefaultWindow,
+		return &sink.CommandFile{Feed: sink.NewFeed(r, feed), Path: t.to, Dialect: dialect, Spool: o.spoolDir(name), Window: sink.DefaultWindow,
 			Unread: sink.DefaultUnread, Config: config, Log: s.log}, nil
 	case kindCheckResults:
 		feed.OrderGuard = o.orderGuard(true)

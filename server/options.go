@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -158,4 +159,13 @@ func (o *Options) orderGuard(core bool) bool {
 }
 
 func (o *Options) journalDir() string { return filepath.Join(o.StateDir, "journal") }
-func (o *Options) spoolDir() string   { return filepath.Join(o.StateDir, "spool") }
+
+// spoolDir is where the sink of the name leaves lines for its core, which is
+// given the directory: another core could not enter it.
+func (o *Options) spoolDir(sink string) string {
+	dir := filepath.Join(o.StateDir, "spool")
+	if sink == kindCommandFile { // the only one
+		return dir
+	}
+	return fmt.Sprintf("%s-%x", dir, sha256.Sum256([]byte(sink)))[:len(dir)+len("-01234567")]
+}

@@ -62,3 +62,31 @@ func TestADamagedOwnerIsDrawnAgain(t *testing.T) {
 		t.Errorf("the mark that was drawn again, %q, was not kept: %q", after, again)
 	}
 }
+
+// Two cores may run as two users. What one is given, the other cannot enter.
+func TestEachCommandFileHasASpoolOfItsOwn(t *testing.T) {
+	dir := t.TempDir()
+	spools := func(sinks ...string) (list []string) {
+		s := sinksRig(t, dir, sinks...)
+		defer s.intake.journal.Close()
+		for _, r := range s.sinks {
+			list = append(list, r.(*sink.CommandFile).Spool)
+		}
+		return list
+	}
+	two := spools("command-file:/a", "command-file:/b")
+	if two[0] == two[1] {
+		t.Errorf("two command files have the spool directory %s", two[0])
+	}
+	for _, spool := range two {
+		if filepath.Dir(spool) != dir {
+			t.Errorf("the spool directory %s is not right in the state directory, which a core can pass through", spool)
+		}
+	}
+	if turned := spools("command-file:/b", "command-file:/a"); turned[0] != two[1] || turned[1] != two[0] {
+		t.Errorf("in another order the spool directories are %q, want %q turned", turned, two)
+	}
+	if one := spools("command-file:/b"); one[0] != filepath.Join(dir, "spool") {
+		t.Errorf("the only command file has the spool directory %s", one[0])
+	}
+}

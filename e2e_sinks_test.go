@@ -101,7 +101,7 @@ func (p *pair) sendAll(door string, outputs []sentOutput) {
 // send sends sets whose fields are divided by sendFieldDivider.
 func (p *pair) send(sets string) {
 	p.t.Helper()
-	code, _, problems := program(p.t, sets, "massive-passive-send", "-H", "127.0.0.1", "-p", fmt.Sprint(p.port), "-d", "0x02", "--ssl-verify", "ca",
+	code, _, problems := program(p.t, sets, "massive-passive-send", "-H", "127.0.0.1", "-p", fmt.Sprint(p.port), "-d", "0x02", "-to", "60", "--ssl-verify", "ca",
 		"--ssl-ca-cert", p.set.CA, "--ssl-cert", p.set.ClientCert, "--ssl-key", p.set.ClientKey)
 	if code != 0 {
 		p.t.Fatalf("send: exit code %d: %s", code, problems)

@@ -10,8 +10,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -174,9 +176,15 @@ func TestDiskFull(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "PASS") {
 		t.Errorf("child with a file size limit: %v\n%s", err, out)
 	}
+	onSmallDisk(t, refuseAndHeal)
+}
+
+// onSmallDisk runs test in a small file system of its own, if the user may
+// mount one.
+func onSmallDisk(t *testing.T, test func(*testing.T, full)) {
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=512k"); err != nil {
-		t.Logf("no small file system here (%v): the file size limit stands for it", err)
+		t.Logf("no small file system here (%v)", err)
 		return
 	}
 	t.Cleanup(func() {
@@ -187,7 +195,7 @@ func TestDiskFull(t *testing.T) {
 	filler := filepath.Join(dir, "filler")
 	// A subtest, so that its journals are closed before the unmount.
 	t.Run("tmpfs", func(t *testing.T) {
-		refuseAndHeal(t, full{dir: filepath.Join(dir, "journal"), want: unix.ENOSPC,
+		test(t, full{dir: filepath.Join(dir, "journal"), want: unix.ENOSPC,
 			fill: func(t *testing.T) {
 				f, err := os.Create(filler)
 				if err != nil {
@@ -207,6 +215,55 @@ func TestDiskFull(t *testing.T) {
 				}
 			},
 		})
+	})
+}
+
+// TestAcksHealAFullDisk: nobody makes room but the readers, with what they
+// acknowledge. One of them is new, so that there is no room for its cursor; all
+// records are in the segment that is written to, and both have that open.
+func TestAcksHealAFullDisk(t *testing.T) {
+	onSmallDisk(t, func(t *testing.T, disk full) {
+		h := open(t, Options{Dir: disk.dir})
+		a := h.reader("a", Oldest)
+		h.put(0, 300, 10)
+		disk.fill(t)
+		b := h.reader("b", Oldest)
+		h.add(300, 330)
+		if err := h.Flush(); !errors.Is(err, disk.want) {
+			t.Fatalf("flush on a full disk: %v", err)
+		}
+		var waiting sync.WaitGroup
+		defer waiting.Wait()
+		for _, r := range []*Reader{a, b} {
+			if err := h.Trim(); !errors.Is(err, disk.want) || h.Stats().Segments != 1 {
+				t.Fatalf("%d segments while %s needs them, %v", h.Stats().Segments, r.Name(), err)
+			}
+			r.Ack(uint64(len(drain(t, r))))
+			waiting.Go(func() {
+				if records, err := r.Next(t.Context(), nil, 1, 1<<20); err != nil || number(t, records[0]) != 300 {
+					t.Errorf("%s got %d records, %v", r.Name(), len(records), err)
+				}
+			})
+		}
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			if err := errors.Join(h.Trim(), h.Flush(), h.Trim()); err == nil {
+				break
+			} else if time.Now().After(deadline) {
+				h.Close()
+				t.Fatalf("after all was acknowledged: %v", err)
+			}
+		}
+		waiting.Wait()
+		if err := h.Close(); err != nil {
+			t.Fatal(err)
+		}
+		h = open(t, Options{Dir: disk.dir})
+		h.wantDamages(0)
+		for _, name := range []string{"a", "b"} {
+			if got := drain(t, h.reader(name, Newest)); !slices.Equal(got, numbers(300, 330)) {
+				t.Errorf("%s got %v", name, got)
+			}
+		}
 	})
 }
 

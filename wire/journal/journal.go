@@ -182,7 +182,8 @@ func (j *Journal) Close() error {
 	if j.inMemory() {
 		return err
 	}
-	err = errors.Join(err, j.saveCursors(readers), j.saveState(0))
+	refused, unborn := j.saveCursors(readers)
+	err = errors.Join(err, refused, unborn, j.saveState(0))
 	if j.active != nil {
 		err = errors.Join(err, j.active.Close())
 	}

@@ -86,7 +86,7 @@ func (j *Journal) Reader(name string, from Start) (*Reader, error) {
 	if !known && !j.inMemory() {
 		// So that it holds its records from now on. If the disk refuses, the
 		// next Trim tries again; Stats shows it.
-		_ = j.saveCursors([]*Reader{r})
+		_, _ = j.saveCursors([]*Reader{r})
 	}
 	return r, nil
 }
@@ -232,6 +232,9 @@ func (r *Reader) locate() (seg segment, buf []byte, err error) {
 			r.seg = s
 		}
 		return *s, nil, nil
+	}
+	if r.seg != nil && r.seg.first() < j.oldestLocked() {
+		_ = r.leaveSegment() // an open file takes its room also when its name is gone
 	}
 	c := j.chunkAtLocked(r.pos)
 	if c == nil || max(c.first, r.pos) > j.visibleLocked() {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -71,18 +70,20 @@ func readSlots(path string) (slot, error) {
 }
 
 // writeSlot stores s under the next generation, over the older of the two slots,
-// and returns it as stored. A file that is not there is made with both.
+// and returns it as stored. A file that is not there, or empty because it was
+// made on a full disk, gets both.
 func writeSlot(path string, s slot, sync bool) (slot, error) {
 	s.generation++
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	fresh := errors.Is(err, fs.ErrNotExist)
-	if fresh {
-		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return s, &DiskError{"open", path, err}
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return s, &DiskError{"look at", path, err}
+	}
+	fresh := info.Size() < slotSecond+slotSize
 	b := encodeSlot(s)
 	places := []int64{int64(s.generation%2) * slotSecond}
 	if fresh {

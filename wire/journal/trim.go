@@ -9,7 +9,7 @@ import (
 // Trim stores the cursors that moved and removes the segments that every reader,
 // also one that is known but not open, has acknowledged. A journal without
 // readers keeps everything. It costs one small write and flush for each reader
-// that moved.
+// that moved. None of that needs room on the disk, so that a full one can heal.
 func (j *Journal) Trim() error {
 	j.mu.Lock()
 	if j.closed {
@@ -22,10 +22,14 @@ func (j *Journal) Trim() error {
 		return nil
 	}
 	least := j.leastAckedLocked()
+	// What the disk refuses to put into the newest segment finds room only when
+	// that one goes too, if it is the only one.
+	refused := j.failing != nil && len(j.tail) > 0
 	n := 0
-	for len(j.readers) > 0 && n < len(j.segs) && j.segs[n].last() <= least && !j.isActiveLocked(n) {
+	for len(j.readers) > 0 && n < len(j.segs) && j.segs[n].last() <= least && (refused || !j.isActiveLocked(n)) {
 		n++
 	}
+	newest := n > 0 && j.isActiveLocked(n-1)
 	var upTo uint64
 	if n > 0 {
 		upTo = j.segs[n-1].last()
@@ -33,19 +37,28 @@ func (j *Journal) Trim() error {
 	readers := j.readersLocked()
 	j.mu.Unlock()
 	// Cursors first: one that is behind the oldest segment would look like loss.
-	err := j.saveCursors(readers)
+	err, unborn := j.saveCursors(readers)
 	if err == nil && j.stateOld {
 		err = j.saveState(j.reserveAhead())
 	}
 	if err == nil && n > 0 {
 		if err = j.beforeRemove(upTo); err == nil {
+			if newest {
+				j.closeActive()
+			}
 			err = j.removeOldest(n)
 		}
 	}
-	if err == nil {
+	if err = errors.Join(err, unborn); err == nil {
 		j.healed()
 	}
 	return err
+}
+
+// closeActive has the next flush begin a segment. All of this one is flushed.
+func (j *Journal) closeActive() {
+	j.active.Close()
+	j.active = nil
 }
 
 // healed is called when a Trim had nothing to complain of. What a flush was
@@ -94,6 +107,9 @@ func (j *Journal) removeOldest(n int) error {
 			return j.note(err)
 		}
 	}
+	j.mu.Lock()
+	j.publishLocked() // so that who waits lets go of the files
+	j.mu.Unlock()
 	if j.o.NoSync {
 		return nil
 	}
@@ -103,9 +119,11 @@ func (j *Journal) removeOldest(n int) error {
 	return nil
 }
 
-// saveCursors stores the cursors that moved since they were last stored.
-func (j *Journal) saveCursors(readers []*Reader) error {
-	var all error
+// saveCursors stores the cursors that moved since they were last stored. The
+// errors of those that never were stored are returned apart: they need room on
+// the disk, and without one a reader begins anew after a crash, whichever
+// segments are there.
+func (j *Journal) saveCursors(readers []*Reader) (err, unborn error) {
 	for _, r := range readers {
 		acked := r.Acked()
 		if acked == r.stored.seq && r.stored.generation > 0 {
@@ -114,14 +132,17 @@ func (j *Journal) saveCursors(readers []*Reader) error {
 		j.mu.Lock()
 		s := slot{r.stored.generation, acked, j.ordinalLocked(acked)}
 		j.mu.Unlock()
-		stored, err := writeSlot(r.path, s, !j.o.NoSync)
-		if err != nil {
-			all = errors.Join(all, j.note(err))
-			continue
+		stored, failed := writeSlot(r.path, s, !j.o.NoSync)
+		switch {
+		case failed == nil:
+			r.stored = stored
+		case r.stored.generation == 0:
+			unborn = errors.Join(unborn, j.note(failed))
+		default:
+			err = errors.Join(err, j.note(failed))
 		}
-		r.stored = stored
 	}
-	return all
+	return err, unborn
 }
 
 // ordinalLocked is the number of records ever flushed up to seq.
@@ -202,15 +223,14 @@ func (j *Journal) pushOutOne(lost map[string]int) (size int64, more bool, err er
 		return 0, false, err
 	}
 	if last {
-		j.active.Close() // flushed already, and about to go
-		j.active = nil
+		j.closeActive()
 	}
 	j.mu.Lock()
 	addLost(lost, j.loseLocked(s.first(), s.last()))
 	readers := j.readersLocked()
 	j.mu.Unlock()
-	err = j.saveCursors(readers)
-	return s.size, true, errors.Join(err, j.removeOldest(1))
+	err, unborn := j.saveCursors(readers)
+	return s.size, true, errors.Join(err, unborn, j.removeOldest(1))
 }
 
 func addLost(to, from map[string]int) {

@@ -8,7 +8,6 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -17,8 +16,8 @@ import (
 
 // The checkpoint is a text file: a line with its version and how many lines
 // follow, then a line for each instance, with the CRC-32C of what stands
-// behind it. A digit that changed on the disk must not have a server take new
-// results for old ones.
+// behind it, then blanks. A digit that changed on the disk must not have a
+// server take new results for old ones.
 const checkpointTitle = "massive-passive instances"
 
 const checkpointVersion = 1
@@ -34,7 +33,9 @@ type checkpoint struct {
 	Expires  int64  `json:"expires"`
 }
 
-// save writes the checkpoint, durably and as a whole.
+// save writes the checkpoint, durably and as a whole. It needs no room on the
+// disk for what reserve was called for: no segment goes before it is written,
+// also where the segments are what fills the disk.
 func (d *duplicates) save(file string) error {
 	var lines bytes.Buffer
 	n := 0
@@ -52,10 +53,42 @@ func (d *duplicates) save(file string) error {
 		}
 	}
 	title := fmt.Sprintf("%s %d %d\n", checkpointTitle, checkpointVersion, n)
-	if err := writeDurably(file, append([]byte(title), lines.Bytes()...)); err != nil {
+	if err := (standby{file}).replace(append([]byte(title), lines.Bytes()...)); err != nil {
 		return fmt.Errorf("write what is known of the clients: %w", err)
 	}
 	return nil
+}
+
+// reserve has the disk keep room for the checkpoint.
+func (d *duplicates) reserve(file string) error {
+	err := standby{file}.reserve(d.checkpointBytes(), func() error { return d.save(file) })
+	if err != nil {
+		return fmt.Errorf("keep room on the disk for what is known of the clients: %w", err)
+	}
+	return nil
+}
+
+// lineBytes is what a line of the checkpoint takes at most, but for the name.
+const lineBytes = 128
+
+// checkpointBytes is what a checkpoint takes, and some more.
+func (d *duplicates) checkpointBytes() int {
+	n := lineBytes
+	for client, instances := range d.clients {
+		n += len(instances) * (lineBytes + nameBytes(client))
+	}
+	return n
+}
+
+// nameBytes is what a client's name takes at most, escaped.
+func nameBytes(name string) int {
+	n := len(name)
+	for i := range len(name) {
+		if c := name[i]; c < ' ' || c > '~' || strings.IndexByte(`"\<>&`, c) >= 0 {
+			n += 5
+		}
+	}
+	return n
 }
 
 // load reads a checkpoint as far as it is good, and returns what is wrong with
@@ -125,26 +158,4 @@ func (in *intake) tellForgotten(err error, oldest uint64) {
 		return
 	}
 	in.log.Error().Err(err).Msg("which results came before is not all known: what clients send again now may be delivered twice")
-}
-
-// writeDurably replaces a file so that a crash leaves the old or the new one.
-func writeDurably(file string, data []byte) error {
-	temporary, err := os.CreateTemp(filepath.Dir(file), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temporary.Name()) // gone already, unless a step failed
-	_, err = temporary.Write(data)
-	err = errors.Join(err, temporary.Sync(), temporary.Close())
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(temporary.Name(), file); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(file))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

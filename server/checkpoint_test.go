@@ -16,7 +16,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// remembering returns a checkpoint's file of three instances and its bytes.
+// remembering returns a checkpoint's file of three instances and its bytes, but
+// for the blanks at its end.
 func remembering(t *testing.T) (file string, data []byte) {
 	t.Helper()
 	d := newDuplicates()
@@ -32,7 +33,7 @@ func remembering(t *testing.T) (file string, data []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return file, data
+	return file, bytes.TrimRight(data, " ")
 }
 
 // recall loads data as a checkpoint, and holds what it gives to what was saved.

@@ -25,13 +25,14 @@ type judge interface {
 // intake is the one way into the server: every door calls Submit. One
 // goroutine, Run's, owns the journal and the table of duplicates.
 type intake struct {
-	journal  *journal.Journal
-	maxBytes int64 // of the journal
-	judge    judge
-	log      zerolog.Logger
-	quiet    quiet
-	rates    rates
-	output   int // the most bytes of a result's output
+	journal   *journal.Journal
+	maxBytes  int64  // of the journal
+	instances string // the checkpoint's file; "": the journal is in memory
+	judge     judge
+	log       zerolog.Logger
+	quiet     quiet
+	rates     rates
+	output    int // the most bytes of a result's output
 
 	requests  chan *submission
 	spare     sync.Pool   // of *submission
@@ -67,8 +68,8 @@ func openIntake(o Options, judge judge, log zerolog.Logger) (*intake, error) {
 		rates: rates{perSecond: o.Limits.Rate}, output: o.Limits.Output}
 	jo := journal.Options{Dir: o.journalDir(), NoSync: !o.JournalFlush}
 	if jo.Dir != "" {
-		file := filepath.Join(o.StateDir, instancesFile)
-		remembered := in.known.load(file)
+		in.instances = filepath.Join(o.StateDir, instancesFile)
+		remembered := in.known.load(in.instances)
 		oldest := uint64(0) // sequence that is still there
 		defer func() { in.tellForgotten(remembered, oldest) }()
 		var rec record.Record
@@ -80,7 +81,7 @@ func openIntake(o Options, judge judge, log zerolog.Logger) (*intake, error) {
 				in.known.add(&rec.Origin)
 			}
 		}
-		jo.BeforeRemove = func(uint64) error { return in.known.save(file) }
+		jo.BeforeRemove = func(uint64) error { return in.known.save(in.instances) }
 		jo.Damaged = func(d journal.Damage) {
 			log.Error().Str("journal", d.String()).Msg("the journal is damaged: what is good of it is used; unless the machine crashed, look after its disk")
 		}
@@ -90,6 +91,7 @@ func openIntake(o Options, judge judge, log zerolog.Logger) (*intake, error) {
 		return nil, err
 	}
 	in.known.flushed()
+	in.reserve()
 	return in, nil
 }
 
@@ -114,6 +116,7 @@ func (in *intake) run(ctx context.Context) error {
 			in.commit(ctx, in.gather(first))
 		case now := <-trim.C:
 			in.known.forget(now)
+			in.reserve()
 			in.trim()
 		}
 	}
@@ -208,6 +211,16 @@ func (in *intake) pushOut() error {
 
 func (in *intake) trim() {
 	if err := in.journal.Trim(); err != nil {
+		in.tellDisk(err)
+	}
+}
+
+// reserve keeps room for the checkpoint while there is some.
+func (in *intake) reserve() {
+	if in.instances == "" {
+		return
+	}
+	if err := in.known.reserve(in.instances); err != nil {
 		in.tellDisk(err)
 	}
 }

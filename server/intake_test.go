@@ -105,7 +105,7 @@ func (p *post) end() {
 // reason is told, and a stop is not held up.
 func TestAFullJournalWhoseOldestCannotGo(t *testing.T) {
 	dir := t.TempDir()
-	inTheWay := filepath.Join(dir, instancesFile)
+	inTheWay := standby{filepath.Join(dir, instancesFile)}.spare()
 	if err := os.MkdirAll(filepath.Join(inTheWay, "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,130 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// standby is a file that is replaced as a whole and needs no room on the disk
+// for that: beside it lies another one, whose blocks are written over, and the
+// two change names. A file made anew for each change would be refused on a full
+// disk, which only the change can help to empty. Both are as long as they ever
+// had to be: blanks stand behind what they hold.
+type standby struct{ file string }
+
+const (
+	standbySuffix = ".spare"
+	standbyLeast  = 64 << 10 // bytes that a file has
+)
+
+func (s standby) spare() string { return s.file + standbySuffix }
+
+// replace leaves the old content or the new one, whatever happens, and
+// returns when the new one is durable.
+func (s standby) replace(data []byte) error {
+	f, err := os.OpenFile(s.spare(), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err == nil {
+		blanks := max(info.Size(), standbyLeast) - int64(len(data))
+		_, err = f.WriteAt(append(data, bytes.Repeat([]byte(" "), int(max(blanks, 0)))...), 0)
+	}
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := s.change(); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(s.file))
+}
+
+// change has the spare take the file's name, and the file the spare's.
+func (s standby) change() error {
+	err := unix.Renameat2(unix.AT_FDCWD, s.spare(), unix.AT_FDCWD, s.file, unix.RENAME_EXCHANGE)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+		// There is no file yet, or the file system cannot, as NFS: without a
+		// spare, the next one needs room.
+		return os.Rename(s.spare(), s.file)
+	}
+	if err != nil {
+		return fmt.Errorf("have %s and %s change names: %w", s.spare(), s.file, err)
+	}
+	return nil
+}
+
+// reserve makes room for data of so many bytes, in both files, while the disk
+// has some. rewrite replaces the file with what it holds already.
+func (s standby) reserve(need int, rewrite func() error) error {
+	ample := max(2*need, standbyLeast) // so that it is not needed again soon
+	if sizeOfFile(s.file) < int64(need) {
+		if err := s.extend(ample); err != nil {
+			return err
+		}
+		if err := rewrite(); err != nil {
+			return err
+		}
+	}
+	if sizeOfFile(s.spare()) < int64(need) {
+		return s.extend(ample)
+	}
+	return nil
+}
+
+// extend makes the spare at least so many bytes long.
+func (s standby) extend(size int) error {
+	f, err := os.OpenFile(s.spare(), os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err == nil {
+		// Written, not allocated: blocks that were never written may need more
+		// when they are.
+		_, err = f.Write(bytes.Repeat([]byte(" "), max(size-int(info.Size()), 0)))
+	}
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// sizeOfFile is -1 where there is none.
+func sizeOfFile(file string) int64 {
+	info, err := os.Lstat(file)
+	if err != nil || !info.Mode().IsRegular() {
+		return -1
+	}
+	return info.Size()
+}
+
+// writeDurably replaces a file so that a crash leaves the old or the new one. It
+// needs room on the disk.
+func writeDurably(file string, data []byte) error {
+	temporary, err := os.CreateTemp(filepath.Dir(file), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temporary.Name()) // gone already, unless a step failed
+	_, err = temporary.Write(data)
+	if err := errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary.Name(), file); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(file))
+}
+
+// syncDir makes names in dir durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -22,11 +22,11 @@ const icingaPort = "5665"
 // commas; those after the first may leave out the user.
 func (o *Options) icinga(to string) (*sink.IcingaAPI, error) {
 	api := &sink.IcingaAPI{Requests: o.Icinga2Requests, Password: o.Icinga2Password}
-	for text := range strings.SplitSeq(to, ",") {
-		wrong := func(why string) error {
-			return &OptionError{"--sink", fmt.Sprintf("icinga2:%s: %s", redact(text), why)}
-		}
+	for i, text := range strings.Split(to, ",") {
 		u, err := url.Parse(text)
+		wrong := func(why string) error {
+			return &OptionError{"--sink", fmt.Sprintf("icinga2: endpoint %d%s: %s", i+1, hostOf(u), why)}
+		}
 		switch {
 		case err != nil || u.Scheme != "https" || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "":
 			return nil, wrong("give https://USER@HOST:5665")
@@ -66,15 +66,13 @@ func hasPassword(u *url.URL) bool {
 	return has
 }
 
-// redact takes out what may be a password.
-func redact(endpoint string) string {
-	scheme, rest, found := strings.Cut(endpoint, "://")
-	user, host, named := strings.Cut(rest, "@")
-	if !found || !named {
-		return endpoint
+// hostOf names the host of an endpoint. The rest of what was given may be a
+// password, or a part of one, wherever it stands.
+func hostOf(u *url.URL) string {
+	if u == nil || u.Hostname() == "" {
+		return ""
 	}
-	user, _, _ = strings.Cut(user, ":")
-	return scheme + "://" + user + "@" + host
+	return fmt.Sprintf(" (%s)", u.Hostname())
 }
 
 // icingaTLS trusts the CA that is named, else the machine's.

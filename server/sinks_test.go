@@ -90,15 +90,15 @@ func TestReaderNames(t *testing.T) {
 
 func TestBadSinks(t *testing.T) {
 	for name, change := range map[string]func(*Options){
-		"--sink: \"pipe:/x\"":                     func(o *Options) { o.Sinks = []string{"pipe:/x"} },
-		"--sink: \"nothing\"":                     func(o *Options) { o.Sinks = []string{"nothing"} },
-		"--sink: \"command-file:/a\"":             func(o *Options) { o.CommandFile, o.Sinks = "/a", []string{"command-file:/a"} },
-		"--sink: checkresults: needs":             func(o *Options) { o.Sinks = []string{"checkresults:"} },
-		"--sink: \"stdout:x\"":                    func(o *Options) { o.Sinks = []string{"stdout:x"} },
-		"--sink: icinga2:https://u@h: a password": func(o *Options) { o.Sinks = []string{"icinga2:https://u:secret@h"} },
-		"--sink: icinga2:https://h: name":         func(o *Options) { o.Sinks = []string{"icinga2:https://h"} },
-		"--sink: icinga2:http://u@h: give":        func(o *Options) { o.Sinks = []string{"icinga2:http://u@h"} },
-		"--icinga2-password-file: name a file":    func(o *Options) { o.Sinks = []string{"icinga2:https://u@h,https://i"} },
+		"--sink: \"pipe\"":                            func(o *Options) { o.Sinks = []string{"pipe:/x"} },
+		"--sink: \"nothing\"":                         func(o *Options) { o.Sinks = []string{"nothing"} },
+		"--sink: \"command-file:/a\"":                 func(o *Options) { o.CommandFile, o.Sinks = "/a", []string{"command-file:/a"} },
+		"--sink: checkresults: needs":                 func(o *Options) { o.Sinks = []string{"checkresults:"} },
+		"--sink: \"stdout:x\"":                        func(o *Options) { o.Sinks = []string{"stdout:x"} },
+		"--sink: icinga2: endpoint 1 (h): a password": func(o *Options) { o.Sinks = []string{"icinga2:https://u:secret@h"} },
+		"--sink: icinga2: endpoint 1 (h): name":       func(o *Options) { o.Sinks = []string{"icinga2:https://h"} },
+		"--sink: icinga2: endpoint 1 (h): give":       func(o *Options) { o.Sinks = []string{"icinga2:http://u@h"} },
+		"--icinga2-password-file: name a file":        func(o *Options) { o.Sinks = []string{"icinga2:https://u@h,https://i"} },
 		"--icinga2-ca-file: open": func(o *Options) {
 			o.Sinks, o.Icinga2Password, o.Icinga2CAFile = []string{"icinga2:https://u@h"}, "x", "/nowhere"
 		},
@@ -117,6 +117,22 @@ func TestBadSinks(t *testing.T) {
 		var wrong *OptionError
 		if !errors.As(err, &wrong) || !strings.HasPrefix(err.Error(), name) {
 			t.Errorf("got %v, want it to begin with %s", err, name)
+		}
+	}
+}
+
+// Whatever is wrong with an endpoint, nothing of it is told that could be a
+// part of a password.
+func TestNoPartOfAPasswordIsTold(t *testing.T) {
+	for _, to := range []string{
+		"icinga2:https://u:SECRET@h", "icinga2:https://u:p@SECRET@h", "icinga2:https://u:SECRET,SECRET@h",
+		"icinga2:icinga2:u:SECRET@h", "icinga2:u:SECRET@h", "icinga2:https://u:SECRET", "icinga2:https://u:1/SECRET@h",
+		"icinga2:http://u:SECRET@h", "icinga2:https://u:SECRET#SECRET@h", "https://u:SECRET@h", "icinga2:https://u:1?SECRET@h",
+	} {
+		o := DefaultOptions()
+		o.Sinks = []string{to}
+		if _, err := o.targets(nil); err == nil || strings.Contains(err.Error(), "SECRET") {
+			t.Errorf("%s: %v", to, err)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (o *Options) targets(core *sink.NagiosConfig) ([]target, error) {
 	for _, text := range o.Sinks {
 		kind, to, _ := strings.Cut(text, ":")
 		if !slices.Contains(kinds[:], kind) {
-			return nil, &OptionError{"--sink", fmt.Sprintf("%q is no KIND:TARGET that is known: KIND is %s", text, strings.Join(kinds[:], ", "))}
+			return nil, &OptionError{"--sink", fmt.Sprintf("%q is no kind that is known: give KIND:TARGET, where KIND is %s", kind, strings.Join(kinds[:], ", "))}
 		}
 		list = append(list, target{kind, to})
 	}

@@ -43,8 +43,9 @@ const (
 )
 
 // parsePatterns reads a list. In it $CN is each of names in turn; without a
-// name such a pattern matches nothing.
-func parsePatterns(list, names []string) (patterns, error) {
+// name such a pattern matches nothing, and is an error where it should exclude
+// somebody. check is what else a pattern must stand; nil: nothing.
+func parsePatterns(list, names []string, check func(pattern) error) (patterns, error) {
 	var p patterns
 	if len(list) > maxPatterns {
 		return p, fmt.Errorf("%d patterns are more than %d", len(list), maxPatterns)
@@ -60,9 +61,15 @@ func parsePatterns(list, names []string) (patterns, error) {
 			if _, err := parsePattern(strings.ReplaceAll(bare, commonName, "x")); err != nil {
 				return patterns{}, fmt.Errorf("pattern %q: %w", text, err)
 			}
+			if deny && len(expanded) == 0 {
+				return patterns{}, fmt.Errorf("pattern %q would exclude nothing: no certificate of this client has a common name", text)
+			}
 		}
 		for _, e := range expanded {
 			compiled, err := parsePattern(e)
+			if err == nil && check != nil {
+				err = check(compiled)
+			}
 			if err != nil {
 				return patterns{}, fmt.Errorf("pattern %q: %w", text, err)
 			}

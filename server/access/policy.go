@@ -106,7 +106,11 @@ func (p *policy) set(key string, list, names []string) error {
 	if *at != nil {
 		return errors.New("is there twice")
 	}
-	parsed, err := parsePatterns(list, names)
+	var check func(pattern) error
+	if key == "commands" {
+		check = pattern.checkCommand
+	}
+	parsed, err := parsePatterns(list, names, check)
 	if err != nil {
 		return err
 	}
@@ -126,7 +130,7 @@ func ParseCommands(list []string) (Commands, error) {
 			return Commands{}, fmt.Errorf("pattern %q: %s has a meaning in a client's NAME.json only", text, commonName)
 		}
 	}
-	p, err := parsePatterns(list, nil)
+	p, err := parsePatterns(list, nil, pattern.checkCommand)
 	return Commands{p}, err
 }
 
@@ -165,6 +169,27 @@ func (p *patterns) matchCommand(command string) bool {
 
 func (p pattern) hasSemicolon() bool {
 	return slices.ContainsFunc(p, func(t token) bool { return t.kind == literal && strings.Contains(t.text, ";") })
+}
+
+// commandLetters are those of the names of external commands.
+const commandLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+
+// checkCommand refuses a pattern that is matched against the name alone, as it
+// has no ";", but looks as if arguments were meant: as an exclusion it would
+// quietly exclude nothing.
+func (p pattern) checkCommand() error {
+	if p.hasSemicolon() {
+		return nil
+	}
+	for _, t := range p {
+		if strings.Trim(t.text, commandLetters) != "" {
+			return errors.New("no command's name can be meant, which has capitals, digits and _ only: write a ; between the name and its arguments")
+		}
+		if t.kind == charset && t.in(';') {
+			return errors.New("write the ; that ends a command's name as itself, not in a set")
+		}
+	}
+	return nil
 }
 
 // clip keeps a reason within what a rejection may carry.

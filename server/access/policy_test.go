@@ -91,23 +91,25 @@ func result(what string) check.Result {
 // else, until it is mended.
 func TestBadPolicies(t *testing.T) {
 	for says, policy := range map[string]string{
-		"no JSON object":       `["web*"]`,
-		"EOF":                  " ",
-		"no good JSON":         `{"hosts": ["a"]`,
-		"goes on":              `{"hosts": ["a"]} {}`,
-		"none of":              `{"host": ["a"]}`,
-		"twice":                `{"hosts": ["a"], "hosts": ["b"]}`,
-		"not null":             `{"hosts": null}`,
-		`"services": give a`:   `{"services": "a"}`,
-		`"hosts": give a`:      `{"hosts": ["a", 1]}`,
-		"is empty":             `{"hosts": ["!"]}`,
-		`pattern \"\"`:         `{"hosts": [""]}`,
-		"without its ]":        `{"hosts": ["web[0-9"]}`,
-		"the wrong way round":  `{"hosts": ["web[9-0]"]}`,
-		"ends in a backslash":  `{"hosts": ["web\\"]}`,
-		"longer than":          `{"hosts": ["` + strings.Repeat("a", maxPattern+1) + `"]}`,
-		"more than 10000":      `{"hosts": ["a"` + strings.Repeat(`,"a"`, maxPatterns) + `]}`,
-		"more than 1048576 by": strings.Repeat(" ", maxPolicy) + "{}",
+		"no JSON object":        `["web*"]`,
+		"EOF":                   " ",
+		"no good JSON":          `{"hosts": ["a"]`,
+		"goes on":               `{"hosts": ["a"]} {}`,
+		"none of":               `{"host": ["a"]}`,
+		"twice":                 `{"hosts": ["a"], "hosts": ["b"]}`,
+		"not null":              `{"hosts": null}`,
+		`"services": give a`:    `{"services": "a"}`,
+		`"hosts": give a`:       `{"hosts": ["a", 1]}`,
+		"is empty":              `{"hosts": ["!"]}`,
+		`pattern \"\"`:          `{"hosts": [""]}`,
+		"without its ]":         `{"hosts": ["web[0-9"]}`,
+		"the wrong way round":   `{"hosts": ["web[9-0]"]}`,
+		"ends in a backslash":   `{"hosts": ["web\\"]}`,
+		"longer than":           `{"hosts": ["` + strings.Repeat("a", maxPattern+1) + `"]}`,
+		"more than 10000":       `{"hosts": ["a"` + strings.Repeat(`,"a"`, maxPatterns) + `]}`,
+		"more than 1048576 by":  strings.Repeat(" ", maxPolicy) + "{}",
+		"no command's name":     `{"commands": ["*", "!X?web9*"]}`,
+		"ends a command's name": `{"commands": ["*", "!X[;]WEB9*"]}`,
 	} {
 		d, problems := listed(t, "web1", policy)
 		says = strings.ReplaceAll(says, `\"`, `"`)
@@ -192,7 +194,7 @@ func FuzzPolicy(f *testing.F) {
 		if err == nil && p.commands == nil && p.judge("c", &check.Result{Kind: check.Command, Command: "X;" + host}, &Commands{}) == "" {
 			t.Error("a command passed that nobody allowed")
 		}
-		own, err := parsePatterns([]string{commonName}, []string{name})
+		own, err := parsePatterns([]string{commonName}, []string{name}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -200,4 +202,14 @@ func FuzzPolicy(f *testing.F) {
 			t.Errorf("%q as $CN and the host %q: %v", name, host, own.match(host))
 		}
 	})
+}
+
+// An exclusion of $CN that can exclude nobody lets nobody in.
+func TestAnExclusionNeedsACommonName(t *testing.T) {
+	if _, problems := listed(t, "", `{"hosts": ["*", "!$CN"]}`); len(problems) != 1 || !strings.Contains(problems[0].Err.Error(), "exclude nothing") {
+		t.Errorf("problems: %v", problems)
+	}
+	if _, problems := listed(t, "", `{"hosts": ["*", "$CN"]}`); len(problems) != 0 {
+		t.Errorf("problems: %v", problems)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"massive-passive/wire"
 )
@@ -28,6 +29,7 @@ func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 // checkpoint is one remembered instance.
 type checkpoint struct {
 	Client   string `json:"client"`
+	Name     []byte `json:"name,omitempty"` // the client's, where it is no UTF-8 and JSON would change it
 	Instance []byte `json:"instance"`
 	Last     uint64 `json:"last"`
 	Expires  int64  `json:"expires"`
@@ -44,7 +46,7 @@ func (d *duplicates) save(file string) error {
 			if s.durable == 0 {
 				continue
 			}
-			data, err := json.Marshal(checkpoint{client, instance[:], s.durable, s.expires})
+			data, err := json.Marshal(checkpoint{client, rawName(client), instance[:], s.durable, s.expires})
 			if err != nil {
 				return err
 			}
@@ -59,6 +61,14 @@ func (d *duplicates) save(file string) error {
 	return nil
 }
 
+// rawName is empty where a client's name goes through JSON as it is.
+func rawName(client string) []byte {
+	if utf8.ValidString(client) {
+		return nil
+	}
+	return []byte(client)
+}
+
 // reserve has the disk keep room for the checkpoint.
 func (d *duplicates) reserve(file string) error {
 	err := standby{file}.reserve(d.checkpointBytes(), func() error { return d.save(file) })
@@ -69,7 +79,7 @@ func (d *duplicates) reserve(file string) error {
 }
 
 // lineBytes is what a line of the checkpoint takes at most, but for the name.
-const lineBytes = 128
+const lineBytes = 160
 
 // checkpointBytes is what a checkpoint takes, and some more.
 func (d *duplicates) checkpointBytes() int {
@@ -80,12 +90,12 @@ func (d *duplicates) checkpointBytes() int {
 	return n
 }
 
-// nameBytes is what a client's name takes at most, escaped.
+// nameBytes is what a client's name takes at most, escaped or twice.
 func nameBytes(name string) int {
 	n := len(name)
 	for i := range len(name) {
 		if c := name[i]; c < ' ' || c > '~' || strings.IndexByte(`"\<>&`, c) >= 0 {
-			n += 5
+			n += 7
 		}
 	}
 	return n
@@ -144,6 +154,9 @@ func parseCheckpoint(line string) (c checkpoint, ok bool) {
 		return checkpoint{}, false
 	}
 	err = json.Unmarshal([]byte(data), &c)
+	if len(c.Name) > 0 {
+		c.Client = string(c.Name)
+	}
 	return c, err == nil && len(c.Instance) == len(wire.Instance{})
 }
 

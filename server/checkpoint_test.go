@@ -86,6 +86,29 @@ func TestACheckpointComesBack(t *testing.T) {
 	}
 }
 
+// A client's name is that of a file, and may have any bytes.
+func TestACheckpointKeepsAnyName(t *testing.T) {
+	names := []string{"web1", "büro", "b\xfcro", "b\ufffdro", "\xff", "<&>\"\\\n"}
+	d := newDuplicates()
+	for i, name := range names {
+		d.add(&record.Origin{Client: name, Instance: wire.Instance{byte(i + 1)}, Sequence: 10, Received: 5e6, Remember: 60})
+	}
+	d.flushed()
+	file := filepath.Join(t.TempDir(), instancesFile)
+	if err := d.save(file); err != nil {
+		t.Fatal(err)
+	}
+	e := newDuplicates()
+	if err := e.load(file); err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range names {
+		if e.highest(name, wire.Instance{byte(i + 1)}) != 10 || len(e.clients) != len(names) {
+			t.Errorf("%q is not known after a restart, of %d names %d are", name, len(names), len(e.clients))
+		}
+	}
+}
+
 // Whatever bit is flipped: nobody is remembered with another sequence, at most
 // one line is lost, and that is told.
 func TestAFlippedBitInACheckpoint(t *testing.T) {

@@ -115,7 +115,7 @@ func TestAStandbyThatCannotBeReplaced(t *testing.T) {
 func TestACheckpointFitsWhatIsReserved(t *testing.T) {
 	d := newDuplicates()
 	for i := range 1000 {
-		name := strings.Repeat([]string{"w", "\"", "ü", "<", "\x7f"}[i%5], i%50+1)
+		name := strings.Repeat([]string{"w", "\"", "ü", "<", "\xff"}[i%5], i%50+1)
 		o := record.Origin{Client: name, Instance: wire.Instance{byte(i), byte(i >> 8)}, Sequence: 1 << 62, Received: 1 << 62, Remember: 1 << 31}
 		d.add(&o)
 	}

@@ -159,6 +159,22 @@ func TestAPIRejectsForGood(t *testing.T) {
 	r.expectCounts(map[string]uint64{CountDelivered: 1, CountNoObject: 1, CountOlder: 1, CountPassive: 1, CountInvalid: 2, CountCommand: 1})
 }
 
+// A proxy before Icinga that has lost it for a moment answers in its own words.
+func TestAPITakesNoProxysAnswerForIcingas(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []string{"404 404 page not found\n", "404 <html>", `404 {"message":"no route"}`, `403 {"message":"forbidden"}`, "409 ", "400 {}", "404 null"} {
+		c := newAPICore(t)
+		c.answers["a"] = []string{answer}
+		r := newAPIRig(t, c)
+		r.send("a", 1, 1)
+		r.start()
+		r.awaitAcked(1)
+		if got := c.outputs("a"); got != "1" {
+			t.Errorf("after %q the result was given up: counted %v", answer, r.sink.Status().Counts)
+		}
+	}
+}
+
 func TestAPIWritesTheWindowAgainToANewProcess(t *testing.T) {
 	t.Parallel()
 	c := newAPICore(t)

@@ -94,9 +94,10 @@ func (e restartError) Error() string {
 }
 
 // answer is what an endpoint said. Of its own objections it tells in error,
-// of those of the object in results.
+// of those of the object in results. A proxy before it has neither.
 type answer struct {
 	code    int
+	icinga  bool // these are Icinga's words
 	own     bool // the objection is to the request, whatever the object
 	message string
 }
@@ -114,14 +115,14 @@ type icingaAnswer struct {
 func (a *icingaAPI) submit(ctx context.Context, body []byte) (answer, error) {
 	code, text, err := a.do(ctx, a.results, http.MethodPost, "/v1/actions/process-check-result", body)
 	if err != nil || code == http.StatusOK {
-		return answer{code: code}, err
+		return answer{code: code, icinga: err == nil}, err
 	}
 	said := answer{code: code, own: true, message: http.StatusText(code)}
 	var parsed icingaAnswer
-	if json.Unmarshal(text, &parsed) != nil {
-		return said, nil // not Icinga's words; the code says enough
+	if json.Unmarshal(text, &parsed) != nil || parsed.Error == 0 && len(parsed.Results) == 0 {
+		return said, nil
 	}
-	said.own = parsed.Error != 0
+	said.icinga, said.own = true, parsed.Error != 0
 	if parsed.Status != "" {
 		said.message = parsed.Status
 	}

@@ -72,6 +72,15 @@ func (a answer) verdict(failed int) (reason string, done bool) {
 	switch a.code {
 	case http.StatusOK:
 		return "", true
+	case http.StatusRequestEntityTooLarge: // for a proxy it stays so too
+		return CountInvalid, true
+	case http.StatusInternalServerError:
+		return CountInvalid, failed >= apiTries
+	}
+	if !a.icinga { // a proxy that has lost its Icinga may say anything
+		return "", false
+	}
+	switch a.code {
 	case http.StatusNotFound:
 		return CountNoObject, true
 	case http.StatusConflict:
@@ -81,10 +90,8 @@ func (a answer) verdict(failed int) (reason string, done bool) {
 			return "", false
 		}
 		return CountPassive, true
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
+	case http.StatusBadRequest:
 		return CountInvalid, true
-	case http.StatusInternalServerError:
-		return CountInvalid, failed >= apiTries
 	}
-	return "", false // 401, 429, 503 and what a proxy may say
+	return "", false // 401, 429, 503
 }

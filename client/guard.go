@@ -19,7 +19,7 @@ func (c *Client) tellEnding(now time.Time) {
 // whoever may write check files runs programs as its user.
 func (c *Client) tellLoose() {
 	o := &c.options
-	problems := []string{certs.LooseKey(o.SSLKey)}
+	problems := append(certs.LooseFiles(o.ConfDir, ".cfg"), certs.LooseKey(o.SSLKey))
 	for _, file := range []string{o.SSLCACert, o.SSLCert, o.ConfDir} {
 		problems = append(problems, certs.LooseFile(file))
 	}

@@ -105,7 +105,10 @@ func (s *Server) tellEnding(now time.Time) {
 // tellLoose warns of what others can do to this server by way of its files.
 func (s *Server) tellLoose() {
 	o := &s.options
-	problems := []string{certs.LooseKey(o.SSLKey)}
+	problems := append(certs.LooseFiles(o.AllowedClientCertDir, ".pem", ".json"), certs.LooseKey(o.SSLKey))
+	if o.Icinga2PasswordFile != "" {
+		problems = append(problems, certs.LooseSecret(o.Icinga2PasswordFile, "the password"))
+	}
 	for _, file := range []string{o.SSLCACert, o.SSLCert, o.AllowedClientCertDir, o.StateDir} {
 		problems = append(problems, certs.LooseFile(file))
 	}

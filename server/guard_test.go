@@ -172,10 +172,17 @@ func TestUnsafeFilesAreNamed(t *testing.T) {
 		t.Errorf("warned without a reason: %q", said)
 	}
 	r.stop()
-	if err := errors.Join(os.Chmod(r.set.ServerKey, 0o644), os.Chmod(r.set.AllowedDir, 0o777)); err != nil {
+	web1, policy := filepath.Join(r.set.AllowedDir, "web1.pem"), filepath.Join(r.set.AllowedDir, "web1.json")
+	password := filepath.Join(t.TempDir(), "password")
+	if err := errors.Join(os.Chmod(r.set.ServerKey, 0o644), os.Chmod(r.set.AllowedDir, 0o777), os.Chmod(web1, 0o666),
+		os.WriteFile(policy, []byte("{}"), 0o600), os.Chmod(policy, 0o620), os.WriteFile(password, nil, 0o644)); err != nil {
 		t.Fatal(err)
 	}
+	r.options.Icinga2PasswordFile = password
 	r.start()
+	r.log.await(t, "not safe", "chmod go-w", web1)
+	r.log.await(t, "not safe", "chmod go-w", policy)
+	r.log.await(t, "not safe", "the password", password)
 	r.log.await(t, "not safe", "every user", r.set.ServerKey)
 	r.log.await(t, "not safe", "chmod go-w", r.set.AllowedDir)
 }

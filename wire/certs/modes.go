@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -18,15 +20,53 @@ const (
 
 // LooseKey says what is wrong with who may read or write a private key; "" if
 // nothing is. A group may read it: that is how some systems hand keys out.
-func LooseKey(file string) string {
+func LooseKey(file string) string { return LooseSecret(file, "the private key") }
+
+// LooseSecret says the same of any file that others must not read; what names
+// it, as "the password".
+func LooseSecret(file, what string) string {
 	info, err := os.Stat(file)
 	switch {
 	case err != nil:
 		return "" // whoever needs the file tells
 	case info.Mode()&readableByAll != 0:
-		return fmt.Sprintf("every user of this machine can read the private key %s: `chmod 600 %s`, and make a new one if others work here", file, file)
+		return fmt.Sprintf("every user of this machine can read %s %s: `chmod 600 %s`, and make a new one if others work here", what, file, file)
 	}
 	return LooseFile(file)
+}
+
+// looseMost is how many files of a directory are named.
+const looseMost = 10
+
+// LooseFiles says what LooseFile does of the files of a directory whose names
+// have one of the suffixes.
+func LooseFiles(dir string, suffixes ...string) (problems []string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil // whoever needs the directory tells
+	}
+	more := 0
+	for _, e := range entries {
+		if !slices.ContainsFunc(suffixes, func(s string) bool { return strings.HasSuffix(e.Name(), s) }) {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		why := ""
+		if e.Type()&fs.ModeSymlink != 0 {
+			why = LooseFile(path)
+		} else {
+			why = loose(path, false)
+		}
+		if why != "" && len(problems) == looseMost {
+			more++
+		} else if why != "" {
+			problems = append(problems, why)
+		}
+	}
+	if more > 0 {
+		problems = append(problems, fmt.Sprintf("%d more files in %s are like these", more, dir))
+	}
+	return problems
 }
 
 // LooseFile says who else may change a file or directory that decides whom to
@@ -54,15 +94,25 @@ func LooseFile(file string) string {
 // nothing.
 func loose(path string, above bool) string {
 	info, err := os.Stat(path)
+	if err != nil || info.Mode()&writableByOthers == 0 && ours(info) {
+		return ""
+	}
 	var system syscall.Statfs_t
-	if err != nil || syscall.Statfs(path, &system) == nil && system.Flags&mountedReadOnly != 0 {
+	if syscall.Statfs(path, &system) == nil && system.Flags&mountedReadOnly != 0 {
 		return ""
 	}
 	if info.Mode()&writableByOthers != 0 && !(above && info.Mode()&sticky != 0) {
 		return fmt.Sprintf("%s can be written by others than its owner (mode %03o): `chmod go-w %s`", path, info.Mode().Perm(), path)
 	}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 && int(stat.Uid) != os.Geteuid() {
-		return fmt.Sprintf("%s belongs to the user with the number %d, who is neither root nor this process's: `chown root %s`", path, stat.Uid, path)
+	if !ours(info) {
+		return fmt.Sprintf("%s belongs to the user with the number %d, who is neither root nor this process's: `chown root %s`",
+			path, info.Sys().(*syscall.Stat_t).Uid, path)
 	}
 	return ""
+}
+
+// ours tells whether a file belongs to root or to this process's user.
+func ours(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return !ok || stat.Uid == 0 || int(stat.Uid) == os.Geteuid()
 }

@@ -91,7 +91,15 @@ func (j *Journal) newSegment(prev *segment, c *chunk) (*segment, *os.File, error
 		h.prev = prev.first()
 	}
 	seg := &segment{path: filepath.Join(j.o.Dir, segmentName(h.first)), header: h, salt: saltCRC(h.salt), size: headerBlock, indexed: true}
-	f, err := os.OpenFile(seg.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := makeFile(seg.path)
+	if errors.Is(err, fs.ErrExist) {
+		// An earlier try left it, when the disk refused to remove it too. No
+		// segment in use has this name, and what the file may hold is in the
+		// tail still.
+		if err = os.Remove(seg.path); err == nil {
+			f, err = makeFile(seg.path)
+		}
+	}
 	if err != nil {
 		return nil, nil, &DiskError{"make segment", seg.path, err}
 	}
@@ -101,6 +109,10 @@ func (j *Journal) newSegment(prev *segment, c *chunk) (*segment, *os.File, error
 		return nil, nil, err
 	}
 	return seg, f, nil
+}
+
+func makeFile(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 }
 
 // store writes the chunks behind what seg holds and makes them durable.

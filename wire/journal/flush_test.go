@@ -65,6 +65,38 @@ func TestFailedSync(t *testing.T) {
 	}
 }
 
+// TestLeftOverSegment puts a file where the next segment is to be made, as a try
+// does that the disk refused, the removal included: empty, or with what is in the
+// tail still.
+func TestLeftOverSegment(t *testing.T) {
+	written := open(t, Options{Dir: t.TempDir()})
+	written.put(0, 10, 5)
+	full, err := os.ReadFile(segments(t, written.o.Dir)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{"empty": nil, "a header": full[:headerBlock], "torn": full[:len(full)-1], "whole": full} {
+		h := open(t, Options{Dir: t.TempDir()})
+		h.add(0, 5)
+		if err := os.WriteFile(filepath.Join(h.o.Dir, segmentName(1)), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Flush(); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		h.put(5, 12, 1)
+		if err := h.Close(); err != nil {
+			t.Fatal(err)
+		}
+		h = open(t, Options{Dir: h.o.Dir})
+		if got := drain(t, h.reader("a", Oldest)); !slices.Equal(got, numbers(0, 12)) {
+			t.Errorf("%s: got %v", name, got)
+		}
+		h.wantDamages(0)
+	}
+}
+
 // TestCrashWhileASegmentIsBegun leaves each piece of a new segment's first write
 // behind.
 func TestCrashWhileASegmentIsBegun(t *testing.T) {

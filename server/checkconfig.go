@@ -43,6 +43,9 @@ func CheckConfig(ctx context.Context, o Options, w io.Writer, become func() (str
 		return err
 	}
 	fmt.Fprintf(w, "user     %s\nclients  %d certificates in %s\n", user, s.access.Clients(), o.AllowedClientCertDir)
+	if why := s.certs.OwnTrouble(); why != "" {
+		fmt.Fprintf(w, "         WRONG: %s\n", why)
+	}
 	core, err := o.core()
 	if err != nil {
 		return err

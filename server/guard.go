@@ -102,6 +102,13 @@ func (s *Server) tellEnding(now time.Time) {
 	}
 }
 
+// tellOwn warns of a certificate that is none for this server.
+func (s *Server) tellOwn() {
+	if why := s.certs.OwnTrouble(); why != "" {
+		s.log.Warn().Str("why", why).Msg("clients will not accept this server")
+	}
+}
+
 // tellLoose warns of what others can do to this server by way of its files.
 func (s *Server) tellLoose() {
 	o := &s.options

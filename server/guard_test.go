@@ -14,6 +14,8 @@ import (
 	"massive-passive/wire"
 	"massive-passive/wire/certs"
 	"massive-passive/wire/certs/certstest"
+
+	"github.com/rs/zerolog"
 )
 
 // copyDir makes a directory of allowed clients with the same files.
@@ -203,4 +205,40 @@ func TestAClientThatRefusesTheServerIsNamed(t *testing.T) {
 		t.Fatal("a server of another CA was accepted")
 	}
 	r.log.await(t, "it did not accept this server", "bad certificate")
+}
+
+// A server with a certificate that no client will accept says so.
+func TestACertificateThatIsNotForServersIsNamed(t *testing.T) {
+	r := newRig(t)
+	if said := r.log.lines("will not accept"); len(said) != 0 {
+		t.Errorf("warned without a reason: %q", said)
+	}
+	r.stop()
+	good := r.options
+	r.options.SSLCert, r.options.SSLKey = r.set.ClientCert, r.set.ClientKey
+	r.start()
+	r.log.await(t, "will not accept", "is not for servers", r.set.ClientCert)
+	r.stop()
+	r.options = good
+	stranger, err := certstest.WriteSet(t.TempDir(), "web1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.options.SSLCert, r.options.SSLKey = stranger.ServerCert, stranger.ServerKey
+	r.start()
+	r.log.await(t, "will not accept", "leads to no CA", stranger.ServerCert)
+}
+
+// What is missing at the start is named with what makes it.
+func TestMissingCertificatesAreNamedWithAdvice(t *testing.T) {
+	r := newRig(t)
+	r.stop()
+	for _, file := range []*string{&r.options.SSLCACert, &r.options.SSLCert, &r.options.SSLKey} {
+		there := *file
+		*file += ".missing"
+		if _, err := New(r.options, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), *file) || !strings.Contains(err.Error(), "pki init --server") {
+			t.Errorf("got %v", err)
+		}
+		*file = there
+	}
 }

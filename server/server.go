@@ -92,7 +92,7 @@ func (s *Server) loadCertificates() error {
 	}
 	o := &s.options
 	var err error
-	if s.certs, err = certs.Load(certs.Files{Cert: o.SSLCert, Key: o.SSLKey, CA: o.SSLCACert, CRL: o.SSLCRL, MinVersion: o.TLSMinVersion}, report); err != nil {
+	if s.certs, err = certs.Load(certs.Files{Cert: o.SSLCert, Key: o.SSLKey, CA: o.SSLCACert, CRL: o.SSLCRL, MinVersion: o.TLSMinVersion, Server: true}, report); err != nil {
 		return err
 	}
 	s.tls = certs.ServerConfig(s.certs)
@@ -209,6 +209,7 @@ func (s *Server) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 	doors.Go(func() { certs.Daily(ctx, s.tellEnding) })
 	s.tellFiles()
 	s.tellLoose()
+	s.tellOwn()
 	for _, l := range s.listeners {
 		doors.Go(func() { s.accept(ctx, l) })
 		s.log.Info().Stringer("address", l.Addr()).Str("version", s.options.Version).Msg("listening")

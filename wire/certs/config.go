@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"slices"
 	"strings"
@@ -27,11 +28,30 @@ type Files struct {
 	Cert, Key, CA string // paths of PEM files
 	CRL           string // path of revocation lists; empty: none
 	MinVersion    string // of TLS, as ParseVersion reads it
+	Server        bool   // they are a server's, for the advice where one is missing
 }
 
 // Load makes an End. Errors name the file and what is wrong with it; report is
 // told of what is read anew, and may be nil.
-func Load(f Files, report Reloaded) (e End, err error) {
+func Load(f Files, report Reloaded) (End, error) {
+	e, err := f.read(report)
+	return e, f.advise(err)
+}
+
+// advise adds to an error what to do about it.
+func (f Files) advise(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && f.Server:
+		return fmt.Errorf("%w: make it with `massive-passive pki init --server NAMES`, or name it with --ssl-ca-cert, --ssl-cert and --ssl-key", err)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: put it there with `massive-passive pki install FILE`, or name it with --ssl-ca-cert, --ssl-cert and --ssl-key", err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: run this as the file's owner, or give it to this user with `chown`, as pki's --owner does", err)
+	}
+	return err
+}
+
+func (f Files) read(report Reloaded) (e End, err error) {
 	if e.MinVersion, err = ParseVersion(f.MinVersion); err != nil {
 		return End{}, err
 	}

@@ -119,7 +119,8 @@ func (d *duplicates) load(file string) error {
 			good++
 			s := d.instance(c.Client, wire.Instance(c.Instance))
 			s.last = max(s.last, c.Last)
-			s.durable, s.expires = s.last, max(s.expires, c.Expires)
+			s.durable = s.last
+			d.keep(c.Client, s, c.Expires)
 		}
 	}
 	switch {

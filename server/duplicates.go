@@ -1,6 +1,7 @@
 package server
 
 import (
+	"container/heap"
 	"sync"
 	"time"
 
@@ -21,7 +22,8 @@ type duplicates struct {
 	// at it.
 	mu      sync.Mutex
 	clients map[string]map[wire.Instance]*seen
-	touched []*seen // whose last is beyond durable, each once
+	order   map[string]*ending // the same instances
+	touched []*seen            // whose last is beyond durable, each once
 }
 
 // seen is one instance of a client.
@@ -29,10 +31,37 @@ type seen struct {
 	last    uint64 // appended
 	durable uint64 // flushed: all that a checkpoint may tell
 	expires int64  // seconds since the Unix epoch
+
+	instance wire.Instance
+	place    int // among those of the client; owned by ending
+}
+
+// ending is a heap of a client's instances, with the one first that is to be
+// forgotten first: a client can have a new one in each batch of 60 bytes.
+type ending []*seen
+
+func (e ending) Len() int           { return len(e) }
+func (e ending) Less(i, j int) bool { return e[i].expires < e[j].expires }
+func (e ending) Swap(i, j int) {
+	e[i], e[j] = e[j], e[i]
+	e[i].place, e[j].place = i, j
+}
+
+func (e *ending) Push(s any) {
+	s.(*seen).place = len(*e)
+	*e = append(*e, s.(*seen))
+}
+
+func (e *ending) Pop() any {
+	last := len(*e) - 1
+	s := (*e)[last]
+	(*e)[last] = nil
+	*e = (*e)[:last]
+	return s
 }
 
 func newDuplicates() *duplicates {
-	return &duplicates{clients: map[string]map[wire.Instance]*seen{}}
+	return &duplicates{clients: map[string]map[wire.Instance]*seen{}, order: map[string]*ending{}}
 }
 
 // has tells whether the result of o was appended before. Results without an
@@ -59,7 +88,7 @@ func (d *duplicates) add(o *record.Origin) {
 		return
 	}
 	s := d.instance(o.Client, o.Instance)
-	s.expires = max(s.expires, o.Received/1e6+int64(o.Remember))
+	d.keep(o.Client, s, o.Received/1e6+int64(o.Remember))
 	if o.Sequence <= s.last {
 		return
 	}
@@ -73,29 +102,27 @@ func (d *duplicates) instance(client string, instance wire.Instance) *seen {
 	instances := d.clients[client]
 	if instances == nil {
 		instances = map[wire.Instance]*seen{}
-		d.clients[client] = instances
+		d.clients[client], d.order[client] = instances, &ending{}
 	}
 	s := instances[instance]
 	if s == nil {
+		order := d.order[client]
 		if len(instances) >= maxInstances {
-			forgetFirst(instances)
+			delete(instances, heap.Pop(order).(*seen).instance)
 		}
-		s = &seen{}
+		s = &seen{instance: instance}
 		instances[instance] = s
+		heap.Push(order, s)
 	}
 	return s
 }
 
-// forgetFirst forgets the instance that would be forgotten first.
-func forgetFirst(instances map[wire.Instance]*seen) {
-	var first wire.Instance
-	least := int64(1<<63 - 1)
-	for instance, s := range instances {
-		if s.expires < least {
-			first, least = instance, s.expires
-		}
+// keep remembers an instance at least until expires.
+func (d *duplicates) keep(client string, s *seen, expires int64) {
+	if expires > s.expires {
+		s.expires = expires
+		heap.Fix(d.order[client], s.place)
 	}
-	delete(instances, first)
 }
 
 // flushed tells that all that was added is durable.
@@ -110,14 +137,14 @@ func (d *duplicates) flushed() {
 func (d *duplicates) forget(now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for client, instances := range d.clients {
-		for instance, s := range instances {
-			if s.expires < now.Unix() && s.durable == s.last {
-				delete(instances, instance)
-			}
+	for client, order := range d.order {
+		instances := d.clients[client]
+		for len(*order) > 0 && (*order)[0].expires < now.Unix() && (*order)[0].durable == (*order)[0].last {
+			delete(instances, heap.Pop(order).(*seen).instance)
 		}
 		if len(instances) == 0 {
 			delete(d.clients, client)
+			delete(d.order, client)
 		}
 	}
 }

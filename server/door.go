@@ -2,6 +2,7 @@ package server
 
 import (
 	"container/list"
+	"errors"
 	"net"
 	"sync"
 )
@@ -26,7 +27,30 @@ type visitor struct {
 	place   *list.Element // among the strangers; nil: proved, or gone
 	left    bool
 	evicted bool
+	heard   int    // bytes from a stranger; of whoever reads
+	known   bool   // it has proved who it is; likewise
 	tooOld  string // what its TLS lacks, and the option that lets it in; set and read by its handshake
+}
+
+// strangerBytes is the most that is read of a peer that has not proved who it
+// is. TLS would gather 64 KB of a single message of it. Chains of certificates
+// are long, and still have a fraction of this.
+const strangerBytes = 16 << 10
+
+var errStrangerBytes = errors.New("it has not proved who it is with its first 16 KiB")
+
+// Read reads a bounded amount from a stranger.
+func (v *visitor) Read(b []byte) (int, error) {
+	if v.known {
+		return v.Conn.Read(b)
+	}
+	left := strangerBytes - v.heard
+	if left == 0 {
+		return 0, errStrangerBytes
+	}
+	n, err := v.Conn.Read(b[:min(len(b), left)])
+	v.heard += n
+	return n, err
 }
 
 // enter lets a connection in, or tells that there is no place.
@@ -87,8 +111,9 @@ func (d *door) close() {
 	}
 }
 
-// proved tells that it is known who v is.
+// proved tells that it is known who v is. The caller is who reads.
 func (v *visitor) proved() {
+	v.known = true
 	v.door.mu.Lock()
 	defer v.door.mu.Unlock()
 	if v.place != nil {

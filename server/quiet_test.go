@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"massive-passive/wire"
 )
@@ -76,4 +77,20 @@ func TestNetwork(t *testing.T) {
 	if got := network(&net.UnixAddr{Name: "/x", Net: "unix"}); got != "/x" {
 		t.Errorf("a socket: %s", got)
 	}
+}
+
+// A handshake message may announce 64 KB, which TLS would gather.
+func TestAStrangerHasFewBytes(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Limits.Handshake = time.Hour })
+	conn := r.silent(1)[0]
+	part := append([]byte{0x16, 3, 1, 0x40, 0, 1, 0, 0xfa, 0}, make([]byte, 0x4000-4)...) // a record of a ClientHello of 64,000 bytes
+	if _, err := conn.Write(part); err != nil {
+		t.Fatal(err)
+	}
+	part = append([]byte{0x16, 3, 1, 0x40, 0}, make([]byte, 0x4000)...)
+	conn.Write(part) // too many, with what stands before
+	awaitEnd(t, conn)
+	r.log.await(t, "refused a connection", "16 KiB")
+	r.deliver(wire.Instance{1}, 1)
+	r.expect(1)
 }

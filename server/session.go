@@ -148,6 +148,8 @@ func (s *Server) handshakeFault(conn *visitor, err error) (fault, why string) {
 			invalid.Cert.NotBefore.UTC().Format(time.RFC3339), invalid.Cert.NotAfter.UTC().Format(time.RFC3339))
 	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
 		return "usage", fmt.Sprintf("its certificate %q is not for clients: it lacks the extended key usage clientAuth", invalid.Cert.Subject)
+	case errors.Is(err, errStrangerBytes):
+		return "bytes", errStrangerBytes.Error()
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return "time", fmt.Sprintf("it did not finish the TLS handshake within %v", s.options.Limits.Handshake)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

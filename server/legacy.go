@@ -51,12 +51,12 @@ func (s *Server) serveLegacy(ctx context.Context, conn *tls.Conn, client string)
 		wire.Close(conn)
 		return
 	case errors.As(err, &bad) && bad.Form == legacy.Older:
-		c.log.Warn().Str("why", bad.Error()).Msg("the connection ended")
+		c.tellEnd(bad, "the connection ended")
 		answer(conn, legacy.AppendRefusal(nil, bad.Reason))
 		wire.Close(conn)
 		return
 	case ctx.Err() == nil:
-		c.log.Warn().Str("why", err.Error()).Msg("the connection ended: what it last sent was not taken")
+		c.tellEnd(err, "the connection ended: what it last sent was not taken")
 	}
 	conn.NetConn().Close()
 }

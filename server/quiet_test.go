@@ -94,3 +94,36 @@ func TestAStrangerHasFewBytes(t *testing.T) {
 	r.deliver(wire.Instance{1}, 1)
 	r.expect(1)
 }
+
+// A client that breaks the protocol, or whose connections break, comes back at
+// once and is told of once a minute.
+func TestBadConnectionsOfAClientAreNotToldEach(t *testing.T) {
+	r := newRig(t)
+	for range 20 {
+		conn, err := r.dial(r.set.ClientCert, r.set.ClientKey, wire.ALPN)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Write([]byte{0, 0, 0, 0, byte(wire.TypePing)}) // before a HELLO
+		awaitEnd(t, conn)
+		if conn, err = r.dial(r.set.ClientCert, r.set.ClientKey); err != nil {
+			t.Fatal(err)
+		}
+		conn.Write([]byte("!"))
+		awaitEnd(t, conn)
+	}
+	r.log.await(t, "the connection ended", "PING before HELLO")
+	if said := r.log.lines("the connection ended"); len(said) != 1 {
+		t.Errorf("said %d times: %q", len(said), said)
+	}
+	r.stop()
+	n := 0
+	for thing, s := range r.server.quiet.since {
+		if strings.HasPrefix(thing, "web1 ended ") {
+			n += s.times
+		}
+	}
+	if n != 39 {
+		t.Errorf("%d of 39 are counted for the next minute", n)
+	}
+}

@@ -19,6 +19,8 @@ import (
 	"massive-passive/server/record"
 	"massive-passive/wire"
 	"massive-passive/wire/certs"
+	"massive-passive/wire/check"
+	"massive-passive/wire/legacy"
 
 	"github.com/rs/zerolog"
 )
@@ -216,7 +218,29 @@ func (s *Server) serve(ctx context.Context, conn *tls.Conn, client string) {
 	case err == nil, ctx.Err() != nil && errors.Is(err, context.Canceled):
 		c.log.Debug().Msg("disconnected")
 	default:
-		c.log.Warn().Str("why", strings.TrimSpace(err.Error())).Msg("the connection ended")
+		c.tellEnd(err, "the connection ended")
+	}
+}
+
+// tellEnd logs why a connection ended, for each client and kind of end at most
+// once a minute: a client that breaks the protocol comes back at once.
+func (c *session) tellEnd(err error, message string) {
+	var bye *wire.ByeError
+	var broken *wire.ProtocolError
+	var stalled *wire.StalledError
+	var malformed *check.FormatError
+	var old *legacy.FormatError
+	kind := "connection"
+	switch {
+	case errors.As(err, &bye):
+		kind = bye.Reason.String()
+	case errors.As(err, &broken), errors.As(err, &malformed), errors.As(err, &old):
+		kind = wire.Violation.String()
+	case errors.As(err, &stalled):
+		kind = "stalled"
+	}
+	if times, now := c.server.quiet.say(c.client + " ended " + kind); now {
+		c.log.Warn().Int("times", times).Str("why", clip(strings.TrimSpace(err.Error()))).Msg(message)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -86,6 +87,9 @@ type shipment struct {
 	rejected int    // of those
 	left     int    // of items, from the first: may have reached the server
 	reason   string // of the first rejection
+
+	welcomed bool   // the last attempt found a server that speaks
+	waiting  string // and it said this, instead of an ACK
 }
 
 // Deliver sends items to one server and tries until it acknowledged all of
@@ -126,7 +130,7 @@ func ended(ctx context.Context) bool {
 // failed says what became of the results; refused tells that the server takes
 // nothing from us at all.
 func (s *shipment) failed(err error, refused bool) error {
-	e := &DeliveryError{All: len(s.items), Refused: s.rejected, Unknown: max(s.left-s.done, 0), Why: Explain(err, &s.o)}
+	e := &DeliveryError{All: len(s.items), Refused: s.rejected, Unknown: max(s.left-s.done, 0), Why: s.explain(err)}
 	rest := len(s.items) - max(s.left, s.done)
 	if refused {
 		e.Refused += rest
@@ -134,6 +138,16 @@ func (s *shipment) failed(err error, refused bool) error {
 		e.NotSent = rest
 	}
 	return e
+}
+
+// explain is Explain, but knows a server that answers, and only acknowledges
+// nothing, from one that is out of reach.
+func (s *shipment) explain(err error) string {
+	late := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
+	if !late || !s.welcomed {
+		return Explain(err, &s.o)
+	}
+	return fmt.Sprintf("%s answers, but did not acknowledge in time%s: its log says what keeps it; --timeout gives it longer", s.o.Address, said(s.waiting))
 }
 
 // permanent tells failures that another try within seconds does not mend.
@@ -154,6 +168,7 @@ func refused(err error) bool {
 
 // attempt sends what is not acknowledged over one connection.
 func (s *shipment) attempt(ctx context.Context) error {
+	s.welcomed, s.waiting = false, ""
 	conn, err := dial(ctx, s.o)
 	if err != nil {
 		return err
@@ -169,7 +184,7 @@ func (s *shipment) attempt(ctx context.Context) error {
 	if first.Entries[0].Size()+wire.BatchOverhead > wire.FirstFlight {
 		flight, rest = nil, items
 	}
-	session, err := wire.Connect(ctx, conn, s.o.Hello, flight, nil)
+	session, err := wire.Connect(ctx, conn, s.o.Hello, flight, func(why string) { s.waiting = why })
 	if err != nil {
 		var bye *wire.ByeError
 		if unread := refused(err) || errors.As(err, &bye); !unread {
@@ -177,7 +192,7 @@ func (s *shipment) attempt(ctx context.Context) error {
 		}
 		return err
 	}
-	s.left = max(s.left, len(s.items)-len(rest))
+	s.left, s.welcomed = max(s.left, len(s.items)-len(rest)), true
 	sending := make(chan error, 1)
 	sent := len(rest)
 	if sent == 0 {

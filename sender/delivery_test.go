@@ -30,6 +30,7 @@ type peer struct {
 	batches []int // sizes
 	breaks  int   // connections to break before an ACK
 	hello   error
+	handler wire.Handler // in its place
 }
 
 func (p *peer) Hello(wire.Hello) (uint64, error) { return 0, p.hello }
@@ -73,6 +74,7 @@ func newPeer(t *testing.T) *peer {
 		t.Fatal(err)
 	}
 	p := &peer{t: t, set: set, address: l.Addr().String()}
+	p.handler = p
 	ctx, cancel := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
 	serving.Go(func() {
@@ -83,7 +85,7 @@ func newPeer(t *testing.T) *peer {
 			}
 			serving.Go(func() {
 				if conn.(*tls.Conn).HandshakeContext(ctx) == nil {
-					wire.Serve(ctx, conn, wire.ServerConfig{}, p)
+					wire.Serve(ctx, conn, wire.ServerConfig{}, p.handler)
 				}
 				conn.Close()
 			})

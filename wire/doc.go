@@ -55,14 +55,14 @@
 // arrive is sent again on the next connection, and the server knows it by
 // client name, instance and sequence.
 //
-// While an ACK takes long the server sends WAIT every 15 s, with the reason. A
-// client gives a connection up that owes it an ACK and has been silent for
-// 45 s. A client with nothing in flight sends PING after 40 s of silence and
-// waits 15 s for the PONG. A server ends a connection that was silent for
-// 60 s and is owed no ACK. A HELLO begins within 10 s of the handshake. A frame
-// has 30 s from its first byte to its last, and no less where the server makes
-// it wait for memory; one that stalls ends the connection, whatever else is
-// owed, for nobody may read on behind it.
+// While an ACK takes long the server sends WAIT, with the reason, after 5 s and
+// then every 15 s. A client gives a connection up that owes it an ACK and has
+// been silent for 45 s. A client with nothing in flight sends PING after 40 s
+// of silence and waits 15 s for the PONG. A server ends a connection that was
+// silent for 60 s and is owed no ACK. A HELLO begins within 10 s of the
+// handshake. A frame has 30 s from its first byte to its last, and no less
+// where the server makes it wait for memory; one that stalls ends the
+// connection, whatever else is owed, for nobody may read on behind it.
 //
 // A newer connection with the same instance ends the older one, with a BYE that
 // says "superseded". From then on the server takes nothing more of the older

@@ -306,9 +306,10 @@ func (s *serving) done(work []pending) {
 	s.room.Signal()
 }
 
-// keepWaiting sends a WAIT every WaitInterval until stop is called.
+// keepWaiting sends a WAIT after FirstWait and every WaitInterval until stop is
+// called.
 func (s *serving) keepWaiting() (stop func()) {
-	return repeat(WaitInterval, WaitInterval, func() { s.wait(s.handler.Waiting()) })
+	return repeat(FirstWait, WaitInterval, func() { s.wait(s.handler.Waiting()) })
 }
 
 func (s *serving) wait(why string) { s.out.write(TypeWait, &Wait{Text: why}) }

@@ -69,6 +69,9 @@ const (
 	BodyTimeout = 30 * time.Second
 	// WriteTimeout is how long a frame may take to be written.
 	WriteTimeout = 30 * time.Second
+	// FirstWait is when a server first says that an ACK takes long: before a
+	// one-shot send has given up.
+	FirstWait = 5 * time.Second
 	// WaitInterval is how often a server says that an ACK takes long.
 	WaitInterval = 15 * time.Second
 	// PingInterval is how long a client lets an idle connection be silent.

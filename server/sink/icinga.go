@@ -41,7 +41,8 @@ type IcingaAPI struct {
 	looked  time.Time // when it was last asked
 	failed  int       // looks in a row
 	pending []*apiResult
-	waiting atomic.Int64 // bytes of results that the lanes have not delivered; theirs too
+	waiting atomic.Int64  // bytes of results that the lanes have not delivered; theirs too
+	worked  atomic.Uint64 // results that Icinga took or refused for what they are
 }
 
 // apiResult is a result on its way through a lane, which owns it until done.
@@ -114,7 +115,7 @@ func (c *IcingaAPI) session(ctx context.Context) error {
 	lanes := make([]*lane, c.Requests)
 	c.waiting.Store(0)
 	for i := range lanes {
-		lanes[i] = &lane{api: c.api, waiting: &c.waiting, work: make(chan *apiResult, lanePending)}
+		lanes[i] = &lane{api: c.api, waiting: &c.waiting, taken: &c.worked, work: make(chan *apiResult, lanePending)}
 		running.Go(func() { lanes[i].run(ctx) })
 	}
 	tick := time.NewTicker(busyTick)

@@ -146,17 +146,88 @@ func TestAPIRejectsForGood(t *testing.T) {
 	t.Parallel()
 	c := newAPICore(t)
 	c.answers["a"] = []string{`404 {"error":404.0,"status":"No objects found."}`, `409 {"results":[{"code":409.0,"status":"newer"}]}`,
-		`403 {"results":[{"code":403.0,"status":"Passive checks are disabled for object 'h!a'."}]}`, `400 {"error":400.0,"status":"bad"}`,
-		"500 {}", "500 {}", "500 {}", "500 {}", "500 {}"}
+		`403 {"results":[{"code":403.0,"status":"Passive checks are disabled for object 'h!a'."}]}`, `400 {"error":400.0,"status":"bad"}`}
 	r := newAPIRig(t, c)
-	r.send("a", 1, 6)
+	r.send("a", 1, 5)
 	r.append("c", check.Result{Kind: check.Command, Command: "ENABLE_NOTIFICATIONS"})
 	r.start()
-	r.awaitAcked(7)
-	if got := c.outputs("a"); got != "6" {
-		t.Errorf("got %s, want 6 alone", got)
+	r.awaitAcked(6)
+	if got := c.outputs("a"); got != "5" {
+		t.Errorf("got %s, want 5 alone", got)
 	}
-	r.expectCounts(map[string]uint64{CountDelivered: 1, CountNoObject: 1, CountOlder: 1, CountPassive: 1, CountInvalid: 2, CountCommand: 1})
+	r.expectCounts(map[string]uint64{CountDelivered: 1, CountNoObject: 1, CountOlder: 1, CountPassive: 1, CountInvalid: 1, CountCommand: 1})
+}
+
+// An Icinga that fails at everything for some seconds fails at no result for good.
+func TestAPIWaitsForAnIcingaThatFails(t *testing.T) {
+	t.Parallel()
+	c := newAPICore(t)
+	for range 6 { // about three seconds
+		for _, service := range []string{"a", "b", "c"} {
+			c.answers[service] = append(c.answers[service], `500 {"error":500,"status":"Action execution failed."}`)
+		}
+	}
+	r := newAPIRig(t, c)
+	for _, service := range []string{"a", "b", "c"} {
+		r.send(service, 1, 1)
+	}
+	r.start()
+	eventually(t, "all taken", func() bool { return c.outputs("a")+c.outputs("b")+c.outputs("c") == "111" })
+	r.awaitAcked(3)
+	r.expectCounts(map[string]uint64{CountDelivered: 3})
+}
+
+// What Icinga fails at while it takes others is given up, and holds up no more
+// of its object.
+func TestAPIGivesUpWhatIcingaFailsAt(t *testing.T) {
+	t.Parallel()
+	c := newAPICore(t)
+	for range 3 * apiTries {
+		c.answers["a"] = append(c.answers["a"], "500 {}")
+	}
+	r := newAPIRig(t, c)
+	r.send("a", 1, 1)
+	r.start()
+	looks := 0
+	eventually(t, "given up", func() bool {
+		if looks++; looks < 200 {
+			r.send(fmt.Sprint("other ", looks), 1, 1) // most have another lane
+		}
+		return r.sink.Status().Counts[CountInvalid] == 1
+	})
+	c.mu.Lock()
+	left := len(c.answers["a"])
+	c.answers["a"] = nil
+	c.mu.Unlock()
+	if tries := 3*apiTries - left; tries < apiTries {
+		t.Errorf("given up after %d tries, want %d", tries, apiTries)
+	}
+	r.send("a", 2, 2)
+	eventually(t, "the next is taken", func() bool { return c.outputs("a") == "2" })
+}
+
+func TestFailingIsGivenUp(t *testing.T) {
+	begin := time.Now()
+	for _, test := range []struct {
+		what  string
+		taken []uint64 // of all results, as it fails; the last for all that follow
+		want  int      // failures until it is given up
+	}{
+		{"others are taken", []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, apiTries},
+		{"others were taken until they waited for it", []uint64{1, 2, 3}, apiTries},
+		{"one was answered before the trouble", []uint64{1, 2}, 301},
+		{"none is taken", []uint64{0}, 301},
+		{"the trouble ends", append(make([]uint64, 20), 1, 2), 22},
+	} {
+		var f failing
+		n := 1
+		for !f.again(begin.Add(time.Duration(n)*time.Second), test.taken[min(n, len(test.taken))-1]) {
+			n++
+		}
+		if n != test.want {
+			t.Errorf("%s: given up after %d failures, want %d", test.what, n, test.want)
+		}
+	}
 }
 
 // A proxy before Icinga that has lost it for a moment answers in its own words.

@@ -8,9 +8,32 @@ import (
 	"time"
 )
 
-// apiTries is how often a result is handed in that Icinga fails at: with its
-// answer 500 it does not say whether another try is any use.
-const apiTries = 5
+// With its answer 500 Icinga does not say whether another try is any use.
+const (
+	apiTries  = 8               // of a result, if others were taken meanwhile
+	apiOthers = 2               // times that others were: one may have been answered just before the trouble
+	apiFailed = 5 * time.Minute // for how long a result is tried in any case
+)
+
+// failing tells a result that Icinga will always fail at from an Icinga that
+// fails at everything for a while.
+type failing struct {
+	since  time.Time // the first time
+	times  int
+	taken  uint64 // of all results, when it last failed
+	others int    // times that it failed after others were taken
+}
+
+// again notes a failure, and tells whether it is to be the last.
+func (f *failing) again(now time.Time, taken uint64) bool {
+	if f.times++; f.times == 1 {
+		f.since = now
+	} else if taken != f.taken {
+		f.others++
+	}
+	f.taken = taken
+	return f.times >= apiTries && f.others >= apiOthers || now.Sub(f.since) >= apiFailed
+}
 
 // lane hands in results one after the other. What fails for now, it tries
 // again: no other result of the object may pass.
@@ -18,6 +41,7 @@ type lane struct {
 	api     *icingaAPI
 	work    chan *apiResult
 	waiting *atomic.Int64         // bytes of all lanes
+	taken   *atomic.Uint64        // results that Icinga worked on, of all lanes
 	trouble atomic.Pointer[error] // what it waits for; nil while it delivers
 }
 
@@ -41,15 +65,17 @@ func (l *lane) run(ctx context.Context) {
 // deliver returns when the core took a result or will never; false if ctx
 // ended before.
 func (l *lane) deliver(ctx context.Context, d *apiResult) bool {
-	wait := reopenFirst
-	for failed := 0; ; {
+	var fails failing
+	for wait := reopenFirst; ; wait = min(2*wait, reopenMost) {
 		said, err := l.api.submit(ctx, d.body)
 		if err == nil {
 			var done bool
-			if said.code == http.StatusInternalServerError {
-				failed++
+			if d.reason, done = said.verdict(); done {
+				l.taken.Add(1)
+			} else if said.code == http.StatusInternalServerError && fails.again(time.Now(), l.taken.Load()) {
+				d.reason, done = CountInvalid, true
 			}
-			if d.reason, done = said.verdict(failed); done {
+			if done {
 				d.why = said.message
 				return true
 			}
@@ -62,20 +88,17 @@ func (l *lane) deliver(ctx context.Context, d *apiResult) bool {
 		if sleep(ctx, wait) != nil {
 			return false
 		}
-		wait = min(2*wait, reopenMost)
 	}
 }
 
 // verdict tells whether an answer is final, and the reason if it is a
-// rejection. failed is how often Icinga failed at this result.
-func (a answer) verdict(failed int) (reason string, done bool) {
+// rejection.
+func (a answer) verdict() (reason string, done bool) {
 	switch a.code {
 	case http.StatusOK:
 		return "", true
 	case http.StatusRequestEntityTooLarge: // for a proxy it stays so too
 		return CountInvalid, true
-	case http.StatusInternalServerError:
-		return CountInvalid, failed >= apiTries
 	}
 	if !a.icinga { // a proxy that has lost its Icinga may say anything
 		return "", false
@@ -93,5 +116,5 @@ func (a answer) verdict(failed int) (reason string, done bool) {
 	case http.StatusBadRequest:
 		return CountInvalid, true
 	}
-	return "", false // 401, 429, 503
+	return "", false // 401, 429, 500, 503
 }

@@ -86,7 +86,7 @@ func (c *IcingaAPI) Probe(ctx context.Context) (found string, err error) {
 		if err != nil {
 			return "", err
 		}
-		if reason, final := said.verdict(0); !final || reason != CountNoObject {
+		if reason, final := said.verdict(); !final || reason != CountNoObject {
 			return "", fmt.Errorf("%s answers %d to a result: %s", base, said.code, said.message)
 		}
 		if identity == "" {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -62,11 +64,36 @@ func (c *CheckResults) Probe(context.Context) (found string, err error) {
 
 // permission says who could give a missing permission.
 func permission(path string, info fs.FileInfo) error {
-	group := "the group that owns it"
-	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
-		group = fmt.Sprintf("group %d, which owns it", owner.Gid)
+	me := userName(os.Geteuid())
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return fmt.Errorf("user %s may not write to %s", me, path)
 	}
-	return fmt.Errorf("user %d may not write to %s: put it into %s", os.Geteuid(), path, group)
+	if group := groupName(int(owner.Gid)); info.Mode()&writableByGroup != 0 && owner.Gid != 0 {
+		return fmt.Errorf("user %s may not write to %s: put it into the group %s, which may (`usermod -aG %s %s`, then start the server anew)",
+			me, path, group, group, me)
+	}
+	return fmt.Errorf("user %s may not write to %s, which belongs to %s:%s with mode %04o: give it to a group that is not root's and may write "+
+		"(`chgrp GROUP` and `chmod g+w`; where the core makes it anew, by the core's own group), and put user %s into that group",
+		me, path, userName(int(owner.Uid)), groupName(int(owner.Gid)), info.Mode().Perm(), me)
+}
+
+const writableByGroup fs.FileMode = 0o020
+
+func userName(uid int) string {
+	number := strconv.Itoa(uid)
+	if u, err := user.LookupId(number); err == nil {
+		return u.Username
+	}
+	return number
+}
+
+func groupName(gid int) string {
+	number := strconv.Itoa(gid)
+	if g, err := user.LookupGroupId(number); err == nil {
+		return g.Name
+	}
+	return number
 }
 
 // noHost is a host that no Icinga has: the name is one that it refuses.

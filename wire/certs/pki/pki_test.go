@@ -210,3 +210,19 @@ func TestArguments(t *testing.T) {
 		t.Errorf("no help: %q", s.out.String())
 	}
 }
+
+// What a command says to do next, or to do with care, is what is right where it
+// was run.
+func TestHintsFitTheDirectory(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s := &shell{t: t}
+	s.run("init", "d", "--server", "mon")
+	s.fails("--force makes a NEW CA").run("init", "d")
+	s.fails("pki renew --ca").run("init", "d")
+	s.run("client", "web1", "--dir", "d", "--bundle", "web1.tar")
+	s.run("install", "web1.tar", "--dir", "web1")
+	if said := s.out.String(); !strings.Contains(said, "--ssl-ca-cert web1/massive-passive-ssl-ca.cert --ssl-cert web1/massive-passive-client-ssl.cert "+
+		"--ssl-key web1/massive-passive-client-ssl.key") {
+		t.Errorf("said %q", said)
+	}
+}

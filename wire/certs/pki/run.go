@@ -45,7 +45,11 @@ func (o initOptions) run(env Env) error {
 	}
 	certFile, keyFile := filepath.Join(o.dir, certs.CACertName), filepath.Join(o.dir, certs.CAKeyName)
 	files := []file{{path: keyFile, data: key, mode: private}, {path: certFile, data: a.caPEM(), mode: public}}
-	if err := writeAll(files, o.force); err != nil {
+	var exists *ExistsError
+	if err := writeAll(files, o.force); errors.As(err, &exists) {
+		return fmt.Errorf("%s: there already, and nothing was written. --force makes a NEW CA: no certificate made so far is good any more; "+
+			"`massive-passive pki renew --ca` keeps the key, and them", strings.Join(exists.Paths, ", "))
+	} else if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Join(o.dir, certs.AllowedDirName), 0o755); err != nil { // a server does not start without it
@@ -337,11 +341,25 @@ func (o installOptions) run(env Env, path string) error {
 	switch what := roles(files); what {
 	case "":
 	case "client":
-		fmt.Fprintln(env.Stdout, "next: massive-passive client --foreground; one that runs takes the files over by itself")
+		fmt.Fprintf(env.Stdout, "next: massive-passive client --foreground%s; one that runs takes the files over by itself\n", sslHint(o.dir, client))
 	default:
-		fmt.Fprintln(env.Stdout, "next: massive-passive server --foreground; one that runs takes the files over by itself")
+		fmt.Fprintf(env.Stdout, "next: massive-passive server --foreground%s; one that runs takes the files over by itself\n", sslHint(o.dir, server))
 	}
 	return nil
+}
+
+// sslHint is what a daemon needs to find the files of a directory that is not
+// the default.
+func sslHint(dir string, r role) string {
+	if dir == certs.DefaultDir {
+		return ""
+	}
+	at := func(name string) string { return filepath.Join(dir, name) }
+	hint := fmt.Sprintf(" --ssl-ca-cert %s --ssl-cert %s --ssl-key %s", at(certs.CACertName), at(r.certName()), at(r.keyName()))
+	if r == server {
+		hint += " --allowed-client-cert-dir " + at(certs.AllowedDirName)
+	}
+	return hint
 }
 
 func list(env Env, dir string) error {

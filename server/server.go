@@ -122,6 +122,10 @@ func (s *Server) openAccess() error {
 
 func (s *Server) tellAccess(problems []access.Problem) {
 	for _, p := range problems {
+		if p.Refused != "" {
+			s.log.Error().Err(p.Err).Str("client", p.Refused).Msg("a client is refused until its policy is mended")
+			continue
+		}
 		s.log.Warn().Err(p.Err).Str("file", p.File).Msg("passed over a file in the directory of allowed clients")
 	}
 	event := s.log.Info()

@@ -46,10 +46,12 @@ type client struct {
 	bad          error // why the policy cannot be used
 }
 
-// Problem is a file of the directory that was passed over, and why.
+// Problem is a file of the directory that was passed over, and why. Where it is
+// a policy, Refused is the client that is refused for it.
 type Problem struct {
-	File string
-	Err  error
+	File    string
+	Err     error
+	Refused string
 }
 
 // Open reads the directory. commands are what every client may send beside
@@ -88,6 +90,11 @@ func (d *Directory) Reload() ([]Problem, error) {
 		}
 	}
 	for _, e := range entries {
+		for _, suffix := range []string{".crt", ".cert", ".cer"} {
+			if name, ok := clientFile(e.Name(), suffix); ok && l.clients[name] == nil {
+				problems = append(problems, Problem{File: filepath.Join(d.path, e.Name()), Err: fmt.Errorf("only NAME.pem counts: name it %s.pem", name)})
+			}
+		}
 		if name, ok := clientFile(e.Name(), ".json"); ok {
 			problems = append(problems, l.restrict(name, filepath.Join(d.path, e.Name()), d.current.Load().clients[name])...)
 		}
@@ -104,18 +111,18 @@ func (d *Directory) Clear() { d.current.Store(&listing{}) }
 func (l *listing) add(name, file string, before *client) (problems []Problem) {
 	list, err := certs.ReadFile(file)
 	if before != nil && unreadable(err) {
-		problems = []Problem{{file, fmt.Errorf("%w: the client's certificates stay as they were", err)}}
+		problems = []Problem{{File: file, Err: fmt.Errorf("%w: the client's certificates stay as they were", err)}}
 		list, err = before.certificates, nil
 	}
 	if err != nil {
-		return []Problem{{file, err}}
+		return []Problem{{File: file, Err: err}}
 	}
 	c := &client{policy: &policy{}}
 	for _, cert := range list {
 		sum := sha256.Sum256(cert.Raw)
 		if other, taken := l.certificates[sum]; taken && other != name {
 			err := fmt.Errorf("its certificate is also that of client %q, which counts", other)
-			problems = append(problems, Problem{file, err})
+			problems = append(problems, Problem{File: file, Err: err})
 			continue
 		}
 		l.certificates[sum] = name
@@ -132,7 +139,7 @@ func (l *listing) add(name, file string, before *client) (problems []Problem) {
 func (l *listing) restrict(name, file string, before *client) []Problem {
 	c := l.clients[name]
 	if c == nil {
-		return []Problem{{file, fmt.Errorf("there is no certificate in %s.pem beside it", name)}}
+		return []Problem{{File: file, Err: fmt.Errorf("there is no certificate in %s.pem beside it", name)}}
 	}
 	var names []string
 	for _, cert := range c.certificates {
@@ -140,12 +147,12 @@ func (l *listing) restrict(name, file string, before *client) []Problem {
 	}
 	c.policy, c.bad = readPolicy(file, names)
 	if before != nil && unreadable(c.bad) {
-		problem := Problem{file, fmt.Errorf("%w: the client's policy stays as it was", c.bad)}
+		problem := Problem{File: file, Err: fmt.Errorf("%w: the client's policy stays as it was", c.bad)}
 		c.policy, c.bad = before.policy, before.bad
 		return []Problem{problem}
 	}
 	if c.bad != nil {
-		return []Problem{{file, fmt.Errorf("client %q is refused until its policy is mended: %w", name, c.bad)}}
+		return []Problem{{File: file, Err: c.bad, Refused: name}}
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"massive-passive/wire/check"
 )
@@ -49,45 +50,61 @@ func readPolicy(file string, names []string) (*policy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", file, err)
 	}
-	p, err := parsePolicy(data, names)
+	p, at, err := parsePolicy(data, names)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		line, column := position(data, at)
+		return nil, fmt.Errorf("%s:%d:%d: %w", file, line, column, err)
 	}
 	return p, nil
 }
 
+// position returns the line and the column, in characters, of a byte of data,
+// each from 1 on.
+func position(data []byte, at int64) (line, column int) {
+	before := string(data[:min(max(at, 0), int64(len(data)))])
+	return strings.Count(before, "\n") + 1, utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
+}
+
 // parsePolicy reads {"hosts": [...], "services": [...], "commands": [...]}. A
 // key that is misspelt, or there twice, would let more pass than was meant: it
-// is an error.
-func parsePolicy(data []byte, names []string) (*policy, error) {
+// is an error. With one it returns the byte that it is about.
+func parsePolicy(data []byte, names []string) (p *policy, at int64, err error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, fmt.Errorf(`is no JSON object like {"hosts": ["web*"]}%s`, why(err))
+		return nil, next(data, 0), fmt.Errorf(`is no JSON object like {"hosts": ["web*"]}%s`, why(err))
 	}
-	p := &policy{}
+	p = &policy{}
 	for d.More() {
+		at := next(data, d.InputOffset())
 		key, err := d.Token()
 		if err != nil {
-			return nil, fmt.Errorf("is no good JSON%s", why(err))
+			return nil, next(data, d.InputOffset()), fmt.Errorf("is no good JSON%s", why(err))
 		}
 		var list []string
 		if err := d.Decode(&list); err != nil {
-			return nil, fmt.Errorf("%q: give a list of patterns%s", key, why(err))
+			return nil, at, fmt.Errorf("%q: give a list of patterns%s", key, why(err))
 		}
 		if list == nil {
-			return nil, fmt.Errorf("%q: give a list of patterns, not null", key)
+			return nil, at, fmt.Errorf("%q: give a list of patterns, not null", key)
 		}
 		if err := p.set(key.(string), list, names); err != nil { // a key is a string
-			return nil, fmt.Errorf("%q: %w", key, err)
+			return nil, at, fmt.Errorf("%q: %w", key, err)
 		}
 	}
 	if _, err := d.Token(); err != nil {
-		return nil, fmt.Errorf("is no good JSON%s", why(err))
+		return nil, next(data, d.InputOffset()), fmt.Errorf("is no good JSON%s", why(err))
 	}
+	end := next(data, d.InputOffset())
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("goes on behind its last }")
+		return nil, end, errors.New("goes on behind its last }")
 	}
-	return p, nil
+	return p, 0, nil
+}
+
+// next is the place of the first byte, from at on, that means something.
+func next(data []byte, at int64) int64 {
+	rest := bytes.TrimLeft(data[at:], " \t\r\n,")
+	return int64(len(data) - len(rest))
 }
 
 func why(err error) string {

@@ -187,7 +187,7 @@ func FuzzPolicy(f *testing.F) {
 	f.Add(`{"hosts": ["$CN"]}`, "a*[b", "axb")
 	f.Add(`{"hosts": []}`, "", "h")
 	f.Fuzz(func(t *testing.T, data, name, host string) {
-		p, err := parsePolicy([]byte(data), []string{name})
+		p, _, err := parsePolicy([]byte(data), []string{name})
 		if (err == nil) == (p == nil) {
 			t.Fatalf("%v with %v", p, err)
 		}
@@ -211,5 +211,38 @@ func TestAnExclusionNeedsACommonName(t *testing.T) {
 	}
 	if _, problems := listed(t, "", `{"hosts": ["*", "$CN"]}`); len(problems) != 0 {
 		t.Errorf("problems: %v", problems)
+	}
+}
+
+// A mistake is told with its line and column, as those in check files are.
+func TestBadPoliciesArePointedAt(t *testing.T) {
+	for policy, at := range map[string]string{
+		"{\n  \"hosts\": [\"a\"],\n  \"servces\": [\"b\"]\n}": ":3:3: ",
+		"{\"hosts\": [\"a\"]} {}":                             ":1:18: ",
+		"\n [\"a\"]":                                          ":2:2: ",
+		"{\n\"hosts\": [\"é\", 1]}":                           ":2:1: ",
+		"{\n\"hosts\": [\"a\"],\n  x}":                        ":3:3: ",
+	} {
+		_, problems := listed(t, "web1", policy)
+		if len(problems) != 1 || problems[0].Refused != "web1" || !strings.Contains(problems[0].Err.Error(), "web1.json"+at) {
+			t.Errorf("%q: %v, want %s", policy, problems, at)
+		}
+	}
+}
+
+// A certificate under a name that does not count is no riddle.
+func TestOtherSuffixesAreNamed(t *testing.T) {
+	authority, err := certstest.New("CA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	_, file := issue(t, authority, "web1")
+	list(t, dir, "web1.crt", file)
+	list(t, dir, "web2.crt", file)
+	list(t, dir, "web2.pem", file)
+	_, problems, err := Open(dir, Commands{})
+	if err != nil || len(problems) != 1 || !strings.Contains(problems[0].Err.Error(), "name it web1.pem") {
+		t.Errorf("%v, %v", problems, err)
 	}
 }

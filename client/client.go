@@ -90,7 +90,9 @@ func New(o Options, log zerolog.Logger) (*Client, error) {
 	if err := os.MkdirAll(o.StateDir, 0o700); err != nil && !isDiskTrouble(err) {
 		return nil, fmt.Errorf("make the state directory (another can be named with --state-dir): %w", err)
 	}
-	if c.modern, err = loadModernServers(o.StateDir); err != nil {
+	if c.modern, err = loadModernServers(o.StateDir); isDiskTrouble(err) {
+		log.Error().Err(err).Msg("a server that spoke version 1 before is known as such only once it does again, until a restart after the disk was mended")
+	} else if err != nil {
 		return nil, err
 	}
 	c.outbox, err = openOutbox(o, log)

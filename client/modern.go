@@ -17,16 +17,20 @@ import (
 // name a line, which an administrator may edit while no client runs.
 type modernServers struct {
 	file string
+	lost bool // the file could not be read, and is left as it is
 
 	mu    sync.Mutex
 	names []string
 }
 
+// loadModernServers returns an error if there is a file that cannot be read, and
+// with it a list that begins empty and is kept in memory only.
 func loadModernServers(stateDir string) (*modernServers, error) {
 	m := &modernServers{file: filepath.Join(stateDir, "modern-servers")}
 	data, err := os.ReadFile(m.file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read which servers speak version 1: %w", err)
+		m.lost = true
+		return m, fmt.Errorf("read which servers speak version 1: %w", err)
 	}
 	for line := range strings.Lines(string(data)) {
 		if name := strings.TrimSpace(line); name != "" {
@@ -42,7 +46,7 @@ func (m *modernServers) has(name string) bool {
 	return slices.Contains(m.names, name)
 }
 
-// add notes a server, durably.
+// add notes a server, durably unless the list could not be read.
 func (m *modernServers) add(name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -50,6 +54,9 @@ func (m *modernServers) add(name string) error {
 		return nil
 	}
 	m.names = append(m.names, name)
+	if m.lost {
+		return nil
+	}
 	if err := replaceFile(m.file, []byte(strings.Join(m.names, "\n")+"\n")); err != nil {
 		return fmt.Errorf("note that a server speaks version 1: %w", err)
 	}

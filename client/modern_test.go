@@ -1,9 +1,15 @@
 package client
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"massive-passive/wire/certs/certstest"
+
+	"github.com/rs/zerolog"
 )
 
 func TestModernServersOutliveTheProcess(t *testing.T) {
@@ -44,5 +50,35 @@ func TestModernServersThatCannotBeKept(t *testing.T) {
 	}
 	if err := m.add("a"); err == nil || !m.has("a") {
 		t.Errorf("not kept: %v; known for this run: %v", err, m.has("a"))
+	}
+}
+
+// The check that would report a failing disk must not be silenced by it.
+func TestAClientStartsWhereItsDiskFails(t *testing.T) {
+	o := DefaultOptions()
+	set, err := certstest.WriteSet(t.TempDir(), "web1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.SSLCACert, o.SSLCert, o.SSLKey = set.CA, set.ClientCert, set.ClientKey
+	o.StateDir, o.ConfDir = t.TempDir(), t.TempDir()
+	file := filepath.Join(o.StateDir, "modern-servers")
+	if err := os.Symlink("/proc/self/mem", file); err != nil { // reading its beginning is EIO
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	c, err := New(o, zerolog.New(&log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.outbox.journal.Close()
+	if !strings.Contains(log.String(), "input/output error") {
+		t.Errorf("it says %s", log.String())
+	}
+	if err := c.modern.add("a"); err != nil || !c.modern.has("a") {
+		t.Errorf("not known for this run: %v", err)
+	}
+	if to, err := os.Readlink(file); err != nil || to != "/proc/self/mem" {
+		t.Errorf("the file that could not be read was replaced: %q, %v", to, err)
 	}
 }

@@ -66,13 +66,17 @@ func (r *rig) start() {
 func (r *rig) submit(n, size int) {
 	r.t.Helper()
 	for range n {
-		r.next++
-		output := fmt.Sprint("number ", r.next, " ", strings.Repeat("x", size))
-		res := check.Result{Kind: check.Service, Host: "h", Service: "s", Output: []byte(output), Finish: 1e6}
-		rec := record.Record{Origin: record.Origin{Client: "c", Sequence: uint64(r.next), Received: 2e6}, Result: res.Append(nil)}
-		if _, err := r.journal.Append(rec.Append(nil)); err != nil {
-			r.t.Fatal(err)
-		}
+		output := fmt.Sprint("number ", r.next+1, " ", strings.Repeat("x", size))
+		r.append(check.Result{Kind: check.Service, Host: "h", Service: "s", Output: []byte(output), Finish: 1e6})
+	}
+}
+
+func (r *rig) append(res check.Result) {
+	r.t.Helper()
+	r.next++
+	rec := record.Record{Origin: record.Origin{Client: "c", Sequence: uint64(r.next), Received: 2e6}, Result: res.Append(nil)}
+	if _, err := r.journal.Append(rec.Append(nil)); err != nil {
+		r.t.Fatal(err)
 	}
 }
 

@@ -19,8 +19,8 @@ import (
 const spoolPrefix = "massive-passive-"
 
 // spoolPatience is how long a line waits for a spool directory that refuses
-// before its output is cut to what fits the pipe: a full disk must not hold up
-// what tells of it.
+// before its output is cut to what fits the pipe, or the command in it given up:
+// a full disk must not hold up what tells of it.
 const spoolPatience = 10 * time.Second
 
 // DefaultUnread is how long a core may leave a file unread that it was passed:
@@ -53,8 +53,12 @@ func (c *CommandFile) passFile(ctx context.Context, it *item, line []byte) error
 	file, err := c.writeSpool(line)
 	for since := time.Now(); err != nil; file, err = c.writeSpool(line) {
 		patient := time.Since(since) < spoolPatience && time.Since(c.refused) > time.Minute
-		if !patient && it.result.Kind != check.Command {
+		if !patient {
 			c.refused = time.Now()
+			if it.result.Kind == check.Command {
+				c.giveUpCommand(it, len(line), err)
+				return nil
+			}
 			return c.passCut(ctx, it, err)
 		}
 		c.Feed.trouble(fmt.Errorf("pass a line of %d bytes in a file: %w", len(line), err))
@@ -159,6 +163,13 @@ func (c *CommandFile) passCut(ctx context.Context, it *item, why error) error {
 			return nil
 		}
 	}
+}
+
+// giveUpCommand passes over a command that no file could take: half of one may
+// mean something else.
+func (c *CommandFile) giveUpCommand(it *item, length int, why error) {
+	c.Feed.reject(it, CountTooLong, fmt.Sprintf("its %d bytes do not fit the pipe, and the core cannot be passed a file: %v", length, why))
+	c.marks = append(c.marks, mark{seq: c.last, end: c.wrote})
 }
 
 // idle waits a tick and settles meanwhile, until the core leaves or ctx ends.

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"massive-passive/wire/check"
+
 	"github.com/rs/zerolog"
 )
 
@@ -84,6 +86,24 @@ func TestADiskThatRefusesDoesNotHoldUpTheRest(t *testing.T) {
 	if n := r.sink.Status().Counts[CountCut]; n != 2 {
 		t.Errorf("counted %d cut outputs", n)
 	}
+}
+
+// A command cannot be cut. One that no file takes is given up, not all behind it.
+func TestADiskThatRefusesDoesNotHoldUpWhatIsBehindACommand(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	c := r.newCore()
+	r.sink.Spool = filepath.Join(r.path, "below a pipe")
+	r.start()
+	r.append(check.Result{Kind: check.Command, Command: "ACKNOWLEDGE_SVC_PROBLEM;h;s;1;1;1;me;" + strings.Repeat("c", 5000), Finish: 1e6})
+	r.submit(1, 10)
+	c.file.SetReadDeadline(time.Now().Add(2 * spoolPatience))
+	if line, err := c.lines.ReadString('\n'); err != nil || !strings.Contains(line, "number 2 ") {
+		t.Fatalf("got %.80q, %v", line, err)
+	}
+	r.append(check.Result{Kind: check.Command, Command: "ADD_SVC_COMMENT;h;s;1;me;" + strings.Repeat("c", 5000), Finish: 1e6})
+	eventually(t, "the last is done with as well", func() bool { return r.reader.Acked() == 3 })
+	r.expectCounts(map[string]uint64{CountDelivered: 1, CountTooLong: 2})
 }
 
 // Who reads the pipe for the core may be quick, and the core itself slow: what

@@ -83,14 +83,30 @@ func (s *Server) tellShort(client string, own bool) {
 	s.log.Warn().Str("client", client).Int("times", times).Str("why", why).Msg("results of a client wait for memory")
 }
 
-// tellFiles warns where the system gives this process fewer files than
-// connections are allowed.
-func (s *Server) tellFiles() {
-	const ownFiles = 100 // journal, sinks, listeners, logs
+// ownFiles is how many files the server itself has open at most, about:
+// journal, listeners, logs, and for each sink a door, files and requests.
+func (o *Options) ownFiles() int { return 100 + max(len(o.Sinks), 1)*(8+o.Icinga2Requests) }
+
+// mostConnections leaves the server files for its own use, of those that the
+// system lets it open: a segment that cannot be made for the sake of strangers
+// who connect would stop the ACKs of all.
+func (o *Options) mostConnections(files uint64) int {
+	files = min(files, 1<<30)
+	reserved := min(o.ownFiles(), int(files/2))
+	return max(1, min(o.Limits.Connections, int(files)-reserved))
+}
+
+// fitFiles takes fewer connections where the system gives this process too few
+// files for as many as are allowed.
+func (s *Server) fitFiles() {
 	var limit syscall.Rlimit
-	err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit)
-	if err == nil && limit.Cur < uint64(s.options.Limits.Connections)+ownFiles {
-		s.log.Warn().Uint64("files", limit.Cur).Int("connections", s.options.Limits.Connections).
-			Msg("the system lets this process open fewer files than --max-connections needs: raise it (LimitNOFILE= of the unit, or ulimit -n), or the latter down")
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return
+	}
+	allowed := s.options.Limits.Connections
+	s.door.most = s.options.mostConnections(limit.Cur)
+	if s.door.most < allowed {
+		s.log.Warn().Uint64("files", limit.Cur).Int("connections", s.door.most).Int("allowed", allowed).
+			Msg("the system lets this process open too few files for --max-connections, so fewer connections are taken: raise it (LimitNOFILE= of the unit, or ulimit -n), or the latter down")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,6 +61,33 @@ func TestSilentPeersKeepNobodyOut(t *testing.T) {
 	if r.server.door.open != 0 || r.server.door.strangers.Len() != 0 {
 		t.Errorf("%d connections are still counted, %d of strangers", r.server.door.open, r.server.door.strangers.Len())
 	}
+}
+
+// The server keeps files for itself where the system gives it few.
+func TestConnectionsLeaveFilesForTheServer(t *testing.T) {
+	o := DefaultOptions()
+	own := o.ownFiles()
+	for _, c := range []struct {
+		files uint64
+		want  int
+	}{
+		{1 << 63, 20000}, {uint64(20000 + own), 20000}, {uint64(19999 + own), 19999}, {1024, 1024 - own}, {100, 50}, {2, 1}, {0, 1},
+	} {
+		if got := o.mostConnections(c.files); got != c.want {
+			t.Errorf("of %d files %d may be connections, want %d", c.files, got, c.want)
+		}
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, func(o *Options) { o.Limits.Connections = int(min(limit.Cur, 1<<30)) })
+	if most := r.server.door.most; most > int(limit.Cur)-own {
+		t.Errorf("of %d files %d may be connections", limit.Cur, most)
+	}
+	r.log.await(t, "LimitNOFILE=", "fewer connections are taken")
+	r.deliver(wire.Instance{1}, 1)
+	r.expect(1)
 }
 
 // Who has proved itself is never sent away for a newcomer.

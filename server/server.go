@@ -61,7 +61,8 @@ func New(o Options, log zerolog.Logger) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, log: log, started: time.Now(), door: door{most: o.Limits.Connections}, oldPeers: quiet{every: time.Hour}}
+	s := &Server{options: o, log: log, started: time.Now(), oldPeers: quiet{every: time.Hour}}
+	s.fitFiles()
 	s.budget = wire.NewBudget(o.Limits.FrameMemory, s.tellShort)
 	for _, step := range []func() error{s.loadCertificates, s.listen, s.drop, s.openAccess, s.openJournal} {
 		if err := step(); err != nil {
@@ -211,7 +212,6 @@ func (s *Server) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 	doors.Go(func() { s.keepLoading(ctx, reload) })
 	doors.Go(func() { s.guard(ctx) })
 	doors.Go(func() { certs.Daily(ctx, s.tellEnding) })
-	s.tellFiles()
 	s.tellLoose()
 	s.tellOwn()
 	for _, l := range s.listeners {

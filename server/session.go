@@ -54,7 +54,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener) {
 			if ctx.Err() != nil {
 				continue
 			}
-			s.complain(conn, "full", fmt.Sprintf("%d connections are open, as many as --max-connections allows", s.options.Limits.Connections))
+			s.complain(conn, "full", fmt.Sprintf("%d connections are open, as many as --max-connections or the limit of open files allows", s.door.most))
 			continue
 		}
 		open.Go(func() { s.greet(ctx, v, &open) })

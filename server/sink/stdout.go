@@ -19,7 +19,13 @@ import (
 type Stream struct {
 	Feed *Feed
 	Out  *os.File
+
+	torn bool // the last line that was begun is not whole; owned by Run
 }
+
+// finishMost is how long a stop waits for who reads, so that no line is left
+// half written: what is written next would be joined to it.
+const finishMost = 5 * time.Second
 
 // streamed is a line. Times are in UTC; those of a command are of its entry.
 type streamed struct {
@@ -86,24 +92,33 @@ func streamLine(it *item) streamed {
 }
 
 // write writes only as much at a time as a pipe with room for anything takes
-// at once, so that it can be given up.
+// at once, so that it can be given up: before its first byte when ctx ends,
+// and once it is begun a while later.
 func (c *Stream) write(ctx context.Context, line []byte) error {
-	fd := int(c.Out.Fd())
-	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+	if c.torn {
+		line = append([]byte{'\n'}, line...)
+	}
+	var stopped time.Time
+	begun := false
 	for len(line) > 0 {
-		n, err := unix.Poll(poll, int(busyTick/time.Millisecond))
+		ready, err := c.ready()
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			if stopped.IsZero() {
+				stopped = time.Now()
+			}
+			if !begun || time.Since(stopped) > finishMost {
+				return context.Cause(ctx)
+			}
 		}
-		if err != nil && !errors.Is(err, unix.EINTR) {
+		if err != nil {
 			return err
 		}
-		if n == 0 || err != nil {
+		if !ready {
 			c.Feed.setState("nobody reads the standard output")
 			continue
 		}
 		// Not through os.File, which ends the program when nobody reads from 1.
-		written, err := unix.Write(fd, line[:min(len(line), pipeBuf)])
+		written, err := unix.Write(int(c.Out.Fd()), line[:min(len(line), pipeBuf)])
 		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
 			continue
 		}
@@ -111,6 +126,17 @@ func (c *Stream) write(ctx context.Context, line []byte) error {
 			return err
 		}
 		line = line[written:]
+		begun, c.torn = true, len(line) > 0
 	}
 	return nil
+}
+
+// ready tells whether there is room to write, within a tick.
+func (c *Stream) ready() (bool, error) {
+	poll := []unix.PollFd{{Fd: int32(c.Out.Fd()), Events: unix.POLLOUT}}
+	n, err := unix.Poll(poll, int(busyTick/time.Millisecond))
+	if errors.Is(err, unix.EINTR) {
+		return false, nil
+	}
+	return n > 0, err
 }

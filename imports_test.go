@@ -96,7 +96,7 @@ type place struct {
 // modules lists every module that anything here may import, and where. What is
 // not listed has not been weighed.
 var modules = map[string]place{
-	"github.com/urfave/cli/v2": {paths: []string{"./main.go", "./daemon.go", "./environment.go", "./help.go", "./manual.go", "client/command.go", "sender/command.go", "server/command.go",
+	"github.com/urfave/cli/v2": {paths: []string{"./main.go", "./daemon.go", "./environment.go", "./help.go", "./manual.go", "./usage.go", "client/command.go", "sender/command.go", "server/command.go",
 		"wire/status/command.go", "wire/certs/pki/command.go", "wire/certs/pki/harness_test.go", "sender/plain_test.go"}},
 	"github.com/go-co-op/gocron/v2":  {paths: []string{"sched"}},
 	"github.com/google/uuid":         {paths: []string{"sched"}}, // what gocron names its jobs by

@@ -229,6 +229,7 @@ func newApp(name string, command *cli.Command, std streams) *cli.App {
 	if command.OnUsageError != nil {
 		app.OnUsageError = command.OnUsageError
 	}
+	speakPlainly(app)
 	return app
 }
 

@@ -242,3 +242,19 @@ func TestMissingCertificatesAreNamedWithAdvice(t *testing.T) {
 		*file = there
 	}
 }
+
+// An option that names what is not there is named itself.
+func TestOptionsThatCannotBeMetAreNamed(t *testing.T) {
+	r := newRig(t)
+	r.stop()
+	for option, change := range map[string]func(*Options){
+		"--allowed-client-cert-dir": func(o *Options) { o.AllowedClientCertDir += ".missing" },
+		"--listen":                  func(o *Options) { o.Listen = []string{"no-such-host.invalid:0"} },
+	} {
+		o := r.options
+		change(&o)
+		if _, err := New(o, zerolog.Nop()); err == nil || !strings.HasPrefix(err.Error(), option) {
+			t.Errorf("got %v, want %s", err, option)
+		}
+	}
+}

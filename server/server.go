@@ -113,8 +113,11 @@ func (s *Server) openAccess() error {
 		return &OptionError{"--allow-commands", err.Error()}
 	}
 	dir, problems, err := access.Open(s.options.AllowedClientCertDir, commands)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("--allowed-client-cert-dir: %w: make it, as `massive-passive pki init` does, and put the clients' certificates there", err)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("--allowed-client-cert-dir: %w", err)
 	}
 	s.access = dir
 	s.tellAccess(problems)
@@ -178,7 +181,7 @@ func (s *Server) listen() error {
 			return fmt.Errorf("%w: another program, perhaps another server, has this port", err)
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("--listen %s: %w", listen, err)
 		}
 		s.listeners = append(s.listeners, l)
 	}

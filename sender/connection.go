@@ -42,7 +42,7 @@ func (d *Delivery) deliver(ctx context.Context, conn net.Conn, s *wire.Session) 
 	life, end := context.WithCancel(ctx)
 	defer end()
 	// A write that the peer does not take may not hold up the end.
-	defer context.AfterFunc(life, func() { conn.SetWriteDeadline(time.Now().Add(wire.DrainTimeout)) })()
+	defer context.AfterFunc(life, s.Hurry)()
 	receiving, stopReceiving := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopReceiving()
 	var lastWord error
@@ -55,6 +55,9 @@ func (d *Delivery) deliver(ctx context.Context, conn net.Conn, s *wire.Session) 
 	c.settle(ctx.Err() != nil)
 	stopReceiving()
 	<-c.over
+	if c.acked == 0 && c.last > 0 { // the line may break before more is through
+		d.bytes.Store(max(d.bytes.Load()/2, fewestBytes))
+	}
 	steady = c.acked > 0 || time.Since(begin) > steadyConnection
 	if ctx.Err() != nil {
 		return steady, s.Close()
@@ -85,7 +88,7 @@ func (c *connection) send(ctx context.Context) error {
 	var items []Item
 	for {
 		var err error
-		if items, err = c.take(ctx, items, c.limit(), mostBytes); err != nil {
+		if items, err = c.take(ctx, items, c.limit(), int(c.bytes.Load())); err != nil {
 			return err
 		}
 		c.inHand.Store(true)
@@ -199,9 +202,9 @@ func (c *connection) gather(ctx context.Context, items []Item) ([]Item, error) {
 	})
 	all, size := keep(nil, items)
 	var more []Item
-	for len(all) < limit && size < mostBytes {
+	for most := int(c.bytes.Load()); len(all) < limit && size < most; {
 		var err error
-		if more, err = c.take(wait, more, limit-len(all), mostBytes-size); err != nil {
+		if more, err = c.take(wait, more, limit-len(all), most-size); err != nil {
 			if wait.Err() != nil && ctx.Err() == nil {
 				return all, nil
 			}
@@ -249,6 +252,7 @@ func (c *connection) receive(ctx context.Context) error {
 		}
 		c.rejections(ack.Rejections)
 		done := c.acknowledge(ack.Sequence)
+		c.bytes.Store(min(2*c.bytes.Load(), mostBytes))
 		c.tally.deliver(done - len(ack.Rejections))
 		select {
 		case c.progress <- struct{}{}:

@@ -75,6 +75,7 @@ const (
 	sayInterval      = time.Minute
 	mostItems        = wire.MaxEntries
 	mostBytes        = 1 << 20 // of a batch, but for a single result that is larger
+	fewestBytes      = wire.Part
 	drainTick        = 20 * time.Millisecond
 	steadyConnection = 30 * time.Second // resets the back-off, as an ACK does
 	pingRecheck      = 5 * time.Second  // while an ACK keeps a PING from going
@@ -89,6 +90,9 @@ type Delivery struct {
 	session atomic.Pointer[wire.Session] // nil while not connected
 	inHand  atomic.Bool                  // the source gave something that is not all sent
 	tally   tally
+	// bytes of a batch: fewer after each connection that brought nothing through,
+	// more after each ACK. A connection's goroutine that receives writes it.
+	bytes atomic.Int64
 
 	drain    chan struct{} // closed by Drain: gather no more
 	draining sync.Once
@@ -99,6 +103,7 @@ type Delivery struct {
 	// Of the goroutine that receives.
 	rejected   int // results since the last line in the log about it
 	rejectedAt time.Time
+	waitedAt   time.Time // the last line in the log about a WAIT
 }
 
 // New makes a Delivery; it does nothing before Run.
@@ -106,7 +111,9 @@ func New(o Options, s Source) *Delivery {
 	if o.Identity == nil {
 		o.Identity = NewIdentity(o.Hello.Instance)
 	}
-	return &Delivery{options: o, source: s, drain: make(chan struct{})}
+	d := &Delivery{options: o, source: s, drain: make(chan struct{})}
+	d.bytes.Store(mostBytes)
+	return d
 }
 
 // State says why nothing is delivered; "" while connected.
@@ -192,7 +199,11 @@ func (d *Delivery) connectAndDeliver(ctx context.Context) (steady bool, err erro
 }
 
 func (d *Delivery) waiting(text string) {
-	d.options.Log.Warn().Str("why", text).Msg("the server takes its time")
+	event := d.options.Log.Debug()
+	if time.Since(d.waitedAt) > sayInterval {
+		event, d.waitedAt = d.options.Log.Warn(), time.Now()
+	}
+	event.Str("why", text).Msg("the server takes its time")
 }
 
 func pause(ctx context.Context, wait time.Duration) {

@@ -60,8 +60,14 @@
 // been silent for 45 s. A client with nothing in flight sends PING after 40 s
 // of silence and waits 15 s for the PONG. A server ends a connection that was
 // silent for 60 s and is owed no ACK. A HELLO begins within 10 s of the
-// handshake. A frame has 30 s from its first byte to its last, and no less
-// where the server makes it wait for memory; one that stalls ends the
+// handshake.
+//
+// A frame that began goes on: every 16 KiB of it, or what is left, have 30 s to
+// be written and to arrive, so that a slow line gets the longest frame through
+// and a peer of less than 550 bytes a second is let go. The time in which the
+// server makes a frame wait for memory does not count. Of a BATCH that takes
+// long to arrive the server says WAIT as well, and a client whose write makes no
+// way goes on for as long as it hears that. A frame that stalls ends the
 // connection, whatever else is owed, for nobody may read on behind it.
 //
 // A newer connection with the same instance ends the older one, with a BYE that

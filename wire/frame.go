@@ -29,7 +29,8 @@ type frames struct {
 	long    Type // the one whose body may have limit bytes; others have MaxControl
 	limit   uint32
 	account *Account // pays for long ones; nil: only limit counts
-	// waiting is told every WaitInterval why memory is short; nil: not.
+	// waiting is told every WaitInterval why it takes long: memory is short, or
+	// the peer slow; nil: not.
 	waiting func(why string)
 
 	head [HeaderSize]byte
@@ -89,16 +90,26 @@ func (f *frames) header(ctx context.Context) (err error) {
 	return f.broke(ctx, 0, HeaderSize, f.fill(ctx, f.head[f.got:]))
 }
 
-// fill reads all of b, a part of the frame. The peer has BodyTimeout for it
-// from now on, and not from the header: it may have waited for memory since.
+// fill reads all of b, a part of the frame. The peer has BodyTimeout for each
+// Part from now on, and not from the header: it may have waited for memory
+// since.
 func (f *frames) fill(ctx context.Context, b []byte) error {
-	f.conn.SetReadDeadline(time.Now().Add(BodyTimeout))
-	if ctx.Err() != nil { // and with it all reading
-		return context.Cause(ctx)
+	if f.waiting != nil && len(b) > MaxControl {
+		defer repeat(WaitInterval, WaitInterval, func() { f.waiting("your batch comes slowly") })()
 	}
-	n, err := io.ReadFull(f.conn, b)
-	f.got += n
-	return unexpected(err)
+	for len(b) > 0 {
+		f.conn.SetReadDeadline(time.Now().Add(BodyTimeout))
+		if ctx.Err() != nil { // and with it all reading
+			return context.Cause(ctx)
+		}
+		n, err := io.ReadFull(f.conn, b[:min(len(b), Part)])
+		f.got += n
+		if err != nil {
+			return unexpected(err)
+		}
+		b = b[n:]
+	}
+	return nil
 }
 
 // broke says what an error is that kept a frame from coming whole.
@@ -181,6 +192,9 @@ type writer struct {
 	mu   sync.Mutex
 	conn net.Conn
 	buf  []byte
+
+	deadline sync.Mutex
+	end      time.Time // for all writes; zero: none is set yet
 }
 
 // keepBuffer is the most that a connection keeps for its next write.
@@ -193,12 +207,37 @@ func (w *writer) write(kind Type, m message) error {
 	return w.flush()
 }
 
-// flush writes what is in buf; the caller holds the lock.
+// flush writes what is in buf; the caller holds the lock. The peer has
+// WriteTimeout for each Part.
 func (w *writer) flush() error {
-	w.conn.SetWriteDeadline(time.Now().Add(WriteTimeout))
-	_, err := w.conn.Write(w.buf)
+	var err error
+	for rest := w.buf; len(rest) > 0 && err == nil; {
+		w.renew()
+		part := rest[:min(len(rest), Part)]
+		_, err = w.conn.Write(part)
+		rest = rest[len(part):]
+	}
 	if cap(w.buf) > keepBuffer {
 		w.buf = nil
 	}
 	return err
+}
+
+// renew gives what is being written WriteTimeout from now on.
+func (w *writer) renew() {
+	w.deadline.Lock()
+	defer w.deadline.Unlock()
+	limit := time.Now().Add(WriteTimeout)
+	if !w.end.IsZero() && w.end.Before(limit) {
+		limit = w.end
+	}
+	w.conn.SetWriteDeadline(limit)
+}
+
+// hurry gives what is being written, and all after it, DrainTimeout together.
+func (w *writer) hurry() {
+	w.deadline.Lock()
+	defer w.deadline.Unlock()
+	w.end = time.Now().Add(DrainTimeout)
+	w.conn.SetWriteDeadline(w.end)
 }

@@ -18,7 +18,7 @@ const (
 	// slow peer waits in it for nobody.
 	firstPurse purse = iota
 	// restPurse pays for long frames. Who holds some waits for nobody but its
-	// own peer, which has BodyTimeout.
+	// own peer, which has BodyTimeout for each Part.
 	restPurse
 	// decodedPurse pays for what results take beside the bytes that they came
 	// in, and for queued frames that are too short for the others. Who holds

@@ -28,6 +28,7 @@ type Session struct {
 	acked    uint64
 	pinged   bool
 	ended    bool
+	since    time.Time // the server owes something: when it was last heard of, or began to
 }
 
 type sent struct {
@@ -67,7 +68,7 @@ func Connect(ctx context.Context, conn net.Conn, hello Hello, first *Batch, wait
 		if s.Welcome, err = DecodeWelcome(fr.body); err != nil || writeErr != nil {
 			return nil, errors.Join(err, writeErr)
 		}
-		s.arm()
+		s.heard()
 		return s, nil
 	case TypeBye:
 		return nil, byeError(fr.body)
@@ -110,6 +111,9 @@ func (s *Session) Send(b Batch) error {
 // before the write returns.
 func (s *Session) note(b *Batch, size int) {
 	s.mu.Lock()
+	if len(s.sent) == 0 && !s.pinged {
+		s.since = time.Now()
+	}
 	s.last = b.Entries[len(b.Entries)-1].Sequence
 	s.sent = append(s.sent, sent{s.last, size, len(b.Entries)})
 	s.inFlight += size
@@ -123,7 +127,7 @@ func (s *Session) Ping() (sent bool, err error) {
 	s.mu.Lock()
 	busy := len(s.sent) > 0 || s.pinged
 	if !busy {
-		s.pinged = true
+		s.pinged, s.since = true, time.Now()
 	}
 	token := s.last
 	s.mu.Unlock()
@@ -152,6 +156,16 @@ func (s *Session) unsettled() int {
 	return n
 }
 
+// heard notes a sign of life. While there are any, a batch may take its time
+// to be written: the kernel may take none of it for long where the line is slow.
+func (s *Session) heard() {
+	s.mu.Lock()
+	s.since = time.Now()
+	s.mu.Unlock()
+	s.out.renew()
+	s.arm()
+}
+
 // arm sets the deadline for the server's next frame by what it owes.
 func (s *Session) arm() {
 	s.mu.Lock()
@@ -161,9 +175,9 @@ func (s *Session) arm() {
 	case s.ended:
 		return
 	case len(s.sent) > 0:
-		deadline = time.Now().Add(AckTimeout)
+		deadline = s.since.Add(AckTimeout)
 	case s.pinged:
-		deadline = time.Now().Add(AnswerTimeout)
+		deadline = s.since.Add(AnswerTimeout)
 	}
 	s.conn.SetReadDeadline(deadline)
 }
@@ -182,7 +196,7 @@ func (s *Session) Receive(ctx context.Context) (Ack, error) {
 			}
 			return Ack{}, err
 		}
-		s.arm()
+		s.heard()
 		if done {
 			return ack, nil
 		}
@@ -251,8 +265,13 @@ func (s *Session) settle(ack Ack) error {
 	return nil
 }
 
+// Hurry leaves a moment, DrainTimeout, to what is being written, so that a
+// server that reads no more does not hold up an end.
+func (s *Session) Hurry() { s.out.hurry() }
+
 // Close says BYE and ends the connection in order.
 func (s *Session) Close() error {
+	s.Hurry()
 	s.out.write(TypeBye, &Bye{Reason: Done})
 	return Close(s.conn)
 }

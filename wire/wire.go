@@ -57,6 +57,9 @@ const (
 	FirstFlight = 64 << 10
 	// MaxText bounds the text of a rejection, a WAIT or a BYE.
 	MaxText = 512
+	// Part is what of a frame, or all that is left of it, must get through in
+	// each BodyTimeout. TLS hands on no less at a time.
+	Part = 16 << 10
 	// Window is how many bytes of batches a client may have in flight.
 	Window = 4 << 20
 )
@@ -65,9 +68,9 @@ const (
 const (
 	// HelloTimeout is how long a server waits for a HELLO after the handshake.
 	HelloTimeout = 10 * time.Second
-	// BodyTimeout is how long a body may take from its header to its last byte.
+	// BodyTimeout is how long each Part of a body may take to arrive.
 	BodyTimeout = 30 * time.Second
-	// WriteTimeout is how long a frame may take to be written.
+	// WriteTimeout is how long each Part of a frame may take to be written.
 	WriteTimeout = 30 * time.Second
 	// FirstWait is when a server first says that an ACK takes long: before a
 	// one-shot send has given up.

@@ -93,8 +93,8 @@ func explainAlert(err error, o *Options) string {
 	now := time.Now()
 	switch {
 	case number == alertUnknownCA:
-		return fmt.Sprintf("%s does not know the CA %q, which signed %s: the server's --ssl-ca-cert must hold that CA, or this one be signed by the server's",
-			address, own.Issuer, mine)
+		return fmt.Sprintf("%s does not know the CA %q, which signed %s: the server's --ssl-ca-cert must hold that CA, or this one be signed by the server's%s",
+			address, own.Issuer, mine, namesake(o))
 	case number == alertExpired && now.After(own.NotAfter):
 		return fmt.Sprintf("%s refused %s: it ended on %s; renew it, as with `massive-passive pki renew`", address, mine, own.NotAfter.UTC().Format(time.DateOnly))
 	case number == alertExpired:
@@ -103,6 +103,16 @@ func explainAlert(err error, o *Options) string {
 	}
 	return fmt.Sprintf("%s refused %s (%s): it must be for clients, and neither revoked nor of another CA than the server has in --ssl-ca-cert; "+
 		"the server's log says more", address, mine, text)
+}
+
+// namesake tells our CA from another of the same name, which the server may
+// have.
+func namesake(o *Options) string {
+	authority := o.End.Pool.Namesake(o.End.Pair.Leaf())
+	if authority == nil {
+		return ""
+	}
+	return fmt.Sprintf("; another CA of the same name will not do: ours in %s has the SHA-256 fingerprint %s", o.End.Pool.File(), certs.Fingerprint(authority))
 }
 
 // alert returns the number of the alert with which the server ended the

@@ -79,7 +79,7 @@ func TestHandshakesThatFailAreExplained(t *testing.T) {
 		max           uint16
 		says          []string
 	}{
-		"our CA is unknown":   {good, stranger, "", 0, []string{"does not know the CA", "throwaway CA", good, "--ssl-ca-cert"}},
+		"our CA is unknown":   {good, stranger, "", 0, []string{"does not know the CA", "throwaway CA", good, "--ssl-ca-cert", "same name", certs.Fingerprint(set.Authority.Cert)}},
 		"ours has ended":      {own(certstest.Request{NotBefore: now.Add(-9e12), NotAfter: now.Add(-5e12)}), old, "", 0, []string{"ended on", "own.cert", "pki renew"}},
 		"the clocks differ":   {own(certstest.Request{NotBefore: now.Add(5e12), NotAfter: now.Add(9e12)}), old, "", 0, []string{"the server's clock or yours is off", "this machine's clock says"}},
 		"not for clients":     {own(certstest.Request{Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}), old, "", 0, []string{"must be for clients", "own.cert"}},
@@ -100,6 +100,29 @@ func TestHandshakesThatFailAreExplained(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Two CAs made with the default name are told from each other.
+func TestAnotherCAOfTheSameNameIsNamed(t *testing.T) {
+	set, err := certstest.WriteSet(t.TempDir(), "web1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := certstest.WriteSet(t.TempDir(), "web1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	end, err := certs.Load(certs.Files{Cert: other.ClientCert, Key: other.ClientKey, CA: other.CA, MinVersion: "1.2"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Address: door(t, set, set.CA, "1.2"), End: end, Verify: certs.VerifyName}
+	text := Explain(greet(t, &o, "", 0), &o)
+	for _, want := range []string{"another CA of the name", other.CA, certs.Fingerprint(other.Authority.Cert)} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q does not say %q", text, want)
+		}
 	}
 }
 

@@ -169,7 +169,7 @@ func verifyServer(state tls.ConnectionState, pool *Pool, verify Verify, names []
 	}
 	_, err := leaf.Verify(x509.VerifyOptions{Roots: pool.current().pool, Intermediates: intermediates})
 	if err != nil {
-		return &ServerError{explain(leaf, err, pool.file), err}
+		return &ServerError{explain(leaf, err, pool), err}
 	}
 	if verify == VerifyCA || slices.ContainsFunc(names, func(name string) bool { return leaf.VerifyHostname(name) == nil }) {
 		return nil
@@ -178,7 +178,7 @@ func verifyServer(state tls.ConnectionState, pool *Pool, verify Verify, names []
 }
 
 // explain puts a failed verification into words.
-func explain(leaf *x509.Certificate, err error, caFile string) string {
+func explain(leaf *x509.Certificate, err error, pool *Pool) string {
 	var invalid x509.CertificateInvalidError
 	var unknown x509.UnknownAuthorityError
 	now := time.Now()
@@ -194,9 +194,13 @@ func explain(leaf *x509.Certificate, err error, caFile string) string {
 	case errors.As(err, &unknown) && Weak(unknown.Cert):
 		return fmt.Sprintf("(%s) is signed with %s, which proves nothing any more, and no option allows it: make a new one",
 			unknown.Cert.Subject, unknown.Cert.SignatureAlgorithm)
+	case errors.As(err, &unknown) && pool.Namesake(leaf) != nil:
+		return fmt.Sprintf("(%s) is issued by another CA of the name %s than the one in %s (SHA-256 fingerprint %s): "+
+			"bring the file of the CA that signed it, or have the server's certificate signed by this one",
+			leaf.Subject, leaf.Issuer, pool.file, Fingerprint(pool.Namesake(leaf)))
 	case errors.As(err, &unknown):
 		return fmt.Sprintf("(%s, issued by %s) does not lead to a CA in %s: is --ssl-ca-cert the CA that signed it?",
-			leaf.Subject, leaf.Issuer, caFile)
+			leaf.Subject, leaf.Issuer, pool.file)
 	}
 	return fmt.Sprintf("(%s) was refused: %v", leaf.Subject, err)
 }

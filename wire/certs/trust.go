@@ -1,8 +1,12 @@
 package certs
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -50,4 +54,25 @@ func (e End) Generation() uint64 {
 		n += e.Revoked.generation()
 	}
 	return n
+}
+
+// Namesake returns a CA of the pool that has the name of a certificate's issuer,
+// whether or not it is the one that signed it; nil if there is none.
+func (p *Pool) Namesake(c *x509.Certificate) *x509.Certificate {
+	for _, authority := range p.authorities() {
+		if bytes.Equal(authority.RawSubject, c.RawIssuer) {
+			return authority
+		}
+	}
+	return nil
+}
+
+// File is where the CAs are read from.
+func (p *Pool) File() string { return p.file }
+
+// Fingerprint is the SHA-256 of a certificate as openssl x509 -fingerprint
+// prints it.
+func Fingerprint(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
+	return strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":")
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,10 +22,12 @@ import (
 // It watches, through pidfds, which need no permission, the processes that
 // carry the core's name, run as its user and are nobody's child among them:
 // the core's main process, or its orphans. Where /proc hides other users'
-// processes, or the core runs in a container of its own, it sees none.
+// processes, or the core runs in a container of its own, it sees none. What
+// only carries the name, as a check of the configuration does, it passes over:
+// its end would have results written again without a reason.
 type coreWatch struct {
 	user   uint32      // whom the core runs as
-	name   string      // that the names of its processes begin with
+	name   string      // of its processes, which may have a version behind it
 	config string      // its main configuration, "" if it is not known
 	pipe   fs.FileInfo // that it reads, nil if it is not known
 
@@ -92,6 +95,12 @@ func (w *coreWatch) find() []process {
 		}
 		families[top.pid] = append(families[top.pid], p)
 	}
+	for top := range families {
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", top))
+		if !w.atWork(strings.Split(string(line), "\x00")) {
+			delete(families, top)
+		}
+	}
 	var found []process
 	for top, members := range w.choose(families) {
 		if len(members) > 0 {
@@ -116,7 +125,8 @@ func (w *coreWatch) read(pid int) (process, bool) {
 		}
 		switch key {
 		case "Name":
-			if !strings.HasPrefix(fields[0], w.name) {
+			version, ours := strings.CutPrefix(fields[0], w.name)
+			if !ours || strings.Trim(version, "0123456789") != "" {
 				return p, false
 			}
 		case "State":
@@ -136,19 +146,22 @@ func (w *coreWatch) read(pid int) (process, bool) {
 func (w *coreWatch) choose(families map[int][]process) map[int][]process {
 	ours := map[int][]process{}
 	if w.pipe != nil {
-		visible := false
+		hidden := map[int][]process{} // may hold the pipe
 		for top, members := range families {
 			for _, p := range members {
 				holds, allowed := w.holdsPipe(p.pid)
-				visible = visible || allowed
 				if holds {
 					ours[top] = members
 				}
+				if !allowed {
+					hidden[top] = members
+				}
 			}
 		}
-		if visible {
+		if len(ours) > 0 || len(hidden) == 0 {
 			return ours
 		}
+		families = hidden
 	}
 	if w.config != "" {
 		for top, members := range families {
@@ -162,6 +175,22 @@ func (w *coreWatch) choose(families map[int][]process) map[int][]process {
 		return families
 	}
 	return ours
+}
+
+// atWork tells whether a process with these arguments is a core that takes
+// results, and not one that only looks at its configuration.
+func (w *coreWatch) atWork(args []string) bool {
+	if len(args[0]) == 0 { // hidden
+		return true
+	}
+	if w.name == Icinga.watchName() {
+		return slices.Contains(args, "daemon") && !slices.Contains(args, "-C") && !slices.Contains(args, "--validate")
+	}
+	return !slices.ContainsFunc(args[1:], func(arg string) bool {
+		letters, short := strings.CutPrefix(arg, "-")
+		return arg == "--verify-config" || arg == "--test-scheduling" ||
+			short && strings.Trim(letters, "abcdefghijklmnopqrstuvwxyz") == "" && strings.ContainsAny(letters, "vs")
+	})
 }
 
 // holdsPipe tells whether a process has the pipe open. Only root, and at times
@@ -181,7 +210,7 @@ func (w *coreWatch) holdsPipe(pid int) (holds, allowed bool) {
 	return false, true
 }
 
-// watchName is what the names of a core's processes begin with.
+// watchName is the name of a core's processes, without a version behind it.
 func (d Dialect) watchName() string {
 	if d == Icinga {
 		return "icinga2"

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -22,7 +23,13 @@ const fakeName = "mpwatchtest"
 
 func startCore(t *testing.T, pipe string, script string) *fakeCore {
 	t.Helper()
-	shell := filepath.Join(t.TempDir(), fakeName)
+	return startNamed(t, fakeName, pipe, script, "core.cfg")
+}
+
+// startNamed starts a process of another name, with arguments of a core's.
+func startNamed(t *testing.T, name, pipe, script string, args ...string) *fakeCore {
+	t.Helper()
+	shell := filepath.Join(t.TempDir(), name)
 	binary, err := os.ReadFile("/bin/sh")
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +37,7 @@ func startCore(t *testing.T, pipe string, script string) *fakeCore {
 	if err := os.WriteFile(shell, binary, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(shell, "-c", `exec 3<>"$0"; echo up; `+script, pipe, "core.cfg")
+	cmd := exec.Command(shell, append([]string{"-c", `exec 3<>"$0"; echo up; ` + script, pipe}, args...)...)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -150,5 +157,69 @@ func TestCoreWatchByConfiguration(t *testing.T) {
 			t.Errorf("configuration %q: watches %d, want %d", config, len(w.fds), want)
 		}
 		w.end()
+	}
+}
+
+// Programs that only carry the core's name come and go while it runs.
+func TestCoreWatchPassesOverWhatIsNoCore(t *testing.T) {
+	path, _ := newPipe(t)
+	core := startCore(t, path, "read line")
+	for _, other := range []struct {
+		name string
+		args []string
+	}{
+		{fakeName + "_copy", []string{"core.cfg"}},
+		{fakeName + "-x", nil},
+		{fakeName, []string{"-v", "core.cfg"}},
+		{fakeName, []string{"-dvx", "core.cfg"}},
+		{fakeName, []string{"--verify-config", "core.cfg"}},
+		{fakeName, []string{"-s", "core.cfg"}},
+	} {
+		startNamed(t, other.name, path, "read line", other.args...)
+	}
+	for _, config := range []string{"", "core.cfg"} {
+		w := coreWatch{user: uint32(os.Geteuid()), name: fakeName, config: config}
+		found := w.find()
+		if len(found) != 1 || found[0].pid != core.cmd.Process.Pid {
+			t.Errorf("configuration %q: found %v, want process %d alone", config, found, core.cmd.Process.Pid)
+		}
+	}
+	versioned := startNamed(t, fakeName+"4", path, "read line", "-d", "core.cfg")
+	w := coreWatch{user: uint32(os.Geteuid()), name: fakeName}
+	if found := w.find(); len(found) != 2 {
+		t.Errorf("found %v, want process %d too, whose name has a version", found, versioned.cmd.Process.Pid)
+	}
+}
+
+func TestCoreWatchKnowsIcingasCommands(t *testing.T) {
+	w := coreWatch{name: Icinga.watchName()}
+	for line, want := range map[string]bool{
+		"icinga2 --no-stack-rlimit daemon --close-stdio -e /var/log/icinga2/error.log": true,
+		"icinga2 daemon -c /etc/icinga2/icinga2.conf":                                  true,
+		"icinga2 daemon -C":         false,
+		"icinga2 daemon --validate": false,
+		"icinga2 object list":       false,
+		"":                          true, // hidden
+	} {
+		if got := w.atWork(strings.Split(line, " ")); got != want {
+			t.Errorf("%q: at work %v", line, got)
+		}
+	}
+}
+
+// Of two families, one may be hidden and the other not: what can be seen to
+// have the pipe closed is not the core.
+func TestCoreWatchKeepsWhatIsHidden(t *testing.T) {
+	_, info := newPipe(t)
+	other, _ := newPipe(t)
+	open := startCore(t, other, "read line").cmd.Process.Pid
+	const hidden = 1 << 30 // of which nothing can be seen
+	w := coreWatch{user: uint32(os.Geteuid()), name: fakeName, pipe: info}
+	got := w.choose(map[int][]process{open: {{pid: open}}, hidden: {{pid: hidden}}})
+	if len(got) != 1 || len(got[hidden]) != 1 {
+		t.Errorf("chose %v, want the hidden one", got)
+	}
+	if got := w.choose(map[int][]process{open: {{pid: open}}}); len(got) != 0 {
+		t.Errorf("chose %v, which has another pipe", got)
 	}
 }

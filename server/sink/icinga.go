@@ -37,10 +37,11 @@ type IcingaAPI struct {
 	// Owned by Run.
 	turn    int // of the endpoints
 	api     *icingaAPI
-	polled  time.Time // when the session's process last answered
-	looked  time.Time // when it was last asked
-	failed  int       // looks in a row
-	pending []*apiResult
+	polled  time.Time     // when the session's process last answered
+	looked  time.Time     // when it was last asked
+	failed  int           // looks in a row
+	pending []*apiResult  // not answered, or inside their window
+	last    uint64        // the last sequence that was handed to a lane
 	waiting atomic.Int64  // bytes of results that the lanes have not delivered; theirs too
 	worked  atomic.Uint64 // results that Icinga took or refused for what they are
 }
@@ -147,7 +148,7 @@ func (c *IcingaAPI) next(ctx context.Context) ([]item, error) {
 func (c *IcingaAPI) dispatch(ctx context.Context, it *item, lanes []*lane, tick *time.Ticker) error {
 	d := &apiResult{it: *it}
 	d.it.result.Output = append([]byte(nil), it.result.Output[:min(clientNote, len(it.result.Output))]...)
-	c.pending = append(c.pending, d)
+	c.pending, c.last = append(c.pending, d), it.seq
 	var err error
 	if it.result.Kind == check.Command {
 		d.reason, d.why = CountCommand, "Icinga's API takes no external commands: they need a sink command-file"
@@ -195,24 +196,27 @@ func (c *IcingaAPI) settle(ctx context.Context, lanes []*lane) error {
 	if c.api.process != "" {
 		last = c.polled
 	}
-	done := 0
-	for i, d := range c.pending {
-		if !d.done.Load() {
-			continue
-		}
-		if d.reason != "" && !d.told {
+	still := c.pending[:0] // what one lane is stuck with holds nothing of the others in memory
+	for _, d := range c.pending {
+		done := d.done.Load()
+		if done && d.reason != "" && !d.told {
 			d.told = true
 			c.Feed.reject(&d.it, d.reason, d.why)
 		}
-		if done == i && last.Sub(d.taken) >= c.Window {
-			done = i + 1
+		if !done || last.Sub(d.taken) < c.Window {
+			still = append(still, d)
 		}
 	}
-	if done > 0 {
-		c.Feed.ack(c.pending[done-1].it.seq)
-		clear(c.pending[:done])
-		c.pending = c.pending[done:]
+	if len(still) == len(c.pending) {
+		return nil
 	}
+	clear(c.pending[len(still):])
+	c.pending = still
+	upTo := c.last
+	if len(still) > 0 {
+		upTo = still[0].it.seq - 1
+	}
+	c.Feed.ack(upTo)
 	return nil
 }
 

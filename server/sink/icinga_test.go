@@ -309,6 +309,48 @@ func TestAPISaysWhatIsWrong(t *testing.T) {
 	eventually(t, "says that the password is wrong", func() bool { return strings.Contains(r.sink.Status().Waiting, "password") })
 }
 
+// What one lane is stuck with is acknowledged late, but what the others went
+// on with meanwhile is not kept for that.
+func TestAPIKeepsOnlyWhatIsNotDone(t *testing.T) {
+	r := &apiRig{feedRig: newFeedRig(t, FeedOptions{Log: zerolog.Nop()})}
+	r.sink = &IcingaAPI{Feed: r.feed, api: &icingaAPI{}, looked: time.Now().Add(time.Hour), Window: time.Second}
+	const stuck, over, recent = 1, 198, 1
+	r.send("a", 1, stuck+over+recent)
+	items, err := r.feed.next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lane{work: make(chan *apiResult, lanePending)}
+	work := []*apiResult{}
+	for i := range items {
+		if err := r.sink.dispatch(t.Context(), &items[i], []*lane{l}, time.NewTicker(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		work = append(work, <-l.work)
+	}
+	settle := func(pending int, acked uint64) {
+		t.Helper()
+		if err := r.sink.settle(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if len(r.sink.pending) != pending || r.reader.Acked() != acked {
+			t.Errorf("%d results in memory, acknowledged up to %d; want %d and %d", len(r.sink.pending), r.reader.Acked(), pending, acked)
+		}
+	}
+	settle(stuck+over+recent, 0)
+	for _, d := range work[stuck:] {
+		d.taken = time.Now().Add(-time.Minute)
+		d.done.Store(true)
+	}
+	work[stuck+over].taken = time.Now().Add(time.Hour)
+	settle(stuck+recent, 0)
+	work[0].done.Store(true)
+	settle(recent, stuck+over)
+	work[stuck+over].taken = time.Time{}
+	settle(0, stuck+over+recent)
+	r.expectCounts(map[string]uint64{CountDelivered: stuck + over + recent})
+}
+
 func TestSplitPerfdata(t *testing.T) {
 	for output, want := range map[string][2]string{
 		"":                        {"", ""},

@@ -80,6 +80,7 @@ type Journal struct {
 	readers map[string]*Reader
 	told    map[place]bool // damage already counted
 	lost    int64
+	clock   clock
 	failing error // of the last try, nil once one succeeded
 	faults  int64 // disk errors so far
 }
@@ -141,6 +142,7 @@ func Open(o Options) (*Journal, error) {
 		told:    make(map[place]bool),
 	}
 	if o.Dir == "" {
+		j.clock = newClock(j.next)
 		return j, nil
 	}
 	lock, err := lockDir(o.Dir)
@@ -152,6 +154,7 @@ func Open(o Options) (*Journal, error) {
 		lock.Close()
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
+	j.clock = newClock(j.next)
 	return j, nil
 }
 

@@ -143,10 +143,10 @@ func (r *Reader) leaveSegment() error {
 
 // PassOlder gives up the records appended before cutoff, up to the first batch
 // that was not, and returns how many of them were not acknowledged. What readers
-// cannot see yet is left alone.
+// cannot see yet is left alone. That the machine's clock is set ages nothing.
 func (r *Reader) PassOlder(cutoff time.Time) (passed int, err error) {
 	acked := r.Acked()
-	upTo, err := r.j.olderThan(acked, cutoff.UnixNano())
+	upTo, err := r.j.olderThan(acked, r.j.age(cutoff))
 	if upTo <= acked {
 		return 0, err
 	}
@@ -158,25 +158,39 @@ func (r *Reader) PassOlder(cutoff time.Time) (passed int, err error) {
 	return max(passed, 0), err
 }
 
-// olderThan returns the last sequence behind which a record is not older than
-// cutoff, going from the one after acked.
-func (j *Journal) olderThan(acked uint64, cutoff int64) (uint64, error) {
+// age is what tells whether a record is older than a cutoff.
+type age struct {
+	dates
+	cutoff int64
+}
+
+func (j *Journal) age(cutoff time.Time) age {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return age{j.clock.dates(time.Now()), cutoff.UnixNano()}
+}
+
+func (a age) over(seq uint64, at int64) bool { return a.of(seq, at) < a.cutoff }
+
+// olderThan returns the last sequence behind which a record is not over a,
+// going from the one after acked.
+func (j *Journal) olderThan(acked uint64, a age) (uint64, error) {
 	upTo := acked
 	for {
 		j.mu.Lock()
 		i := sort.Search(len(j.segs), func(i int) bool { return j.segs[i].last() > upTo })
 		if i == len(j.segs) {
 			defer j.mu.Unlock()
-			return j.olderTailLocked(upTo, cutoff), nil
+			return j.olderTailLocked(upTo, a), nil
 		}
 		seg := *j.segs[i]
-		whole := i+1 < len(j.segs) && j.segs[i+1].header.created < cutoff
+		whole := i+1 < len(j.segs) && a.over(j.segs[i+1].first(), j.segs[i+1].header.created)
 		j.mu.Unlock()
 		if whole {
 			upTo = seg.last()
 			continue
 		}
-		got, err := j.olderInSegment(seg, upTo, cutoff)
+		got, err := j.olderInSegment(seg, upTo, a)
 		if err != nil || got < seg.last() {
 			return got, err
 		}
@@ -184,8 +198,8 @@ func (j *Journal) olderThan(acked uint64, cutoff int64) (uint64, error) {
 	}
 }
 
-func (j *Journal) olderTailLocked(upTo uint64, cutoff int64) uint64 {
-	for c := j.chunkAtLocked(upTo + 1); c != nil && c.time < cutoff && upTo < j.visibleLocked(); c = j.chunkAtLocked(upTo + 1) {
+func (j *Journal) olderTailLocked(upTo uint64, a age) uint64 {
+	for c := j.chunkAtLocked(upTo + 1); c != nil && a.over(c.first, c.time) && upTo < j.visibleLocked(); c = j.chunkAtLocked(upTo + 1) {
 		upTo = min(c.last(), j.visibleLocked())
 	}
 	return upTo
@@ -193,9 +207,9 @@ func (j *Journal) olderTailLocked(upTo uint64, cutoff int64) uint64 {
 
 // olderInSegment goes by the marks alone; an index of them answers without the
 // disk as long as the next record is young.
-func (j *Journal) olderInSegment(seg segment, upTo uint64, cutoff int64) (uint64, error) {
+func (j *Journal) olderInSegment(seg segment, upTo uint64, a age) (uint64, error) {
 	at := seg.pointBefore(upTo + 1)
-	if at.time >= cutoff {
+	if !a.over(at.first, at.time) {
 		return upTo, nil
 	}
 	w, f, err := j.walkMarks(seg, at)
@@ -206,7 +220,7 @@ func (j *Journal) olderInSegment(seg segment, upTo uint64, cutoff int64) (uint64
 	for {
 		switch w.step() {
 		case evMark:
-			if w.mark.time >= cutoff {
+			if !a.over(w.mark.first, w.mark.time) {
 				return max(upTo, w.mark.first-1), nil
 			}
 			upTo = max(upTo, min(w.mark.after(), w.limit)-1)

@@ -27,7 +27,7 @@ type ReaderStats struct {
 	Acked   uint64
 	Pending uint64    // records that are there and not acknowledged
 	Bytes   int64     // of the segments and the tail that hold them
-	Oldest  time.Time // append time of the first of them, up to 10 s early; zero if none
+	Oldest  time.Time // append time of the first of them by the clock as it is set now, up to 10 s early; zero if none
 }
 
 // Stats may be called from any goroutine. It reads at most one segment for each
@@ -45,6 +45,7 @@ func (j *Journal) Stats() Stats {
 	for _, seg := range j.segs {
 		s.Bytes += seg.size
 	}
+	times := j.clock.dates(time.Now())
 	for name, r := range j.readers {
 		r.mu.Lock()
 		rs := ReaderStats{Name: name, Open: r.open, Acked: r.acked}
@@ -52,7 +53,7 @@ func (j *Journal) Stats() Stats {
 		rs.Pending = j.pendingLocked(rs.Acked)
 		if rs.Pending > 0 {
 			rs.Bytes = j.bytesLocked(rs.Acked + 1)
-			rs.Oldest = j.timeLocked(rs.Acked + 1)
+			rs.Oldest = j.timeLocked(rs.Acked+1, times)
 		}
 		s.Readers = append(s.Readers, rs)
 	}
@@ -85,12 +86,13 @@ func (j *Journal) bytesLocked(seq uint64) (n int64) {
 }
 
 // timeLocked is the append time of the first record at or after seq.
-func (j *Journal) timeLocked(seq uint64) time.Time {
+func (j *Journal) timeLocked(seq uint64, times dates) time.Time {
 	if i := j.segmentLocked(seq); i < len(j.segs) {
-		return time.Unix(0, j.segs[i].pointBefore(seq).time)
+		p := j.segs[i].pointBefore(seq)
+		return time.Unix(0, times.of(p.first, p.time))
 	}
 	if c := j.chunkAtLocked(seq); c != nil {
-		return time.Unix(0, c.time)
+		return time.Unix(0, times.of(c.first, c.time))
 	}
 	return time.Time{}
 }

@@ -47,7 +47,7 @@ func (j *Journal) Append(payloads ...[]byte) (first uint64, err error) {
 		return 0, fmt.Errorf("append: the disk refused so long that no sequence is reserved any more: %w", ErrTailFull)
 	}
 	first = j.next
-	now := time.Now().UnixNano()
+	now := time.Now()
 	for _, p := range payloads {
 		c := j.chunkLocked(now)
 		c.buf = appendRecord(c.buf, j.next, p)
@@ -63,10 +63,10 @@ func (j *Journal) Append(payloads ...[]byte) (first uint64, err error) {
 
 // chunkLocked returns the chunk that the next record goes to. In memory a chunk
 // ends at each flush, so that what is visible ends with a chunk.
-func (j *Journal) chunkLocked(now int64) *chunk {
+func (j *Journal) chunkLocked(now time.Time) *chunk {
 	if n := len(j.tail); n > 0 {
 		c := j.tail[n-1]
-		age := now - c.time
+		age := now.UnixNano() - c.time
 		flushed := c.count > 0 && c.last() <= j.durable
 		if len(c.buf) < batchTarget && age >= 0 && age < int64(batchSpan) && !flushed {
 			return c
@@ -81,7 +81,8 @@ func (j *Journal) chunkLocked(now int64) *chunk {
 	default:
 		buf = make([]byte, markSize, 1024)
 	}
-	c := &chunk{buf: buf[:markSize], first: j.next, time: now}
+	c := &chunk{buf: buf[:markSize], first: j.next, time: now.UnixNano()}
+	j.clock.note(now, c.first)
 	j.tail = append(j.tail, c)
 	return c
 }

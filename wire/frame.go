@@ -194,7 +194,8 @@ type writer struct {
 	buf  []byte
 
 	deadline sync.Mutex
-	end      time.Time // for all writes; zero: none is set yet
+	hurried  bool
+	end      time.Time // of the frame that is being written, once hurried
 }
 
 // keepBuffer is the most that a connection keeps for its next write.
@@ -210,6 +211,7 @@ func (w *writer) write(kind Type, m message) error {
 // flush writes what is in buf; the caller holds the lock. The peer has
 // WriteTimeout for each Part.
 func (w *writer) flush() error {
+	w.begin()
 	var err error
 	for rest := w.buf; len(rest) > 0 && err == nil; {
 		w.renew()
@@ -223,21 +225,29 @@ func (w *writer) flush() error {
 	return err
 }
 
+// begin is before each frame: of those after hurry each has its own time.
+func (w *writer) begin() {
+	w.deadline.Lock()
+	defer w.deadline.Unlock()
+	w.end = time.Now().Add(DrainTimeout)
+}
+
 // renew gives what is being written WriteTimeout from now on.
 func (w *writer) renew() {
 	w.deadline.Lock()
 	defer w.deadline.Unlock()
 	limit := time.Now().Add(WriteTimeout)
-	if !w.end.IsZero() && w.end.Before(limit) {
+	if w.hurried {
 		limit = w.end
 	}
 	w.conn.SetWriteDeadline(limit)
 }
 
-// hurry gives what is being written, and all after it, DrainTimeout together.
+// hurry gives the frame that is being written, and each later one, no more than
+// DrainTimeout.
 func (w *writer) hurry() {
 	w.deadline.Lock()
 	defer w.deadline.Unlock()
-	w.end = time.Now().Add(DrainTimeout)
+	w.hurried, w.end = true, time.Now().Add(DrainTimeout)
 	w.conn.SetWriteDeadline(w.end)
 }

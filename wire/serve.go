@@ -64,7 +64,10 @@ func Serve(ctx context.Context, conn net.Conn, c ServerConfig, h Handler) error 
 	defer cancel(nil)
 	s := &serving{config: c, handler: h, cancel: cancel, out: writer{conn: conn}}
 	s.in = frames{conn: conn, long: TypeBatch, limit: c.MaxFrame, account: c.Account, waiting: s.wait}
-	stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() {
+		conn.SetReadDeadline(time.Unix(1, 0))
+		s.out.hurry() // a peer that reads no more does not hold up an end
+	})
 	defer stop()
 	err := s.run(ctx)
 	cancel(err) // a client that left without its ACK sends again
@@ -319,6 +322,7 @@ func (s *serving) farewell(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
+	s.out.hurry()
 	var bye *ByeError
 	var stalled *StalledError
 	var violation *ProtocolError
@@ -341,6 +345,7 @@ func (s *serving) farewell(ctx context.Context, err error) error {
 // Refuse tells a client that just connected why it may not stay.
 func Refuse(conn net.Conn, reason ByeReason, text string) {
 	w := writer{conn: conn}
+	w.hurry()
 	w.write(TypeBye, &Bye{Reason: reason, Text: text})
 	Close(conn)
 }
@@ -349,9 +354,18 @@ func Refuse(conn net.Conn, reason ByeReason, text string) {
 // on to the peer's end for at most DrainTimeout, then closes. A socket that
 // is closed with unread bytes would reset the connection.
 func Close(conn net.Conn) error {
-	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok && halfClose(conn, half.CloseWrite) == nil {
 		conn.SetReadDeadline(time.Now().Add(DrainTimeout))
 		io.Copy(io.Discard, conn)
 	}
 	return conn.Close()
+}
+
+// halfClose gives up after DrainTimeout. TLS gives the farewell to a peer that
+// reads no more longer, and sets that deadline itself.
+func halfClose(conn net.Conn, closeWrite func() error) error {
+	if secured, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		defer time.AfterFunc(DrainTimeout, func() { secured.NetConn().Close() }).Stop()
+	}
+	return closeWrite()
 }

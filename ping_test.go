@@ -41,3 +41,20 @@ func TestPing(t *testing.T) {
 		t.Errorf("not listed: exit code %d, %q", code, said)
 	}
 }
+
+// A result that is sent by hand is told to have arrived, and where.
+func TestOnceSendSaysWhereItWent(t *testing.T) {
+	p := newPair(t, newCore(t).path, "nagios")
+	p.startServer()
+	p.awaitPort()
+	server := fmt.Sprint("127.0.0.1:", p.port)
+	file := filepath.Join(t.TempDir(), "once.cfg")
+	text := fmt.Sprintf(`{"check_description": "d", "check_hostname": "h", "check_type": "service_check", "interval": 5, "command": "echo fine", "servers": {"core": %q}}`, server)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := program(t, "", "massive-passive-client", append([]string{"--once", file, "--send"}, p.clientArgs...)...)
+	if want := "sent to: core (" + server + ")\n"; code != 0 || !strings.HasSuffix(stdout, want) {
+		t.Errorf("%d, %q, %q, want %q", code, stdout, stderr, want)
+	}
+}

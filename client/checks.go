@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,9 @@ func (c *checks) load(again bool) (change, error) {
 		if isNews(w.String()) {
 			c.log.Warn().Str("file", w.Place.String()).Msg(w.String())
 		}
+	}
+	if text := fmt.Sprintf("no *.cfg in %s: nothing to do", c.dir); len(files) == 0 && isNews(text) {
+		c.log.Warn().Msg(text)
 	}
 	var found change
 	var bad []string

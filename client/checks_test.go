@@ -1,10 +1,12 @@
 package client
 
 import (
+	"bytes"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"massive-passive/client/checkfile"
@@ -109,5 +111,19 @@ func TestOneNameWithTwoAddressesIsTwoServers(t *testing.T) {
 				t.Errorf("core was at %q: results for %v go to %q", had, c.Servers[0], got)
 			}
 		}
+	}
+}
+
+// A client without anything to do says so, once.
+func TestADirectoryWithoutCheckFilesIsNamed(t *testing.T) {
+	var log bytes.Buffer
+	c := &checks{dir: t.TempDir(), log: zerolog.New(&log)}
+	for _, again := range []bool{false, true} {
+		if _, err := c.load(again); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if text := "no *.cfg in " + c.dir; strings.Count(log.String(), text) != 1 {
+		t.Errorf("said %q", log.String())
 	}
 }

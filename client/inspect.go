@@ -151,7 +151,7 @@ func Once(ctx context.Context, o Options, file string, send bool, out, warn io.W
 	if !send {
 		return nil
 	}
-	return sendOnce(ctx, o, k.Servers, &r)
+	return sendOnce(ctx, o, k.Servers, &r, out)
 }
 
 func readOne(o Options, file string, warn io.Writer) (checkfile.Check, error) {
@@ -173,7 +173,7 @@ func readOne(o Options, file string, warn io.Writer) (checkfile.Check, error) {
 // sendOnceTimeout is how long one server may take to acknowledge.
 const sendOnceTimeout = 10 * time.Second
 
-func sendOnce(ctx context.Context, o Options, servers []checkfile.Server, r *check.Result) error {
+func sendOnce(ctx context.Context, o Options, servers []checkfile.Server, r *check.Result, out io.Writer) error {
 	end, err := certs.Load(o.certificates(), nil)
 	if err != nil {
 		return err
@@ -189,8 +189,12 @@ func sendOnce(ctx context.Context, o Options, servers []checkfile.Server, r *che
 		so := sender.Options{Name: s.Name, Address: s.Address, End: end, Verify: certs.Verify(o.SSLVerify), Hello: hello,
 			Modern: modern.has(s.Name)}
 		short, cancel := context.WithTimeout(ctx, sendOnceTimeout)
-		failed = errors.Join(failed, sender.Deliver(short, so, []sender.Item{{Instance: hello.Instance, Sequence: 1, Result: r.Append(nil)}}))
+		err := sender.Deliver(short, so, []sender.Item{{Instance: hello.Instance, Sequence: 1, Result: r.Append(nil)}})
 		cancel()
+		if err == nil {
+			fmt.Fprintf(out, "sent to: %s (%s)\n", s.Name, s.Address)
+		}
+		failed = errors.Join(failed, err)
 	}
 	return failed
 }

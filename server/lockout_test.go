@@ -9,6 +9,8 @@ import (
 
 	"massive-passive/wire"
 	"massive-passive/wire/certs/certstest"
+
+	"github.com/rs/zerolog"
 )
 
 // replaceCA puts another CA file in the place of the server's.
@@ -94,5 +96,30 @@ func TestClientsWhoseListingIsGoneAreCutOff(t *testing.T) {
 				t.Error("it gets in again")
 			}
 		})
+	}
+}
+
+// What was read at the start is not told again because the watch makes sure of it.
+func TestTheListingIsToldOnce(t *testing.T) {
+	r := newRig(t)
+	r.stop()
+	s, err := New(r.options, zerolog.New(&r.log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	const line = "read the directory of allowed clients"
+	before := len(r.log.lines(line))
+	s.reloadAccess(t.Context(), false)
+	if n := len(r.log.lines(line)); n != before {
+		t.Errorf("told %d times more", n-before)
+	}
+	s.reloadAccess(t.Context(), true)
+	if err := os.WriteFile(filepath.Join(r.set.AllowedDir, "junk.pem"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.reloadAccess(t.Context(), false)
+	if n := len(r.log.lines(line)); n != before+2 {
+		t.Errorf("asked, and after a change, told %d times", n-before)
 	}
 }

@@ -265,13 +265,13 @@ func (s *Server) keepLoading(ctx context.Context, asked <-chan func()) {
 			return
 		case done := <-asked:
 			s.certs.Reread()
-			s.reloadAccess(ctx)
+			s.reloadAccess(ctx, true)
 			done()
 		case <-changed:
-			s.reloadAccess(ctx)
+			s.reloadAccess(ctx, false)
 		case <-look.C:
 			if s.access.Changed() {
-				s.reloadAccess(ctx)
+				s.reloadAccess(ctx, false)
 			}
 		}
 	}
@@ -279,8 +279,10 @@ func (s *Server) keepLoading(ctx context.Context, asked <-chan func()) {
 
 // reloadAccess reads the allowed directory again and ends the connections of
 // clients that are no longer in it. One that is not there lists nobody, unless
-// another is just being put in its place.
-func (s *Server) reloadAccess(ctx context.Context) {
+// another is just being put in its place. It tells what it read where somebody
+// asked for it, or something changed: the watch's first call is only to be sure.
+func (s *Server) reloadAccess(ctx context.Context, asked bool) {
+	tell := s.access.Changed() || asked || s.unread != ""
 	problems, err := s.access.Reload()
 	if errors.Is(err, fs.ErrNotExist) && pause(ctx, settle) == nil {
 		if problems, err = s.access.Reload(); errors.Is(err, fs.ErrNotExist) {
@@ -291,7 +293,9 @@ func (s *Server) reloadAccess(ctx context.Context) {
 		s.tellUnread(err)
 	} else {
 		s.unread = ""
-		s.tellAccess(problems)
+		if tell {
+			s.tellAccess(problems)
+		}
 	}
 	s.endRefused()
 }

@@ -110,7 +110,7 @@ func limitFlags(d Limits) []cli.Flag {
 		&cli.IntFlag{Category: limitsGroup, Name: "max-output", Value: d.Output, Usage: "the most `BYTES` of a result's output; the rest is cut off"},
 		&cli.Float64Flag{Category: limitsGroup, Name: "handshake-timeout", Value: d.Handshake.Seconds(), Usage: "`SECONDS` that a peer has to prove who it is"},
 		&cli.Float64Flag{Category: limitsGroup, Name: "idle-timeout", Value: d.Idle.Seconds(), Usage: "`SECONDS` that a client may be silent"},
-		&cli.Int64Flag{Category: limitsGroup, Name: "frame-memory", Value: d.FrameMemory, Usage: "the most `BYTES` of memory for what clients are sending, all together"},
+		&cli.Int64Flag{Category: limitsGroup, Name: "frame-memory", Value: d.FrameMemory, Usage: "the most `BYTES` of memory for what clients are sending, all together; one has a quarter of it"},
 	}
 }
 

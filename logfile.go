@@ -44,6 +44,9 @@ func appendTo(path string) (*os.File, error) {
 	if err == nil && !info.Mode().IsRegular() && info.Mode()&fs.ModeCharDevice == 0 {
 		err = fmt.Errorf("open the log file %s: it is no ordinary file", path)
 	}
+	if err == nil && info.Mode().IsRegular() && info.Sys().(*syscall.Stat_t).Nlink > 1 {
+		err = fmt.Errorf("open the log file %s: it has another name as well (a hard link), and may be another's file: name one of its own", path)
+	}
 	if err != nil {
 		f.Close()
 		return nil, err

@@ -45,3 +45,27 @@ func TestAPidfileThatAStrangerHasLocked(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Root must not write to another's file by a name that somebody gave it.
+func TestALogFileWithAnotherNameIsRefused(t *testing.T) {
+	victim := filepath.Join(t.TempDir(), "victim")
+	link := victim + ".log"
+	if err := os.WriteFile(victim, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(victim, link); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := openLogFile(link); err == nil {
+		f.Close()
+		t.Error("a hard link was opened")
+	}
+	if err := os.Remove(victim); err != nil {
+		t.Fatal(err)
+	}
+	f, err := openLogFile(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+}

@@ -24,6 +24,7 @@ type duplicates struct {
 	clients map[string]map[wire.Instance]*seen
 	order   map[string]*ending // the same instances
 	touched []*seen            // whose last is beyond durable, each once
+	looked  int64              // when forget last looked, seconds since the Unix epoch; owned by that goroutine
 }
 
 // seen is one instance of a client.
@@ -133,10 +134,20 @@ func (d *duplicates) flushed() {
 	d.touched = d.touched[:0]
 }
 
-// forget drops the instances whose time is over.
-func (d *duplicates) forget(now time.Time) {
+// clockStep is by how many seconds a clock has to be set to count as set, and
+// not as one that drifts.
+const clockStep = 60
+
+// forget drops the instances whose time is over. It is ran since the last call,
+// by a clock that nobody sets: that the machine's is set makes nobody forgotten.
+func (d *duplicates) forget(now time.Time, ran time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	forward := now.Unix() - d.looked - int64(ran/time.Second)
+	if d.looked != 0 && (forward >= clockStep || forward <= -clockStep) {
+		d.putOff(forward, now.Unix())
+	}
+	d.looked = now.Unix()
 	for client, order := range d.order {
 		instances := d.clients[client]
 		for len(*order) > 0 && (*order)[0].expires < now.Unix() && (*order)[0].durable == (*order)[0].last {
@@ -145,6 +156,20 @@ func (d *duplicates) forget(now time.Time) {
 		if len(instances) == 0 {
 			delete(d.clients, client)
 			delete(d.order, client)
+		}
+	}
+}
+
+// putOffMost bounds what is put off, in seconds from now: an instance from
+// before a restart may be of a time when the clock was right.
+const putOffMost = 30 * 24 * 60 * 60
+
+// putOff gives each instance the time that it had before the clock was set
+// forward, or back. Who expires first stays first.
+func (d *duplicates) putOff(forward, now int64) {
+	for _, order := range d.order {
+		for _, s := range *order {
+			s.expires = min(s.expires+forward, max(s.expires, now+putOffMost))
 		}
 	}
 }

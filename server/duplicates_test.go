@@ -45,21 +45,70 @@ func TestOneShotInstancesDoNotPileUp(t *testing.T) {
 		d.add(origin(n, now, 11*time.Second))
 		d.flushed()
 		if now = now.Add(20 * time.Millisecond); n%50 == 0 {
-			d.forget(now)
+			d.forget(now, time.Second)
 		}
 		if got := len(d.clients["web1"]); got > 1000 {
 			t.Fatalf("%d instances are remembered for 11 s of 50 a second", got)
 		}
 	}
 	d.add(origin(1<<20, now, 0))
-	d.forget(now.Add(time.Hour))
+	d.forget(now.Add(time.Hour), time.Hour)
 	if !d.has(origin(1<<20, now, 0)) {
 		t.Error("an instance was forgotten before its flush")
 	}
 	d.flushed()
-	d.forget(now.Add(time.Hour))
+	d.forget(now.Add(time.Hour), 0)
 	if len(d.clients)+len(d.order) != 0 {
 		t.Errorf("%d clients are remembered, %d in order", len(d.clients), len(d.order))
+	}
+}
+
+// The clock is set while clients are connected, or come again after a
+// connection that was lost with its last ACK: they are known as long as before.
+func TestAClockThatIsSetForgetsNobody(t *testing.T) {
+	const day = 24 * time.Hour
+	for name, forward := range map[string]time.Duration{"two days": 2 * day, "from 1970": 20000 * day, "back": -2 * day, "a little": 30 * time.Second} {
+		d, now := newDuplicates(), time.Unix(2e9, 0)
+		d.forget(now, 0)
+		d.add(origin(1, now, time.Minute))
+		d.add(origin(2, now, day))
+		d.flushed()
+		now = now.Add(forward)
+		d.forget(now.Add(2*time.Second), 2*time.Second)
+		for n := 1; n <= 2; n++ {
+			if !d.has(origin(n, now, 0)) {
+				t.Errorf("%s: instance %d is forgotten", name, n)
+			}
+		}
+		d.add(origin(3, now, time.Hour))
+		d.flushed()
+		d.forget(now.Add(2*time.Hour), 2*time.Hour-2*time.Second)
+		for n, want := range map[int]bool{1: false, 2: true, 3: false} {
+			if d.has(origin(n, now, 0)) != want {
+				t.Errorf("%s: after two hours instance %d is known: %v", name, n, !want)
+			}
+		}
+		d.forget(now.Add(day+time.Minute), day-2*time.Hour+time.Minute)
+		if len(d.clients) != 0 {
+			t.Errorf("%s: an instance is known for over a day", name)
+		}
+	}
+}
+
+// A server that starts in the past finds instances of when its clock was
+// right. They are not remembered for as long as it was wrong.
+func TestInstancesOfARightClockAreForgotten(t *testing.T) {
+	d, right, wrong := newDuplicates(), time.Unix(2e9, 0), time.Unix(1e3, 0)
+	d.add(origin(1, right, time.Hour))
+	d.flushed()
+	d.forget(wrong, 0)
+	d.forget(right, time.Minute)
+	if !d.has(origin(1, right, 0)) {
+		t.Error("forgotten at once")
+	}
+	d.forget(right.Add(31*24*time.Hour), 31*24*time.Hour)
+	if len(d.clients) != 0 {
+		t.Error("remembered for over a month")
 	}
 }
 

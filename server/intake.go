@@ -108,6 +108,8 @@ func (in *intake) Waiting() string {
 func (in *intake) run(ctx context.Context) error {
 	trim := time.NewTicker(trimInterval)
 	defer trim.Stop()
+	looked := time.Now()
+	in.known.forget(looked, 0)
 	for {
 		select {
 		case <-ctx.Done():
@@ -115,7 +117,8 @@ func (in *intake) run(ctx context.Context) error {
 		case first := <-in.requests:
 			in.commit(ctx, in.gather(first))
 		case now := <-trim.C:
-			in.known.forget(now)
+			in.known.forget(now, now.Sub(looked))
+			looked = now
 			in.reserve()
 			in.trim()
 		}

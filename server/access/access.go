@@ -5,6 +5,7 @@
 package access
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 
 	"massive-passive/wire/certs"
@@ -84,7 +86,18 @@ func (d *Directory) Reload() ([]Problem, error) {
 	}
 	l := &listing{map[fingerprint]string{}, map[string]*client{}, stamp}
 	var problems []Problem
-	for _, e := range entries { // in the order of their names
+	narrowed := map[string]bool{}
+	for _, e := range entries {
+		if name, ok := clientFile(e.Name(), ".json"); ok {
+			narrowed[name] = true
+		}
+	}
+	// In the order of their names, but those with a policy first: of a certificate
+	// under two names the one counts that lets less pass.
+	slices.SortStableFunc(entries, func(a, b os.DirEntry) int {
+		return cmp.Compare(rank(narrowed, a.Name()), rank(narrowed, b.Name()))
+	})
+	for _, e := range entries {
 		if name, ok := clientFile(e.Name(), ".pem"); ok {
 			problems = append(problems, l.add(name, filepath.Join(d.path, e.Name()), d.current.Load().clients[name])...)
 		}
@@ -101,6 +114,13 @@ func (d *Directory) Reload() ([]Problem, error) {
 	}
 	d.current.Store(l)
 	return problems, nil
+}
+
+func rank(narrowed map[string]bool, file string) int {
+	if name, ok := clientFile(file, ".pem"); ok && narrowed[name] {
+		return 0
+	}
+	return 1
 }
 
 // Clear lists nobody.

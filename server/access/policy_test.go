@@ -246,3 +246,24 @@ func TestOtherSuffixesAreNamed(t *testing.T) {
 		t.Errorf("%v, %v", problems, err)
 	}
 }
+
+// A copy of a certificate under another name does not take its policy away.
+func TestOfTwoNamesTheOneWithAPolicyCounts(t *testing.T) {
+	d, _ := listed(t, "web1", `{"hosts": ["web1"]}`)
+	data, err := os.ReadFile(filepath.Join(d.path, "web1.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(d.path, "a-copy.pem"), data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	problems, err := d.Reload()
+	if err != nil || len(problems) != 1 || !strings.HasSuffix(problems[0].File, "a-copy.pem") {
+		t.Errorf("%v, %v", problems, err)
+	}
+	d.Certificates(func(name string, c *x509.Certificate) {
+		if name != "web1" {
+			t.Errorf("it counts as %q", name)
+		}
+	})
+}

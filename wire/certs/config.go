@@ -196,7 +196,7 @@ func explain(leaf *x509.Certificate, err error, pool *Pool) string {
 			unknown.Cert.Subject, unknown.Cert.SignatureAlgorithm)
 	case errors.As(err, &unknown) && pool.Namesake(leaf) != nil:
 		return fmt.Sprintf("(%s) is issued by another CA of the name %s than the one in %s (SHA-256 fingerprint %s): "+
-			"bring the file of the CA that signed it, or have the server's certificate signed by this one",
+			"give --ssl-ca-cert the file of the CA that signed it, or have the server's certificate signed by this one",
 			leaf.Subject, leaf.Issuer, pool.file, Fingerprint(pool.Namesake(leaf)))
 	case errors.As(err, &unknown):
 		return fmt.Sprintf("(%s, issued by %s) does not lead to a CA in %s: is --ssl-ca-cert the CA that signed it?",

@@ -100,16 +100,6 @@ func startProgram(t testing.TB, name string, words []string) *daemon {
 	return d
 }
 
-// running fails the test if the daemon has ended.
-func (d *daemon) running() {
-	d.t.Helper()
-	select {
-	case <-d.exited:
-		d.t.Fatalf("%s ended by itself: %v", d.cmd.Path, d.cmd.ProcessState)
-	default:
-	}
-}
-
 func (d *daemon) stop() {
 	d.cmd.Process.Signal(syscall.SIGTERM)
 	select {

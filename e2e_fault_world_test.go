@@ -323,3 +323,13 @@ func (w *world) rate() int {
 	slices.Sort(counts)
 	return counts[len(counts)*3/4]
 }
+
+// running fails the test if the daemon has ended.
+func (d *daemon) running() {
+	d.t.Helper()
+	select {
+	case <-d.exited:
+		d.t.Fatalf("%s ended by itself: %v", d.cmd.Path, d.cmd.ProcessState)
+	default:
+	}
+}

@@ -123,7 +123,8 @@ func TestBatchesShrinkWhereTheLineBreaks(t *testing.T) {
 	})
 }
 
-// shortLived is a connection that breaks after so many bytes.
+// shortLived is a connection that breaks after so many bytes, but not before
+// the answer to those that came through.
 type shortLived struct {
 	net.Conn
 	left int
@@ -131,6 +132,7 @@ type shortLived struct {
 
 func (c *shortLived) Write(b []byte) (int, error) {
 	if c.left -= len(b); c.left < 0 {
+		time.Sleep(time.Second)
 		c.Close()
 		return 0, errors.New("broken by the test")
 	}

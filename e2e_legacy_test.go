@@ -161,18 +161,17 @@ func converse(t *testing.T, cmd *exec.Cmd, message string) string {
 func TestE2ELegacyClientsThatAreRefused(t *testing.T) {
 	c := newCore(t)
 	p := oldPair(t, c)
-	p.startServer()
-	p.awaitPort()
 	for _, args := range [][]string{{"-tls1", "-cipher", anyCipher}, {"-tls1_1", "-cipher", anyCipher}, {"-tls1_2", "-cipher", "AES128-SHA:@SECLEVEL=0"}} {
-		before := len(p.server.words())
+		p.startServer() // one that runs tells of the same fault of an address once a minute
+		p.awaitPort()
 		cmd := oldClient(p, args...)
 		cmd.Stdin = strings.NewReader("8 QUFBCg==")
 		if out, err := cmd.CombinedOutput(); err == nil {
 			t.Errorf("%q was let in: %s", args, out)
 		}
-		awaitWords(t, p.server, before, "refused a connection", "--tls-min-version")
+		awaitWords(t, p.server, 0, "refused a connection", "--tls-min-version")
+		p.server.stop()
 	}
-	p.server.stop()
 	p.serverArgs = append(p.serverArgs, "--legacy=false")
 	p.startServer()
 	p.awaitPort()

@@ -52,8 +52,13 @@ type fileState struct {
 	modified time.Time
 }
 
-// collectEvery is far below the second that a segment stays after it was written to the last time.
-const collectEvery = 20 * time.Millisecond
+const (
+	// collectEvery is far below the second that a segment stays that is complete.
+	collectEvery = 20 * time.Millisecond
+	// cheap is up to where the segment that is being written to is copied after each flush. On a full disk it goes as
+	// soon as nobody needs it.
+	cheap = 4 << 20
+)
 
 // collect copies until the test ends.
 func collect(t testing.TB, from string) *copies {
@@ -77,7 +82,7 @@ func collect(t testing.TB, from string) *copies {
 	return c
 }
 
-// look copies what is complete, and with all also the segment that is being written to.
+// look copies what is complete, and, with all or where it is cheap, the segment that is being written to.
 func (c *copies) look(all bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -96,11 +101,11 @@ func (c *copies) look(all bool) {
 	}
 }
 
-// resting tells whether nothing was written to a file for longer than there is between two flushes. After a start a
-// segment may go without a newer one.
+// resting tells whether nothing was written to a file for longer than there is between two flushes, or it is cheap to
+// copy. After a start a segment may go without a newer one.
 func resting(name string) bool {
 	info, err := os.Stat(name)
-	return err == nil && time.Since(info.ModTime()) > 300*time.Millisecond
+	return err == nil && (time.Since(info.ModTime()) > 300*time.Millisecond || info.Size() < cheap)
 }
 
 func (c *copies) copy(name string) error {

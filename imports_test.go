@@ -103,6 +103,7 @@ var modules = map[string]place{
 	"github.com/jonboulle/clockwork": {paths: []string{"sched"}, tests: true},
 	"github.com/fsnotify/fsnotify":   {paths: []string{"sched/watch"}},
 	"github.com/rs/zerolog":          {paths: []string{".", "client", "sender", "server", "server/sink"}},
+	"github.com/xrash/smetrics":      {paths: []string{"./usage.go", "sched"}}, // urfave/cli brings it
 	"golang.org/x/sync":              {paths: []string{"wire"}},
 	"golang.org/x/sys": {paths: []string{
 		".", "client", "client/plugin", "sender", "server", "server/access", "server/sink", "wire/journal", "packaging/demo"}},

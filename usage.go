@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+	"github.com/xrash/smetrics"
 )
 
 // plainUsage puts what the option parser says into words that name the option
@@ -62,7 +63,7 @@ func nearest(wrong string, flags []cli.Flag) string {
 	best, near := max(len(wrong)/3, 1)+1, ""
 	for _, f := range flags {
 		for _, name := range f.Names() {
-			if d := edits(wrong, name); len(name) > 1 && d < best {
+			if d := smetrics.WagnerFischer(wrong, name, 1, 1, 1); len(name) > 1 && d < best {
 				best, near = d, name
 			}
 		}
@@ -71,27 +72,6 @@ func nearest(wrong string, flags []cli.Flag) string {
 		return ""
 	}
 	return "; did you mean " + dashed(near) + "?"
-}
-
-// edits is how many letters must be changed, added or taken away to make b of a.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // speakPlainly has an app and its subcommands tell usage errors in our words.

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/xrash/smetrics"
 )
 
 // FieldError says which field of a calendar is wrong. Field and Value are what
@@ -303,30 +305,9 @@ func number(s string) (int, bool) {
 func nearest(word string, candidates []string) string {
 	best, found := min(3, len(word)), ""
 	for _, c := range candidates {
-		if d := edits(strings.ToLower(word), c); d < best {
+		if d := smetrics.WagnerFischer(strings.ToLower(word), c, 1, 1, 1); d < best {
 			best, found = d, c
 		}
 	}
 	return found
-}
-
-// edits is the Levenshtein distance of two short words.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"massive-passive/wire/durable"
 )
 
 // modernServers are the servers that once spoke version 1 to this client, by
@@ -57,30 +59,8 @@ func (m *modernServers) add(name string) error {
 	if m.lost {
 		return nil
 	}
-	if err := replaceFile(m.file, []byte(strings.Join(m.names, "\n")+"\n")); err != nil {
+	if err := durable.Replace(m.file, []byte(strings.Join(m.names, "\n")+"\n")); err != nil {
 		return fmt.Errorf("note that a server speaks version 1: %w", err)
 	}
 	return nil
-}
-
-// replaceFile replaces a file so that a crash leaves the old or the new one.
-func replaceFile(file string, data []byte) error {
-	dir := filepath.Dir(file)
-	temporary, err := os.CreateTemp(dir, ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temporary.Name()) // gone already, unless a step failed
-	_, err = temporary.Write(data)
-	if err := errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(temporary.Name(), file); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

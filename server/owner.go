@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"massive-passive/wire/durable"
 )
 
 // ownerFile is in the state directory.
@@ -28,7 +30,7 @@ func (s *Server) openOwner() {
 		err = fmt.Errorf("%s is damaged: it holds %d bytes", file, len(text))
 	}
 	s.owner = rand.Text()
-	kept := writeDurably(file, []byte(s.owner+"\n"))
+	kept := durable.Replace(file, []byte(s.owner+"\n"))
 	if kept == nil && errors.Is(err, fs.ErrNotExist) {
 		return
 	}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"massive-passive/wire/durable"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -43,7 +45,7 @@ func (s standby) replace(data []byte) error {
 	if err := s.change(); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(s.file))
+	return durable.SyncDir(filepath.Dir(s.file))
 }
 
 // change has the spare take the file's name, and the file the spare's.
@@ -100,31 +102,4 @@ func sizeOfFile(file string) int64 {
 		return -1
 	}
 	return info.Size()
-}
-
-// writeDurably replaces a file so that a crash leaves the old or the new one. It
-// needs room on the disk.
-func writeDurably(file string, data []byte) error {
-	temporary, err := os.CreateTemp(filepath.Dir(file), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temporary.Name()) // gone already, unless a step failed
-	_, err = temporary.Write(data)
-	if err := errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(temporary.Name(), file); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(file))
-}
-
-// syncDir makes names in dir durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"massive-passive/wire/durable"
 )
 
 const (
@@ -63,7 +65,7 @@ func writeAll(files []file, force bool) error {
 	}
 	slices.Sort(dirs)
 	for _, dir := range slices.Compact(dirs) {
-		if err := syncDir(dir); err != nil {
+		if err := durable.SyncDir(dir); err != nil {
 			return fmt.Errorf("make the files in %s durable: %w", dir, err)
 		}
 	}
@@ -91,14 +93,6 @@ func (f file) write() error {
 		return err
 	}
 	return os.Rename(temporary.Name(), f.path)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // owner is who a daemon runs as, and must be able to read its key.

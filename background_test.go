@@ -62,7 +62,7 @@ func (b *background) end(pid int, signal syscall.Signal) {
 
 func (b *background) awaitLog(path, text string) {
 	b.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(string(readFile(b.t, path)), text); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(string(readFile(b.t, path)), text); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			b.t.Fatalf("%s does not say %q:\n%s", path, text, readFile(b.t, path))
 		}
@@ -201,7 +201,7 @@ func TestTheLogFollowsItsRotation(t *testing.T) {
 	if err := os.Rename(b.logfile, b.logfile+".1"); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) { // by itself
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) { // by itself
 		if _, err := os.Stat(b.logfile); err == nil {
 			break
 		}

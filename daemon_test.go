@@ -188,7 +188,7 @@ func unusedPort(t testing.TB) int {
 // awaitPort waits until the server listens.
 func (p *pair) awaitPort() {
 	p.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		conn, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", p.port))
 		if err == nil {
 			conn.Close()

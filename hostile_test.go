@@ -57,7 +57,7 @@ func (s *siege) warmUp() {
 	s.before = s.vitals()
 	s.crowd(5000, nil)
 	s.crowd(2000, halfHello)
-	for deadline := time.Now().Add(20 * time.Second); s.vitals().goroutines > s.before.goroutines && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(30 * time.Second); s.vitals().goroutines > s.before.goroutines && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
 	}
 	goroutines, files := s.before.goroutines, s.before.files
@@ -131,7 +131,7 @@ func (s *siege) serveTheNext() {
 // expectLine takes the next line that the core gets.
 func (s *siege) expectLine(want string) {
 	s.Helper()
-	s.core.pipe.SetReadDeadline(time.Now().Add(20 * time.Second))
+	s.core.pipe.SetReadDeadline(time.Now().Add(30 * time.Second))
 	line, err := s.core.lines.ReadString('\n')
 	if err != nil || line != want {
 		s.Fatalf("the core got %q, %v, want %q", line, err, want)
@@ -142,7 +142,7 @@ func (s *siege) expectLine(want string) {
 func (s *siege) recover() {
 	s.Helper()
 	var now vitals
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		now = s.vitals()
 		if now.goroutines <= s.before.goroutines && now.files <= s.before.files {
 			break

@@ -38,7 +38,7 @@ func newCore(t testing.TB) *core {
 // await reads lines until one contains text.
 func (c *core) await(text string) string {
 	c.t.Helper()
-	c.pipe.SetReadDeadline(time.Now().Add(20 * time.Second))
+	c.pipe.SetReadDeadline(time.Now().Add(30 * time.Second))
 	for {
 		line, err := c.lines.ReadString('\n')
 		if err != nil {
@@ -90,7 +90,7 @@ func TestNothingIsLostWhenBothAreKilled(t *testing.T) {
 		"command": []string{"/bin/sh", "-c", fmt.Sprintf("echo x >> %s; /usr/bin/wc -l < %s", counter, counter)}})
 	p.startClient()  // no server yet: results wait in the client's journal
 	const lines = 15 // two bytes each; the first five of them were flushed seconds ago by then
-	for deadline := time.Now().Add(20 * time.Second); len(readFile(t, counter)) < 2*lines; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); len(readFile(t, counter)) < 2*lines; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the check does not run")
 		}

@@ -38,7 +38,7 @@ func startPeer(t testing.TB, port int, program string, args ...string) {
 			t.Logf("%s said:\n%.5000s", program, log.String())
 		}
 	})
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		conn, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", port))
 		if err == nil {
 			conn.Close()

@@ -16,7 +16,7 @@ import (
 // pages asks until what is there pleases, and returns the pages by role.
 func (p *pair) pages(pleases func(client, server status.Page) bool) {
 	p.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		code, stdout, stderr := program(p.t, "", "massive-passive-status", "--json",
 			"--state-dir", filepath.Join(p.dir, "client"), "--state-dir", filepath.Join(p.dir, "server"))
 		pages := map[string]status.Page{}
@@ -65,7 +65,7 @@ func TestStatusOfARunningPair(t *testing.T) {
 	}
 	p.client.cmd.Process.Signal(syscall.SIGUSR1)
 	p.server.cmd.Process.Signal(syscall.SIGUSR1)
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(p.client.words(), "massive-passive client: not well") ||
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(p.client.words(), "massive-passive client: not well") ||
 		!strings.Contains(p.server.words(), "massive-passive server: OK"); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("SIGUSR1 did not write the page to the log")
@@ -89,7 +89,7 @@ func TestStatusAsAPlugin(t *testing.T) {
 	p.startClient() // without a server
 	await := func(want int, thresholds ...string) string {
 		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 			code, text := ask(thresholds...)
 			if code == want {
 				return text

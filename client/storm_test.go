@@ -41,7 +41,7 @@ func held(t testing.TB) holds {
 func wantBack(t *testing.T, before holds) {
 	t.Helper()
 	var now holds
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if now = held(t); now.routines <= before.routines && now.files <= before.files {
 			return
 		}

@@ -81,7 +81,7 @@ func TestChangesOfTheDirectoryCountAtOnce(t *testing.T) {
 			must(os.RemoveAll(r.set.AllowedDir))
 			must(os.Mkdir(r.set.AllowedDir, 0o755))
 			copyDir(t, r.set.AllowedDir, kept)
-			for deadline := time.Now().Add(10 * time.Second); ; {
+			for deadline := time.Now().Add(30 * time.Second); ; {
 				if _, err = r.connect(wire.Instance{2}); err == nil {
 					break
 				}

@@ -83,9 +83,9 @@ func (p *post) deliver() {
 // await waits until holds does.
 func (p *post) await(what string, holds func() bool) {
 	p.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			p.t.Fatalf("10 s without: %s; it says %q", what, p.Waiting())
+			p.t.Fatalf("30 s without: %s; it says %q", what, p.Waiting())
 		}
 	}
 }

@@ -38,7 +38,7 @@ func (r *rig) silent(n int) []net.Conn {
 // awaitEnd waits until the server has ended a connection.
 func awaitEnd(t *testing.T, conn net.Conn) {
 	t.Helper()
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 	if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error("the server does not end the connection")
 	}
@@ -103,7 +103,7 @@ func TestConnectionsInAll(t *testing.T) {
 	}
 	awaitEnd(t, r.silent(1)[0])
 	second.Close()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(30 * time.Second); ; {
 		conn, err := r.dial(r.set.ClientCert, r.set.ClientKey, wire.ALPN)
 		if err == nil {
 			_, err = wire.Connect(t.Context(), conn, wire.Hello{Instance: wire.Instance{3}}, nil, nil)
@@ -136,7 +136,7 @@ func TestConnectionsOfOneClient(t *testing.T) {
 		t.Fatalf("the third connection was told %v", err)
 	}
 	open[0].Close()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(30 * time.Second); ; {
 		if _, err = r.connect(wire.Instance{9}); err == nil {
 			break
 		}

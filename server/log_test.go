@@ -40,7 +40,7 @@ func (b *logBuffer) lines(parts ...string) []string {
 // await waits for a line that contains every part.
 func (b *logBuffer) await(t *testing.T, parts ...string) string {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		if found := b.lines(parts...); len(found) > 0 {
 			return found[0]
 		}

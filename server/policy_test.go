@@ -28,7 +28,7 @@ func TestPolicyRejectsSingleResults(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.AllowCommands = []string{"ACKNOWLEDGE_*"} })
 	r.writePolicy(`{"hosts": ["web*"]}`)
 	r.log.await(t, "read the directory") // at the start
-	for deadline := time.Now().Add(10 * time.Second); len(r.log.lines("read the directory")) < 2; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); len(r.log.lines("read the directory")) < 2; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the policy was not read")
 		}
@@ -80,7 +80,7 @@ func TestABadPolicyRefusesTheClient(t *testing.T) {
 	}
 	r.log.await(t, "web1.json", "hosts", "until its policy is mended")
 	r.writePolicy(`{"hosts": ["h"]}`)
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(30 * time.Second); ; {
 		if s, err = r.connect(wire.Instance{3}); err == nil {
 			break
 		}

@@ -155,7 +155,7 @@ func (r *rig) expect(numbers ...int) {
 
 func (r *rig) line() string {
 	r.t.Helper()
-	r.pipe.SetReadDeadline(time.Now().Add(10 * time.Second))
+	r.pipe.SetReadDeadline(time.Now().Add(30 * time.Second))
 	line, err := r.lines.ReadString('\n')
 	if err != nil {
 		r.t.Fatalf("read the pipe: %v", err)
@@ -229,7 +229,7 @@ func TestUnlistedClientsAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	var bye *wire.ByeError
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(30 * time.Second); ; {
 		s, err := r.connect(wire.Instance{1})
 		if errors.As(err, &bye) {
 			break

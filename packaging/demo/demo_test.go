@@ -105,7 +105,7 @@ func TestStubbornChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(30 * time.Second); ; {
 		if said, _ := os.ReadFile(c.logFile); strings.Contains(string(said), "ready") {
 			break
 		}

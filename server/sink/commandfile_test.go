@@ -103,7 +103,7 @@ func (r *rig) newCore() *core {
 
 func (c *core) line() string {
 	c.t.Helper()
-	c.file.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.file.SetReadDeadline(time.Now().Add(30 * time.Second))
 	line, err := c.lines.ReadString('\n')
 	if err != nil {
 		c.t.Fatalf("read the pipe: %v", err)
@@ -131,9 +131,9 @@ func (r *rig) expectCounts(want map[string]uint64) {
 // eventually waits for something that the sink does by itself.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !done(); {
+	for deadline := time.Now().Add(30 * time.Second); !done(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within 30 s: %s", what)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

@@ -245,7 +245,7 @@ func TestAcksHealAFullDisk(t *testing.T) {
 				}
 			})
 		}
-		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 			if err := errors.Join(h.Trim(), h.Flush(), h.Trim()); err == nil {
 				break
 			} else if time.Now().After(deadline) {

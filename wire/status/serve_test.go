@@ -45,7 +45,7 @@ func keeping(t *testing.T, dir string, failed func(error)) (stop func()) {
 // await fetches until somebody answers.
 func await(t *testing.T, dir string) *Page {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		page, err := Fetch(t.Context(), dir)
 		if err == nil {
 			return page

@@ -116,6 +116,8 @@ const (
 // losePower takes a machine's power: its daemon and all that its disk has not been made to keep.
 func (w *world) losePower(d *daemon, dir string, books *copies) {
 	w.t.Helper()
+	books.mu.Lock() // which could not read the disk meanwhile
+	defer books.mu.Unlock()
 	d.cmd.Process.Signal(syscall.SIGSTOP)
 	root, err := os.Open(dir)
 	if err == nil {
@@ -126,8 +128,6 @@ func (w *world) losePower(d *daemon, dir string, books *copies) {
 		w.t.Fatalf("shut down the file system of %s: %v", dir, err)
 	}
 	d.kill()
-	books.mu.Lock()
-	defer books.mu.Unlock()
 	w.unmount(dir)
 	w.command("mount", "-o", "loop", dir+".image", dir)
 }

@@ -214,6 +214,7 @@ func (s *Server) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 	sinkDone.Go(func() { s.reporter(asked).Run(sinkCtx) })
 	doors.Go(func() { s.keepLoading(ctx, reload) })
 	doors.Go(func() { s.guard(ctx) })
+	doors.Go(func() { tendHeap(ctx) })
 	doors.Go(func() { certs.Daily(ctx, s.tellEnding) })
 	s.tellLoose()
 	s.tellOwn()

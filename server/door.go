@@ -15,17 +15,16 @@ type door struct {
 	most int
 
 	mu        sync.Mutex
-	open      int
+	open      map[*visitor]bool
 	strangers list.List // of *visitor, the oldest first: not yet proved
 	closed    bool
 }
 
 // visitor is a connection. Its Close also makes its place free.
 type visitor struct {
-	net.Conn
+	timed
 	door    *door
 	place   *list.Element // among the strangers; nil: proved, or gone
-	left    bool
 	evicted bool
 	heard   int    // bytes from a stranger; of whoever reads
 	known   bool   // it has proved who it is; likewise
@@ -68,7 +67,7 @@ func (d *door) add(conn net.Conn) (v, evicted *visitor) {
 	if d.closed {
 		return nil, nil
 	}
-	if d.open >= d.most {
+	if len(d.open) >= d.most {
 		first := d.strangers.Front()
 		if first == nil {
 			return nil, nil
@@ -77,19 +76,18 @@ func (d *door) add(conn net.Conn) (v, evicted *visitor) {
 		evicted.evicted = true
 		d.forget(evicted)
 	}
-	d.open++
-	v = &visitor{Conn: conn, door: d}
+	v = &visitor{timed: timed{Conn: conn}, door: d}
+	if d.open == nil {
+		d.open = map[*visitor]bool{}
+	}
+	d.open[v] = true
 	v.place = d.strangers.PushBack(v)
 	return v, evicted
 }
 
 // forget takes v's place away; the caller holds the lock.
 func (d *door) forget(v *visitor) {
-	if v.left {
-		return
-	}
-	v.left = true
-	d.open--
+	delete(d.open, v)
 	if v.place != nil {
 		d.strangers.Remove(v.place)
 		v.place = nil

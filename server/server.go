@@ -212,6 +212,7 @@ func (s *Server) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 	journalDone.Go(func() { journalErr = s.intake.run(journalCtx) })
 	sinkDone.Go(func() { s.runSinks(sinkCtx) })
 	sinkDone.Go(func() { s.reporter(asked).Run(sinkCtx) })
+	sinkDone.Go(func() { s.door.keepTime(sinkCtx) }) // sessions take leave, too
 	doors.Go(func() { s.keepLoading(ctx, reload) })
 	doors.Go(func() { s.guard(ctx) })
 	doors.Go(func() { tendHeap(ctx) })

@@ -69,7 +69,7 @@ type Options struct {
 
 const (
 	dialTimeout      = 10 * time.Second
-	userTimeout      = time.Minute // unacknowledged by the peer's kernel
+	userTimeout      = 55 * time.Second // unacknowledged by the peer's kernel
 	retryFirst       = 500 * time.Millisecond
 	retryMost        = 30 * time.Second
 	sayInterval      = time.Minute

@@ -25,7 +25,7 @@ type link struct {
 func dial(ctx context.Context, o Options) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3}}
+	dialer := net.Dialer{KeepAliveConfig: wire.KeepAlive()}
 	plain, err := dialer.DialContext(ctx, "tcp", o.Address)
 	if err != nil {
 		return nil, err

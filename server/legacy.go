@@ -41,7 +41,7 @@ func (s *Server) serveLegacy(ctx context.Context, conn *tls.Conn, client string)
 	c, ctx, leave := s.open(ctx, conn, client)
 	defer leave()
 	r := legacy.NewReader(conn)
-	r.Room, r.Most, r.Idle = c.account.Take, s.options.Limits.LegacyMessage, s.options.Limits.Idle
+	r.Room, r.Most, r.Idle = c.account.Take, s.options.Limits.LegacyMessage, min(s.options.Limits.Idle, legacy.IdleTimeout)
 	err := c.takeMessages(ctx, conn, r)
 	r.Close()
 	var bad *legacy.FormatError

@@ -92,7 +92,7 @@ func (s *Server) greet(ctx context.Context, conn *visitor, open *sync.WaitGroup)
 // tuneTCP lets the kernel notice a peer that is gone.
 func tuneTCP(conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3})
+		tcp.SetKeepAliveConfig(wire.KeepAlive())
 	}
 }
 

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/hex"
 	"fmt"
+	"net"
 	"time"
 
 	"massive-passive/wire/check"
@@ -77,17 +78,26 @@ const (
 	FirstWait = 5 * time.Second
 	// WaitInterval is how often a server says that an ACK takes long.
 	WaitInterval = 15 * time.Second
-	// PingInterval is how long a client lets an idle connection be silent.
-	PingInterval = 40 * time.Second
+	// PingInterval is how long a client lets an idle connection be silent. The
+	// kernel's keep-alive finds a dead machine or line in a minute and wakes
+	// nobody: what is left for a PING is a process that hangs, whom nothing is
+	// sent to that would need an ACK.
+	PingInterval = 5 * time.Minute
 	// AnswerTimeout is how long a client waits for a PONG or a WELCOME.
 	AnswerTimeout = 15 * time.Second
 	// AckTimeout is how long a client waits for an ACK or a WAIT.
 	AckTimeout = 45 * time.Second
 	// IdleTimeout is how long a server waits for the next frame.
-	IdleTimeout = 60 * time.Second
+	IdleTimeout = 6 * time.Minute
 	// DrainTimeout is how long who closes reads on for the peer's last bytes.
 	DrainTimeout = 2 * time.Second
 )
+
+// KeepAlive are the kernel's looks at an idle connection, from both ends: a peer
+// that answers none for 55 s is dead.
+func KeepAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: true, Idle: 25 * time.Second, Interval: 10 * time.Second, Count: 3}
+}
 
 // Instance identifies one run of a client: 16 random bytes.
 type Instance [16]byte

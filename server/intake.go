@@ -36,6 +36,7 @@ type intake struct {
 
 	requests  chan *submission
 	spare     sync.Pool   // of *submission
+	gathering gathering   // owned by run
 	payloads  [][]byte    // of one append; owned by run
 	known     *duplicates // owned by run
 	measured  time.Time   // when the journal's size was last looked at; owned by run
@@ -49,9 +50,6 @@ type intake struct {
 type counts struct {
 	taken, duplicate, malformed, denied atomic.Uint64
 }
-
-// gatherBytes is how much the owner puts into one flush, about.
-const gatherBytes = 8 << 20
 
 const (
 	instancesFile = "instances"
@@ -115,7 +113,7 @@ func (in *intake) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return in.close()
 		case first := <-in.requests:
-			in.commit(ctx, in.gather(first))
+			in.commit(ctx, in.gathering.from(in.requests, first))
 		case now := <-trim.C:
 			in.known.forget(now, now.Sub(looked))
 			looked = now
@@ -123,20 +121,6 @@ func (in *intake) run(ctx context.Context) error {
 			in.trim()
 		}
 	}
-}
-
-// gather takes what else was submitted meanwhile: all of it shares one flush.
-func (in *intake) gather(first *submission) []*submission {
-	work, size := []*submission{first}, len(first.buffer)
-	for size < gatherBytes {
-		select {
-		case s := <-in.requests:
-			work, size = append(work, s), size+len(s.buffer)
-		default:
-			return work
-		}
-	}
-	return work
 }
 
 // commit appends what is new, flushes, and tells those who wait.

@@ -1,0 +1,92 @@
+package server
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// gathered returns how many submissions share a flush and how long that took.
+func gathered(g *gathering, requests chan *submission) (int, time.Duration) {
+	begin := time.Now()
+	work := g.from(requests, <-requests)
+	return len(work), time.Since(begin)
+}
+
+func submit(requests chan *submission, n, size int) {
+	for range n {
+		requests <- &submission{buffer: make([]byte, size)}
+	}
+}
+
+func TestLoneSubmissionIsFlushedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g gathering
+		requests := make(chan *submission, 100)
+		for range 3 {
+			submit(requests, 2, 100)
+			if n, took := gathered(&g, requests); n != 2 || took != 0 {
+				t.Errorf("%d submissions shared a flush after %v, want 2 at once", n, took)
+			}
+		}
+	})
+}
+
+func TestCrowdSharesAFlush(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g gathering
+		requests := make(chan *submission, 1000)
+		submit(requests, gatherCrowd, 100)
+		if n, took := gathered(&g, requests); n != gatherCrowd || took != 0 {
+			t.Errorf("%d submissions shared the first flush after %v, want %d at once", n, took, gatherCrowd)
+		}
+		stop := time.Now().Add(gatherTime + gatherLook)
+		var coming sync.WaitGroup
+		defer coming.Wait()
+		coming.Go(func() {
+			for time.Now().Before(stop) {
+				submit(requests, 1, 100)
+				time.Sleep(gatherLook / (2 * gatherCrowd))
+			}
+		})
+		if n, took := gathered(&g, requests); took != gatherTime || n < 70 {
+			t.Errorf("%d submissions shared a flush after %v, want some 80 after %v", n, took, gatherTime)
+		}
+	})
+}
+
+// Clients that wait for their ACK before they go on send nothing meanwhile.
+func TestCrowdThatIsOverIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g gathering
+		requests := make(chan *submission, 100)
+		submit(requests, gatherCrowd, 100)
+		gathered(&g, requests)
+		submit(requests, gatherCrowd, 100)
+		if n, took := gathered(&g, requests); n != gatherCrowd || took != gatherLook {
+			t.Errorf("%d submissions shared a flush after %v, want %d after one look of %v", n, took, gatherCrowd, gatherLook)
+		}
+		submit(requests, gatherCrowd-1, 100)
+		if n, took := gathered(&g, requests); n != gatherCrowd-1 || took != 0 {
+			t.Errorf("%d submissions shared a flush after %v, want %d at once", n, took, gatherCrowd-1)
+		}
+	})
+}
+
+func TestLargeSubmissionsAreNotHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g gathering
+		requests := make(chan *submission, 1000)
+		for range 3 {
+			submit(requests, 10, gatherEnough/10+1)
+			if n, took := gathered(&g, requests); n != 10 || took != 0 {
+				t.Errorf("%d submissions shared a flush after %v, want 10 at once", n, took)
+			}
+		}
+		submit(requests, 100, gatherBytes/10)
+		if n, _ := gathered(&g, requests); n > 11 {
+			t.Errorf("%d submissions of %d bytes shared a flush, over the limit of %d bytes", n, gatherBytes/10, gatherBytes)
+		}
+	})
+}

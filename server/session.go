@@ -213,13 +213,17 @@ func (s *Server) serve(ctx context.Context, conn *tls.Conn, client string) {
 	defer leave()
 	err := wire.Serve(ctx, conn, wire.ServerConfig{Version: s.options.Version, Account: c.account,
 		MaxFrame: uint32(s.options.Limits.Frame), IdleTimeout: s.options.Limits.Idle}, c)
-	wire.Close(conn)
-	switch {
-	case err == nil, ctx.Err() != nil && errors.Is(err, context.Canceled):
+	if err == nil { // the client has all it wanted: nothing that is said could still matter
+		conn.NetConn().Close()
 		c.log.Debug().Msg("disconnected")
-	default:
-		c.tellEnd(err, "the connection ended")
+		return
 	}
+	wire.Close(conn)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		c.log.Debug().Msg("disconnected")
+		return
+	}
+	c.tellEnd(err, "the connection ended")
 }
 
 // tellEnd logs why a connection ended, for each client and kind of end at most

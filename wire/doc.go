@@ -36,8 +36,9 @@
 // # Flow
 //
 // The client says HELLO first. It may send one BATCH of at most 64 KiB behind
-// it, without waiting, and everything else after the WELCOME. A server that
-// does not want the client says BYE in place of the WELCOME: it has judged the
+// it, without waiting, and everything else after the WELCOME, which may come
+// with the ACK of that batch, a second later at most. A server that does not
+// want the client says BYE in place of the WELCOME: it has judged the
 // certificate before it reads a byte, so what stood behind the HELLO was not
 // read either.
 //

@@ -192,25 +192,49 @@ type writer struct {
 	mu   sync.Mutex
 	conn net.Conn
 	buf  []byte
+	held *time.Timer // writes buf; nil: nothing is held
 
 	deadline sync.Mutex
 	hurried  bool
 	end      time.Time // of the frame that is being written, once hurried
 }
 
-// keepBuffer is the most that a connection keeps for its next write.
-const keepBuffer = 4 << 10
+const (
+	// keepBuffer is the most that a connection keeps for its next write.
+	keepBuffer = 4 << 10
+	// holdTime is how long a frame waits for another that takes it along.
+	holdTime = time.Second
+)
 
 func (w *writer) write(kind Type, m message) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.buf = appendFrame(w.buf[:0], kind, m)
+	w.buf = appendFrame(w.buf, kind, m)
 	return w.flush()
 }
 
-// flush writes what is in buf; the caller holds the lock. The peer has
-// WriteTimeout for each Part.
+// hold leaves a frame to the next write, to release, or to the end of holdTime.
+func (w *writer) hold(kind Type, m message) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.buf = appendFrame(w.buf, kind, m)
+	w.held = time.AfterFunc(holdTime, func() { w.release() }) // a failure is the next write's, too
+}
+
+// release writes what is held.
+func (w *writer) release() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.flush()
+}
+
+// flush writes what is in buf and empties it; the caller holds the lock. The
+// peer has WriteTimeout for each Part.
 func (w *writer) flush() error {
+	if w.held != nil {
+		w.held.Stop()
+		w.held = nil
+	}
 	w.begin()
 	var err error
 	for rest := w.buf; len(rest) > 0 && err == nil; {
@@ -219,6 +243,7 @@ func (w *writer) flush() error {
 		_, err = w.conn.Write(part)
 		rest = rest[len(part):]
 	}
+	w.buf = w.buf[:0]
 	if cap(w.buf) > keepBuffer {
 		w.buf = nil
 	}

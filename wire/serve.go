@@ -106,6 +106,9 @@ func (s *serving) run(ctx context.Context) error {
 	if err := s.welcome(ctx); err != nil {
 		return err
 	}
+	if done, err := s.takeFlight(ctx); done || err != nil {
+		return err
+	}
 	for {
 		fr, err := s.next(ctx, s.config.IdleTimeout)
 		if err != nil {
@@ -136,7 +139,22 @@ func (s *serving) welcome(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.out.write(TypeWelcome, &Welcome{Version: s.config.Version, MaxFrame: s.config.MaxFrame, Window: Window, Last: last})
+	s.out.hold(TypeWelcome, &Welcome{Version: s.config.Version, MaxFrame: s.config.MaxFrame, Window: Window, Last: last})
+	return nil
+}
+
+// takeFlight handles the batch that came in one flight with the HELLO, if one
+// did: what is said next, its ACK as a rule, takes the WELCOME along.
+func (s *serving) takeFlight(ctx context.Context) (done bool, err error) {
+	s.in.conn.SetReadDeadline(time.Unix(1, 0)) // nothing that is yet to come
+	fr, err := s.in.next(ctx)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return false, s.out.release()
+	case err != nil:
+		return true, err
+	}
+	return s.handle(ctx, fr)
 }
 
 func (s *serving) handle(ctx context.Context, fr frame) (done bool, err error) {

@@ -3,13 +3,17 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -23,7 +27,7 @@ import (
 )
 
 const (
-	newConnectionsAtOnce = 8
+	newConnectionsAtOnce = 32
 	newConnectionsTurn   = 2 * time.Second
 )
 
@@ -61,7 +65,7 @@ var briefCurves = []tls.CurveID{tls.X25519}
 // once do, beside handshakes with the same certificates and nothing else.
 func benchNewConnections(t *testing.T, b *bench) []row {
 	s := newLoadServer(t, b, newConnectionsAtOnce)
-	bare := newBareServer(t, s.set, loadPair(t, s.set.ServerCert, s.set.ServerKey), loadPair(t, s.set.ClientCert, s.set.ClientKey))
+	bare := newBareServer(t, s.set, s.set.ServerCert, s.set.ServerKey, loadPair(t, s.set.ClientCert, s.set.ClientKey))
 	turn := s.arrivals.begin(1<<20, false) // more than can come
 	var numbers atomic.Uint64
 	var ours, theirs series
@@ -98,12 +102,6 @@ func (c *simulated) once(t *testing.T, address string, number uint64) error {
 	return session.Leave()
 }
 
-// bareServer does handshakes and nothing else.
-type bareServer struct {
-	address string
-	client  *tls.Config
-}
-
 func loadPair(t *testing.T, cert, key string) tls.Certificate {
 	t.Helper()
 	p, err := tls.LoadX509KeyPair(cert, key)
@@ -113,30 +111,36 @@ func loadPair(t *testing.T, cert, key string) tls.Certificate {
 	return p
 }
 
-func newBareServer(t *testing.T, set certstest.Set, own, client tls.Certificate) *bareServer {
+// bareServer does handshakes and nothing else, in a process of its own, as the
+// server that it is compared with.
+type bareServer struct {
+	address string
+	client  *tls.Config
+}
+
+func newBareServer(t *testing.T, set certstest.Set, cert, key string, client tls.Certificate) *bareServer {
 	t.Helper()
-	pool := x509.NewCertPool()
-	pool.AddCert(set.Authority.Cert)
-	config := &tls.Config{Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, SessionTicketsDisabled: true}
-	l, err := tls.Listen("tcp", "127.0.0.1:0", config)
+	server := exec.Command(buildInstalled(t, "bareserver", "./testdata/bareserver"), cert, key, set.CA)
+	server.Stderr = os.Stderr
+	end, err := server.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() {
-				conn.(*tls.Conn).Handshake()
-				conn.Close()
-			})
-		}
-	})
-	t.Cleanup(func() { l.Close(); serving.Wait() })
-	return &bareServer{l.Addr().String(), &tls.Config{Certificates: []tls.Certificate{client}, RootCAs: pool, ServerName: "127.0.0.1", CurvePreferences: briefCurves}}
+	says, err := server.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { end.Close(); server.Wait() })
+	address, err := bufio.NewReader(says).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(set.Authority.Cert)
+	return &bareServer{strings.TrimSpace(address), &tls.Config{Certificates: []tls.Certificate{client}, RootCAs: pool, ServerName: "127.0.0.1", CurvePreferences: briefCurves}}
 }
 
 // shake does one handshake, and reads to the end, so that the server's part of
@@ -165,13 +169,14 @@ func benchOldMessages(t *testing.T, b *bench) []row {
 		t.Fatal(err)
 	}
 	own := loadPair(t, cert, key)
-	bare := newBareServer(t, s.set, own, own)
+	bare := newBareServer(t, s.set, cert, key, own)
 	s.server.stop()
 	s.serverArgs = append(s.serverArgs, "--ssl-cert", cert, "--ssl-key", key)
 	s.startBuilt(b.binary)
 	turn := s.arrivals.begin(1<<22, false) // more than can come
 	var numbers atomic.Uint64
-	config := &tls.Config{Certificates: []tls.Certificate{own}, InsecureSkipVerify: true} // what the server is costs the client nothing here
+	config := &tls.Config{Certificates: []tls.Certificate{own}, CurvePreferences: briefCurves,
+		InsecureSkipVerify: true} // what the server is costs the client nothing here
 	var ours, theirs series
 	for range loadTurns {
 		ours = append(ours, inTurn(t, func(int) error {

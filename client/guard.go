@@ -10,7 +10,7 @@ import (
 func (c *Client) tellEnding(now time.Time) {
 	for _, cert := range c.deliveries.certs.Certificates() {
 		if why := cert.Ending(now); why != "" {
-			c.log.Warn().Str("why", why).Time("until", cert.Cert.NotAfter).Msg("a certificate ends")
+			c.log.Warn().Str("why", why).Time("until", cert.Ends).Msg("a certificate ends")
 		}
 	}
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -82,19 +81,19 @@ func refusal(err error) *wire.ByeError {
 // only the one counts that lasts longest: the others were renewed.
 func (s *Server) tellEnding(now time.Time) {
 	list := s.certs.Certificates()
-	last := map[string]*x509.Certificate{}
-	s.access.Certificates(func(client string, cert *x509.Certificate) {
-		if best := last[client]; best == nil || cert.NotAfter.After(best.NotAfter) {
-			last[client] = cert
+	last := map[string]time.Time{}
+	s.access.Certificates(func(client string, c access.Certificate) {
+		if c.Ends.After(last[client]) {
+			last[client] = c.Ends
 		}
 	})
-	for client, cert := range last {
+	for client, ends := range last {
 		list = append(list, certs.Named{Name: fmt.Sprintf("the certificate of client %q", client),
-			Mend: "renew it as with `massive-passive pki renew`, and put it beside the old one", Cert: cert})
+			Mend: "renew it as with `massive-passive pki renew`, and put it beside the old one", Ends: ends})
 	}
 	for _, c := range list {
 		if why := c.Ending(now); why != "" {
-			s.log.Warn().Str("why", why).Time("until", c.Cert.NotAfter).Msg("a certificate ends")
+			s.log.Warn().Str("why", why).Time("until", c.Ends).Msg("a certificate ends")
 		}
 	}
 	if since := s.certs.Revoked.Outdated(now); !since.IsZero() {

@@ -47,7 +47,7 @@ func (s *Server) serveLegacy(ctx context.Context, conn *tls.Conn, client string)
 	var bad *legacy.FormatError
 	switch {
 	case errors.Is(err, io.EOF):
-		c.log.Debug().Msg("disconnected")
+		c.about(c.server.log.Debug()).Msg("disconnected")
 		wire.Close(conn)
 		return
 	case errors.As(err, &bad) && bad.Form == legacy.Older:
@@ -69,7 +69,7 @@ func (c *session) takeMessages(ctx context.Context, conn *tls.Conn, r *legacy.Re
 		if err != nil {
 			return err
 		}
-		c.log.Debug().Stringer("form", m.Form).Int("bytes", len(m.Text)).Msg("took an old message")
+		c.about(c.server.log.Debug()).Stringer("form", m.Form).Int("bytes", len(m.Text)).Msg("took an old message")
 		refused, err := c.takeText(ctx, m.Text)
 		if m.Form == legacy.Older {
 			answer(conn, verdict(len(m.Text), refused, err))
@@ -121,7 +121,7 @@ func (c *session) takeText(ctx context.Context, text []byte) (refusals, error) {
 	}
 	err = p.submit(ctx)
 	if more := p.refused.lines - mostLogged; more > 0 {
-		c.log.Warn().Int("lines", more).Msg("refused further lines of an old message")
+		c.about(c.server.log.Warn()).Int("lines", more).Msg("refused further lines of an old message")
 	}
 	return p.refused, err
 }
@@ -183,7 +183,7 @@ func (p *portion) refuse(line []byte, why string) {
 	}
 	c := p.session
 	if times, now := c.server.quiet.say(c.client + " line " + clip(command)); now {
-		c.log.Warn().Str("line", fmt.Sprintf("%q", clip(line))).Str("why", why).Int("times", times).Msg("refused a line of an old message")
+		c.about(c.server.log.Warn()).Str("line", fmt.Sprintf("%q", clip(line))).Str("why", why).Int("times", times).Msg("refused a line of an old message")
 	}
 }
 

@@ -201,7 +201,7 @@ type session struct {
 	cert    *x509.Certificate
 	chains  [][]*x509.Certificate // those that the handshake proved
 	end     context.CancelCauseFunc
-	log     zerolog.Logger
+	peer    net.Addr
 	account *wire.Account
 	origin  record.Origin
 
@@ -215,12 +215,12 @@ func (s *Server) serve(ctx context.Context, conn *tls.Conn, client string) {
 		MaxFrame: uint32(s.options.Limits.Frame), IdleTimeout: s.options.Limits.Idle}, c)
 	if err == nil { // the client has all it wanted: nothing that is said could still matter
 		conn.NetConn().Close()
-		c.log.Debug().Msg("disconnected")
+		c.about(c.server.log.Debug()).Msg("disconnected")
 		return
 	}
 	wire.Close(conn)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		c.log.Debug().Msg("disconnected")
+		c.about(c.server.log.Debug()).Msg("disconnected")
 		return
 	}
 	c.tellEnd(err, "the connection ended")
@@ -244,7 +244,7 @@ func (c *session) tellEnd(err error, message string) {
 		kind = "stalled"
 	}
 	if times, now := c.server.quiet.say(c.client + " ended " + kind); now {
-		c.log.Warn().Int("times", times).Str("why", clip(strings.TrimSpace(err.Error()))).Msg(message)
+		c.about(c.server.log.Warn()).Int("times", times).Str("why", clip(strings.TrimSpace(err.Error()))).Msg(message)
 	}
 }
 
@@ -254,7 +254,7 @@ func (s *Server) open(ctx context.Context, conn *tls.Conn, client string) (*sess
 	state := conn.ConnectionState()
 	ctx, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	c := &session{server: s, client: client, cert: state.PeerCertificates[0], chains: state.VerifiedChains, end: end, account: s.budget.Open(client),
-		log: s.log.With().Str("client", client).Str("peer", conn.RemoteAddr().String()).Logger()}
+		peer: conn.RemoteAddr()}
 	s.sessions.add(c, s.options.Limits.ClientConnections)
 	if bye := s.refused(c); bye != nil { // since the handshake
 		end(bye)
@@ -268,11 +268,17 @@ func (s *Server) open(ctx context.Context, conn *tls.Conn, client string) (*sess
 	}
 }
 
+// about adds to a line of the log whom it is about. A logger that knows would be
+// half a kilobyte for each connection.
+func (c *session) about(e *zerolog.Event) *zerolog.Event {
+	return e.Str("client", c.client).Stringer("peer", c.peer)
+}
+
 // Hello is told who is there.
 func (c *session) Hello(h wire.Hello) (last uint64, err error) {
 	c.origin = record.Origin{Client: c.client, Instance: h.Instance, Remember: h.Remember}
 	c.server.sessions.supersede(c, h.Instance)
-	c.log.Debug().Str("host", h.Host).Str("version", h.Version).Stringer("instance", h.Instance).Msg("connected")
+	c.about(c.server.log.Debug()).Str("host", h.Host).Str("version", h.Version).Stringer("instance", h.Instance).Msg("connected")
 	return c.server.intake.known.highest(c.client, h.Instance), nil
 }
 

@@ -16,13 +16,22 @@ import (
 	"path/filepath"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"massive-passive/wire/certs"
 	"massive-passive/wire/check"
 )
 
-// fingerprint stands for one very certificate.
-type fingerprint [sha256.Size]byte
+// Fingerprint stands for one very certificate.
+type Fingerprint [sha256.Size]byte
+
+// Certificate is what of a certificate is worth keeping: all of it would be
+// several kilobytes for each client.
+type Certificate struct {
+	Fingerprint Fingerprint
+	CommonName  string
+	Ends        time.Time
+}
 
 // Directory is the allowed directory: each NAME.pem in it holds one or more
 // certificates, all of them those of client NAME, and NAME.json beside it says
@@ -36,14 +45,14 @@ type Directory struct {
 
 // listing is the directory as it was read at one moment.
 type listing struct {
-	certificates map[fingerprint]string // whose they are
+	certificates map[Fingerprint]string // whose they are
 	clients      map[string]*client
 	stamp        stamp // of the moment before it was read
 }
 
 // client is what is known of one.
 type client struct {
-	certificates []*x509.Certificate
+	certificates []Certificate
 	policy       *policy
 	bad          error // why the policy cannot be used
 }
@@ -84,7 +93,7 @@ func (d *Directory) Reload() ([]Problem, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read the directory of allowed clients: %w", err)
 	}
-	l := &listing{map[fingerprint]string{}, map[string]*client{}, stamp}
+	l := &listing{map[Fingerprint]string{}, map[string]*client{}, stamp}
 	var problems []Problem
 	narrowed := map[string]bool{}
 	for _, e := range entries {
@@ -129,7 +138,7 @@ func (d *Directory) Clear() { d.current.Store(&listing{}) }
 // add lists the certificates of a client. before is what was known of it: a
 // disk or a file server that does not answer takes nobody's leave away.
 func (l *listing) add(name, file string, before *client) (problems []Problem) {
-	list, err := certs.ReadFile(file)
+	list, err := readCertificates(file)
 	if before != nil && unreadable(err) {
 		problems = []Problem{{File: file, Err: fmt.Errorf("%w: the client's certificates stay as they were", err)}}
 		list, err = before.certificates, nil
@@ -139,19 +148,26 @@ func (l *listing) add(name, file string, before *client) (problems []Problem) {
 	}
 	c := &client{policy: &policy{}}
 	for _, cert := range list {
-		sum := sha256.Sum256(cert.Raw)
-		if other, taken := l.certificates[sum]; taken && other != name {
+		if other, taken := l.certificates[cert.Fingerprint]; taken && other != name {
 			err := fmt.Errorf("its certificate is also that of client %q, which counts", other)
 			problems = append(problems, Problem{File: file, Err: err})
 			continue
 		}
-		l.certificates[sum] = name
+		l.certificates[cert.Fingerprint] = name
 		c.certificates = append(c.certificates, cert)
 	}
 	if len(c.certificates) > 0 {
 		l.clients[name] = c
 	}
 	return problems
+}
+
+func readCertificates(file string) (list []Certificate, err error) {
+	whole, err := certs.ReadFile(file)
+	for _, c := range whole {
+		list = append(list, Certificate{sha256.Sum256(c.Raw), c.Subject.CommonName, c.NotAfter})
+	}
+	return list, err
 }
 
 // restrict reads a client's policy. One that is bad refuses the client; before
@@ -163,7 +179,7 @@ func (l *listing) restrict(name, file string, before *client) []Problem {
 	}
 	var names []string
 	for _, cert := range c.certificates {
-		names = append(names, cert.Subject.CommonName)
+		names = append(names, cert.CommonName)
 	}
 	c.policy, c.bad = readPolicy(file, names)
 	if before != nil && unreadable(c.bad) {
@@ -181,7 +197,7 @@ func (l *listing) restrict(name, file string, before *client) []Problem {
 func (d *Directory) Clients() int { return len(d.current.Load().certificates) }
 
 // Certificates calls f for each certificate that is listed.
-func (d *Directory) Certificates(f func(client string, cert *x509.Certificate)) {
+func (d *Directory) Certificates(f func(client string, c Certificate)) {
 	for name, c := range d.current.Load().clients {
 		for _, cert := range c.certificates {
 			f(name, cert)

@@ -1,7 +1,6 @@
 package access
 
 import (
-	"crypto/x509"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"massive-passive/wire/certs"
 	"massive-passive/wire/certs/certstest"
 	"massive-passive/wire/check"
 )
@@ -120,11 +120,13 @@ func TestBadPolicies(t *testing.T) {
 		if err := d.Judge("web1", &check.Result{Kind: check.Host, Host: "h"}); !errors.As(err, &bad) || bad.Client != "web1" {
 			t.Errorf("%.40q: judged %v", policy, err)
 		}
-		d.Certificates(func(name string, c *x509.Certificate) {
-			if _, err := d.Client(c); !errors.As(err, &bad) {
-				t.Errorf("%.40q: let in with %v", policy, err)
-			}
-		})
+		own, err := certs.ReadFile(filepath.Join(d.path, "web1.pem"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Client(own[0]); !errors.As(err, &bad) {
+			t.Errorf("%.40q: let in with %v", policy, err)
+		}
 		if err := os.WriteFile(problems[0].File, []byte(`{"hosts": ["h"]}`), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -261,7 +263,7 @@ func TestOfTwoNamesTheOneWithAPolicyCounts(t *testing.T) {
 	if err != nil || len(problems) != 1 || !strings.HasSuffix(problems[0].File, "a-copy.pem") {
 		t.Errorf("%v, %v", problems, err)
 	}
-	d.Certificates(func(name string, c *x509.Certificate) {
+	d.Certificates(func(name string, _ Certificate) {
 		if name != "web1" {
 			t.Errorf("it counts as %q", name)
 		}

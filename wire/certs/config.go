@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"massive-passive/wire"
@@ -102,10 +103,15 @@ func ServerConfig(e End) *tls.Config {
 		return e.Revoked.Check(state.VerifiedChains)
 	}
 	restrict(base, e.MinVersion)
+	var latest atomic.Pointer[tls.Config] // one for all connections while the pool stays the same
 	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		c := base.Clone()
-		c.GetConfigForClient = nil
-		c.ClientCAs = e.Pool.current().pool
+		c, cas := latest.Load(), e.Pool.current().pool
+		if c == nil || c.ClientCAs != cas {
+			c = base.Clone()
+			c.GetConfigForClient = nil
+			c.ClientCAs = cas
+			latest.Store(c)
+		}
 		return c, nil
 	}
 	return base

@@ -2,7 +2,6 @@ package certs
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
 	"time"
 )
@@ -14,28 +13,28 @@ const EndingSoon = 30 * 24 * time.Hour
 type Named struct {
 	Name string // as "the server's certificate /etc/x.cert"
 	Mend string // what to do before it ends
-	Cert *x509.Certificate
+	Ends time.Time
 }
 
 // Certificates are those that the end itself has in use: its own and the CAs.
 func (e End) Certificates() []Named {
-	list := []Named{{"the own certificate " + e.Pair.CertFile(), "renew it", e.Pair.Leaf()}}
+	list := []Named{{"the own certificate " + e.Pair.CertFile(), "renew it", e.Pair.Leaf().NotAfter}}
 	for _, c := range e.Pool.authorities() {
-		list = append(list, Named{fmt.Sprintf("the CA %q in %s", c.Subject, e.Pool.file), "renew it, and copy it to all hosts", c})
+		list = append(list, Named{fmt.Sprintf("the CA %q in %s", c.Subject, e.Pool.file), "renew it, and copy it to all hosts", c.NotAfter})
 	}
 	return list
 }
 
 // Ending says that a certificate ends soon, or has ended; "" if neither.
 func (n Named) Ending(now time.Time) string {
-	left := n.Cert.NotAfter.Sub(now)
+	left := n.Ends.Sub(now)
 	switch {
 	case left > EndingSoon:
 		return ""
 	case left < 0:
-		return fmt.Sprintf("%s has ended on %s: %s", n.Name, day(n.Cert.NotAfter), n.Mend)
+		return fmt.Sprintf("%s has ended on %s: %s", n.Name, day(n.Ends), n.Mend)
 	}
-	return fmt.Sprintf("%s ends in %d days, on %s: %s", n.Name, left/(24*time.Hour), day(n.Cert.NotAfter), n.Mend)
+	return fmt.Sprintf("%s ends in %d days, on %s: %s", n.Name, left/(24*time.Hour), day(n.Ends), n.Mend)
 }
 
 // Daily calls look at once and then once a day, until ctx ends.

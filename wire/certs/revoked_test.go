@@ -108,7 +108,7 @@ func TestRevocationListsAreChecked(t *testing.T) {
 
 func TestEnding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := Named{Name: "it", Mend: "renew it", Cert: &x509.Certificate{NotAfter: time.Now().Add(40*24*time.Hour - time.Minute)}}
+		n := Named{Name: "it", Mend: "renew it", Ends: time.Now().Add(40*24*time.Hour - time.Minute)}
 		var said []string
 		begin := time.Now()
 		go Daily(t.Context(), func(now time.Time) {

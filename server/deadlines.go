@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +17,7 @@ const deadlineTick = time.Second
 // of idle connections, three times as often as they say something.
 type timed struct {
 	net.Conn
+	first *firstDeadline // of all connections
 
 	mu          sync.Mutex
 	read, write deadline
@@ -31,13 +33,13 @@ type deadline struct {
 func (c *timed) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.read.set(t, c.Conn.SetReadDeadline)
+	return c.read.set(t, c.first, c.Conn.SetReadDeadline)
 }
 
 func (c *timed) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.write.set(t, c.Conn.SetWriteDeadline)
+	return c.write.set(t, c.first, c.Conn.SetWriteDeadline)
 }
 
 func (c *timed) SetDeadline(t time.Time) error {
@@ -47,31 +49,62 @@ func (c *timed) SetDeadline(t time.Time) error {
 	return c.SetWriteDeadline(t)
 }
 
-func (d *deadline) set(t time.Time, own func(time.Time) error) error {
+func (d *deadline) set(t time.Time, first *firstDeadline, own func(time.Time) error) error {
 	if !t.IsZero() && !t.After(time.Now()) {
 		*d = deadline{passed: true}
 		return own(t)
 	}
 	passed := d.passed
 	*d = deadline{at: t}
+	first.note(t)
 	if passed {
 		return own(time.Time{})
 	}
 	return nil
 }
 
-func (d *deadline) look(now time.Time, own func(time.Time) error) {
-	if !d.at.IsZero() && now.After(d.at) {
-		*d = deadline{passed: true}
-		own(now) // a connection that was closed meanwhile needs none
+func (d *deadline) look(now time.Time, first *firstDeadline, own func(time.Time) error) {
+	if d.at.IsZero() || now.Before(d.at) {
+		first.note(d.at)
+		return
 	}
+	*d = deadline{passed: true}
+	own(now) // a connection that was closed meanwhile needs none
 }
 
 func (c *timed) look(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.read.look(now, c.Conn.SetReadDeadline)
-	c.write.look(now, c.Conn.SetWriteDeadline)
+	c.read.look(now, c.first, c.Conn.SetReadDeadline)
+	c.write.look(now, c.first, c.Conn.SetWriteDeadline)
+}
+
+// firstDeadline is when the next look is due: no deadline is before it. Those
+// that were set anew meanwhile need none, so that with idle connections a look
+// is a rare thing. In nanoseconds since 1970; 0: there is no deadline.
+type firstDeadline struct{ atomic.Int64 }
+
+func (f *firstDeadline) note(t time.Time) {
+	if t.IsZero() {
+		return
+	}
+	at := t.UnixNano()
+	for {
+		first := f.Load()
+		if first != 0 && first <= at || f.CompareAndSwap(first, at) {
+			return
+		}
+	}
+}
+
+// due tells whether a look is, and begins anew then.
+func (f *firstDeadline) due(now time.Time) bool {
+	first := f.Load()
+	if first == 0 || first > now.UnixNano() {
+		return false
+	}
+	f.Store(0)
+	return true
 }
 
 // keepTime holds all connections to their deadlines until ctx ends.
@@ -83,7 +116,9 @@ func (d *door) keepTime(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			d.look(time.Now())
+			if now := time.Now(); d.first.due(now) {
+				d.look(now)
+			}
 		}
 	}
 }

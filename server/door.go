@@ -12,7 +12,8 @@ import (
 // honest peer is done in milliseconds, so that connections that say nothing
 // keep nobody out.
 type door struct {
-	most int
+	most  int
+	first firstDeadline
 
 	mu        sync.Mutex
 	open      map[*visitor]bool
@@ -76,7 +77,7 @@ func (d *door) add(conn net.Conn) (v, evicted *visitor) {
 		evicted.evicted = true
 		d.forget(evicted)
 	}
-	v = &visitor{timed: timed{Conn: conn}, door: d}
+	v = &visitor{timed: timed{Conn: conn, first: &d.first}, door: d}
 	if d.open == nil {
 		d.open = map[*visitor]bool{}
 	}

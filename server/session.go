@@ -86,7 +86,13 @@ func (s *Server) greet(ctx context.Context, conn *visitor, open *sync.WaitGroup)
 		s.greetLegacy(ctx, secured, client, open)
 		return
 	}
-	open.Go(func() { s.serve(ctx, secured, client) })
+	c, ctx, leave := s.open(ctx, secured, client)
+	session := wire.Greet(ctx, secured, wire.ServerConfig{Version: s.options.Version, Account: c.account, End: c.end,
+		MaxFrame: uint32(s.options.Limits.Frame), IdleTimeout: s.options.Limits.Idle}, c)
+	open.Go(func() {
+		defer leave()
+		c.serve(secured, session)
+	})
 }
 
 // tuneTCP lets the kernel notice a peer that is gone.
@@ -208,21 +214,14 @@ type session struct {
 	counted bool // among its client's connections; owned by sessions
 }
 
-func (s *Server) serve(ctx context.Context, conn *tls.Conn, client string) {
-	c, ctx, leave := s.open(ctx, conn, client)
-	defer leave()
-	err := wire.Serve(ctx, conn, wire.ServerConfig{Version: s.options.Version, Account: c.account,
-		MaxFrame: uint32(s.options.Limits.Frame), IdleTimeout: s.options.Limits.Idle}, c)
+func (c *session) serve(conn *tls.Conn, session *wire.Serving) {
+	err := session.Serve()
 	if err == nil { // the client has all it wanted: nothing that is said could still matter
 		conn.NetConn().Close()
 		c.about(c.server.log.Debug()).Msg("disconnected")
 		return
 	}
 	wire.Close(conn)
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		c.about(c.server.log.Debug()).Msg("disconnected")
-		return
-	}
 	c.tellEnd(err, "the connection ended")
 }
 

@@ -60,8 +60,8 @@
 // then every 15 s. A client gives a connection up that owes it an ACK and has
 // been silent for 45 s. Both ends let TCP's keep-alive find out within a minute
 // that the other's machine, or the line, is dead. A client with nothing in flight
-// sends PING after 5 min of silence and waits 15 s for the PONG. A server ends a
-// connection that was silent for 6 min and is owed no ACK. A HELLO begins within
+// sends PING after 8 min of silence and waits 15 s for the PONG. A server ends a
+// connection that was silent for 10 min and is owed no ACK. A HELLO begins within
 // 10 s of the handshake.
 //
 // A frame that began goes on: every 16 KiB of it, or what is left, have 30 s to

@@ -48,42 +48,65 @@ type ServerConfig struct {
 	MaxFrame    uint32
 	Account     *Account // of the client; nil: memory is not counted
 	IdleTimeout time.Duration
+	End         context.CancelCauseFunc // of the context given to Greet; nil: there is none yet
 }
 
-// Serve speaks the server's side on an established connection, until the
-// client ends it (nil), it breaks, or ctx ends; a *ByeError as the cause of
-// ctx is what the client is told. It does not close conn.
+// Serve speaks the server's side on an established connection: Greet, and what
+// is left of it then.
 func Serve(ctx context.Context, conn net.Conn, c ServerConfig, h Handler) error {
+	return Greet(ctx, conn, c, h).Serve()
+}
+
+// Greet speaks the server's side on an established connection as far as the
+// WELCOME and the batch that came with the HELLO. It and the handshake before
+// need more of a stack than the long life of an idle client: who has many gives
+// the two a goroutine each. Serve is to be called on what it returns.
+func Greet(ctx context.Context, conn net.Conn, c ServerConfig, h Handler) *Serving {
 	if c.MaxFrame == 0 {
 		c.MaxFrame = MaxFrame
 	}
 	if c.IdleTimeout == 0 {
 		c.IdleTimeout = IdleTimeout
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	s := &serving{config: c, handler: h, cancel: cancel, out: writer{conn: conn}}
+	if c.End == nil {
+		ctx, c.End = context.WithCancelCause(ctx)
+	}
+	s := &Serving{ctx: ctx, config: c, handler: h, out: writer{conn: conn}, idle: true}
+	s.room.L = &s.mu
 	s.in = frames{conn: conn, long: TypeBatch, limit: c.MaxFrame, account: c.Account, waiting: s.wait}
-	stop := context.AfterFunc(ctx, func() {
+	s.stop = context.AfterFunc(ctx, func() {
 		conn.SetReadDeadline(time.Unix(1, 0))
 		s.out.hurry() // a peer that reads no more does not hold up an end
 	})
-	defer stop()
-	err := s.run(ctx)
-	cancel(err) // a client that left without its ACK sends again
-	s.committer.Wait()
-	return s.farewell(ctx, err)
+	s.ended, s.err = s.welcome(ctx)
+	return s
 }
 
-// serving is one connection. The goroutine of Serve reads; a second one
+// Serve takes what comes until the client ends the connection (nil), it breaks,
+// or the context ends, as it has when Serve returns; a *ByeError as its cause is
+// what the client is told. It does not close the connection.
+func (s *Serving) Serve() error {
+	defer s.stop()
+	for !s.ended && s.err == nil {
+		s.ended, s.err = s.step(s.ctx)
+	}
+	s.config.End(s.err) // a client that left without its ACK sends again
+	s.committer.Wait()
+	return s.farewell(s.ctx, s.err)
+}
+
+// Serving is one connection. The goroutine of Serve reads; a second one
 // exists only while batches wait for their ACK, so that an idle client costs
 // one goroutine.
-type serving struct {
+type Serving struct {
+	ctx     context.Context
 	config  ServerConfig
 	handler Handler
-	cancel  context.CancelCauseFunc
+	stop    func() bool // looking out for the end of ctx
 	in      frames
 	out     writer
+	ended   bool  // by the client
+	err     error // why it ended otherwise
 
 	last      uint64 // the last sequence read, which the next must exceed
 	committer sync.WaitGroup
@@ -101,51 +124,39 @@ type pending struct {
 	cost  int // paid, beside the frame
 }
 
-func (s *serving) run(ctx context.Context) error {
-	s.idle, s.room.L = true, &s.mu
-	if err := s.welcome(ctx); err != nil {
-		return err
+func (s *Serving) step(ctx context.Context) (done bool, err error) {
+	fr, err := s.next(ctx, s.config.IdleTimeout)
+	if err != nil {
+		return true, err
 	}
-	if done, err := s.takeFlight(ctx); done || err != nil {
-		return err
-	}
-	for {
-		fr, err := s.next(ctx, s.config.IdleTimeout)
-		if err != nil {
-			return err
-		}
-		if done, err := s.handle(ctx, fr); done || err != nil {
-			return err
-		}
-	}
+	return s.handle(ctx, fr)
 }
 
-// welcome takes the HELLO. It is not part of run, where a connection spends its
-// life: what it needs of the stack would count for each idle one.
-func (s *serving) welcome(ctx context.Context) error {
+// welcome takes the HELLO, and the batch of its flight.
+func (s *Serving) welcome(ctx context.Context) (done bool, err error) {
 	first, err := s.next(ctx, HelloTimeout)
 	if err != nil {
-		return err
+		return true, err
 	}
 	defer first.release()
 	if first.kind != TypeHello {
-		return broken("%s before HELLO", first.kind)
+		return true, broken("%s before HELLO", first.kind)
 	}
 	hello, err := DecodeHello(first.body)
 	if err != nil {
-		return err
+		return true, err
 	}
 	last, err := s.handler.Hello(hello)
 	if err != nil {
-		return err
+		return true, err
 	}
 	s.out.hold(TypeWelcome, &Welcome{Version: s.config.Version, MaxFrame: s.config.MaxFrame, Window: Window, Last: last})
-	return nil
+	return s.takeFlight(ctx)
 }
 
 // takeFlight handles the batch that came in one flight with the HELLO, if one
 // did: what is said next, its ACK as a rule, takes the WELCOME along.
-func (s *serving) takeFlight(ctx context.Context) (done bool, err error) {
+func (s *Serving) takeFlight(ctx context.Context) (done bool, err error) {
 	s.in.conn.SetReadDeadline(time.Unix(1, 0)) // nothing that is yet to come
 	fr, err := s.in.next(ctx)
 	switch {
@@ -157,7 +168,7 @@ func (s *serving) takeFlight(ctx context.Context) (done bool, err error) {
 	return s.handle(ctx, fr)
 }
 
-func (s *serving) handle(ctx context.Context, fr frame) (done bool, err error) {
+func (s *Serving) handle(ctx context.Context, fr frame) (done bool, err error) {
 	if fr.kind == TypeBatch {
 		return s.handleBatch(ctx, fr)
 	}
@@ -176,7 +187,7 @@ func (s *serving) handle(ctx context.Context, fr frame) (done bool, err error) {
 	return true, broken("unexpected %s", fr.kind)
 }
 
-func (s *serving) handleBatch(ctx context.Context, fr frame) (done bool, err error) {
+func (s *Serving) handleBatch(ctx context.Context, fr frame) (done bool, err error) {
 	p, err := s.decode(ctx, fr)
 	if err != nil {
 		fr.release()
@@ -187,7 +198,7 @@ func (s *serving) handleBatch(ctx context.Context, fr frame) (done bool, err err
 }
 
 // decode pays for what a batch is going to take before it is made.
-func (s *serving) decode(ctx context.Context, fr frame) (pending, error) {
+func (s *Serving) decode(ctx context.Context, fr frame) (pending, error) {
 	n, err := countEntries(fr.body)
 	if err != nil {
 		return pending{}, err
@@ -213,7 +224,7 @@ func (s *serving) decode(ctx context.Context, fr frame) (pending, error) {
 
 // next reads the next frame. A client may be silent for limit, and for as long
 // as it waits for an ACK.
-func (s *serving) next(ctx context.Context, limit time.Duration) (frame, error) {
+func (s *Serving) next(ctx context.Context, limit time.Duration) (frame, error) {
 	for {
 		s.in.conn.SetReadDeadline(time.Now().Add(limit))
 		if ctx.Err() != nil {
@@ -232,7 +243,7 @@ func (s *serving) next(ctx context.Context, limit time.Duration) (frame, error) 
 	}
 }
 
-func (s *serving) owesAck() bool {
+func (s *Serving) owesAck() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !s.idle
@@ -240,7 +251,7 @@ func (s *serving) owesAck() bool {
 
 // push queues a batch, starts the committer if none runs, and waits while the
 // client has more in flight than it may.
-func (s *serving) push(ctx context.Context, p pending) {
+func (s *Serving) push(ctx context.Context, p pending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue = append(s.queue, p)
@@ -256,7 +267,7 @@ func (s *serving) push(ctx context.Context, p pending) {
 
 // commit submits what is queued, batch by batch, and acknowledges; it ends
 // when nothing is left.
-func (s *serving) commit(ctx context.Context) {
+func (s *Serving) commit(ctx context.Context) {
 	for {
 		s.mu.Lock()
 		if len(s.queue) == 0 {
@@ -285,7 +296,7 @@ const (
 // submit hands over the first batches of work that are of one instance, so
 // that what came while the last flush went on shares the next one. It returns
 // the rest.
-func (s *serving) submit(ctx context.Context, work []pending) (rest []pending) {
+func (s *Serving) submit(ctx context.Context, work []pending) (rest []pending) {
 	batch, n := work[0].batch, 1
 	for ; n < len(work) && work[n].batch.Instance == batch.Instance && len(batch.Entries) <= ackEntries-MaxEntries; n++ {
 		batch.Entries = append(batch.Entries, work[n].batch.Entries...)
@@ -299,7 +310,7 @@ func (s *serving) submit(ctx context.Context, work []pending) (rest []pending) {
 		err = s.out.write(TypeAck, &ack)
 	}
 	if err != nil {
-		s.cancel(err)
+		s.config.End(err)
 	}
 	s.done(work[:n])
 	return work[n:]
@@ -316,7 +327,7 @@ func (m *Ack) shorten(most int) {
 }
 
 // done gives back what the batches took.
-func (s *serving) done(work []pending) {
+func (s *Serving) done(work []pending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range work {
@@ -329,14 +340,14 @@ func (s *serving) done(work []pending) {
 
 // keepWaiting sends a WAIT after FirstWait and every WaitInterval until stop is
 // called.
-func (s *serving) keepWaiting() (stop func()) {
+func (s *Serving) keepWaiting() (stop func()) {
 	return repeat(FirstWait, WaitInterval, func() { s.wait(s.handler.Waiting()) })
 }
 
-func (s *serving) wait(why string) { s.out.write(TypeWait, &Wait{Text: why}) }
+func (s *Serving) wait(why string) { s.out.write(TypeWait, &Wait{Text: why}) }
 
 // farewell says BYE where the client may want to know why.
-func (s *serving) farewell(ctx context.Context, err error) error {
+func (s *Serving) farewell(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}

@@ -82,13 +82,13 @@ const (
 	// kernel's keep-alive finds a dead machine or line in a minute and wakes
 	// nobody: what is left for a PING is a process that hangs, whom nothing is
 	// sent to that would need an ACK.
-	PingInterval = 5 * time.Minute
+	PingInterval = 8 * time.Minute
 	// AnswerTimeout is how long a client waits for a PONG or a WELCOME.
 	AnswerTimeout = 15 * time.Second
 	// AckTimeout is how long a client waits for an ACK or a WAIT.
 	AckTimeout = 45 * time.Second
 	// IdleTimeout is how long a server waits for the next frame.
-	IdleTimeout = 6 * time.Minute
+	IdleTimeout = 10 * time.Minute
 	// DrainTimeout is how long who closes reads on for the peer's last bytes.
 	DrainTimeout = 2 * time.Second
 )

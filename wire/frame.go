@@ -243,6 +243,7 @@ func (w *writer) flush() error {
 		_, err = w.conn.Write(part)
 		rest = rest[len(part):]
 	}
+	w.conn.SetWriteDeadline(time.Time{}) // or who looks after deadlines would look at this one
 	w.buf = w.buf[:0]
 	if cap(w.buf) > keepBuffer {
 		w.buf = nil

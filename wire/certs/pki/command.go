@@ -88,12 +88,15 @@ func initCommand(env Env) *cli.Command {
 			&cli.StringFlag{Name: "name", Value: "massive-passive CA", Usage: "`NAME` of the CA, for people"},
 			&cli.IntFlag{Name: "days", Value: caDays, Usage: "how many `DAYS` the CA is good for"},
 			&cli.StringSliceFlag{Name: "server", Usage: "`NAME`,... and addresses of the server on this machine, which gets its certificate at once"},
-			ownerFlag(), forceFlag(),
+			dirFlag(), ownerFlag(), forceFlag(),
 		},
 		Action: action(0, 1, func(c *cli.Context, args []string) error {
-			o := initOptions{dir: certs.DefaultDir, name: c.String("name"), days: c.Int("days"), hosts: c.StringSlice("server"),
+			o := initOptions{dir: c.String("dir"), name: c.String("name"), days: c.Int("days"), hosts: c.StringSlice("server"),
 				owner: c.String("owner"), force: c.Bool("force")}
 			if len(args) > 0 {
+				if c.IsSet("dir") && o.dir != args[0] {
+					return misused(c, fmt.Errorf("the directory is %s as well as %s: name it once", o.dir, args[0]), true)
+				}
 				o.dir = args[0]
 			}
 			return o.run(env)

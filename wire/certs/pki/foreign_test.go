@@ -160,7 +160,7 @@ func TestBadArchives(t *testing.T) {
 	mixed := read("web1.tar")
 	mixed[certs.ClientKeyName] = read("web2.tar")[certs.ClientKeyName]
 	otherCA := read("web1.tar")
-	s.run("init", "other")
+	s.run("init", "--dir", "other")
 	if otherCA[certs.CACertName], err = os.ReadFile(filepath.Join("other", certs.CACertName)); err != nil {
 		t.Fatal(err)
 	}

@@ -184,6 +184,7 @@ func TestArguments(t *testing.T) {
 	}{
 		{"name NAME...", []string{"client", "--dir", "d"}},
 		{"--bogus", []string{"client", "web1", "--bogus", "--dir", "d"}},
+		{"name it once", []string{"init", "a", "--dir", "d"}},
 		{"needs an argument", []string{"client", "web1", "--dir"}},
 		{`"soon"`, []string{"client", "web1", "--days", "soon"}},
 		{"--days", []string{"client", "web1", "--days", "0", "--dir", "d"}},

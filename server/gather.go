@@ -23,7 +23,6 @@ type gathering struct {
 // from takes first and what else was submitted meanwhile, and in a crowd what
 // is about to be. Its result is valid until the next call.
 func (g *gathering) from(requests <-chan *submission, first *submission) []*submission {
-	clear(g.work) // what was put back to be used again is not ours
 	g.work, g.bytes = append(g.work[:0], first), len(first.buffer)
 	came := 1 + g.take(requests)
 	if g.crowd {

@@ -134,7 +134,8 @@ func (in *intake) commit(ctx context.Context, work []*submission) {
 		failed = in.flush(ctx)
 	}
 	for i, s := range work {
-		s.done <- errors.Join(failed, refused[i]) // from here on another's
+		work[i] = nil // the buffers of a large flush are not kept until the next one
+		s.done <- errors.Join(failed, refused[i])
 	}
 }
 

@@ -81,14 +81,17 @@ func (c *timed) look(now time.Time) {
 
 // firstDeadline is when the next look is due: no deadline is before it. Those
 // that were set anew meanwhile need none, so that with idle connections a look
-// is a rare thing. In nanoseconds since 1970; 0: there is no deadline.
+// is a rare thing. In nanoseconds since began, which a clock that is set anew
+// does not move; 0: there is no deadline.
 type firstDeadline struct{ atomic.Int64 }
+
+var began = time.Now()
 
 func (f *firstDeadline) note(t time.Time) {
 	if t.IsZero() {
 		return
 	}
-	at := t.UnixNano()
+	at := int64(t.Sub(began))
 	for {
 		first := f.Load()
 		if first != 0 && first <= at || f.CompareAndSwap(first, at) {
@@ -100,7 +103,7 @@ func (f *firstDeadline) note(t time.Time) {
 // due tells whether a look is, and begins anew then.
 func (f *firstDeadline) due(now time.Time) bool {
 	first := f.Load()
-	if first == 0 || first > now.UnixNano() {
+	if first == 0 || first > int64(now.Sub(began)) {
 		return false
 	}
 	f.Store(0)

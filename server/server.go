@@ -34,10 +34,6 @@ const settle = 90 * time.Millisecond
 // watch cannot see: behind symlinks, and on network file systems.
 const lookInterval = 10 * time.Second
 
-// lookShare is how many times as long as a look takes, at least, the next one
-// waits: with 10,000 clients it takes some 20 ms.
-const lookShare = 5000
-
 // Server is one server, bound and checked.
 type Server struct {
 	options   Options
@@ -263,7 +259,7 @@ func (s *Server) keepLoading(ctx context.Context, asked <-chan func()) {
 		}
 	})
 	defer watching.Wait()
-	look := time.NewTimer(lookInterval)
+	look := time.NewTicker(lookInterval)
 	defer look.Stop()
 	for {
 		select {
@@ -275,10 +271,8 @@ func (s *Server) keepLoading(ctx context.Context, asked <-chan func()) {
 			done()
 		case <-changed:
 			s.reloadAccess(ctx, false)
-		case begin := <-look.C:
-			changed := s.access.Changed()
-			look.Reset(max(lookInterval, lookShare*time.Since(begin)))
-			if changed {
+		case <-look.C:
+			if s.access.Changed() {
 				s.reloadAccess(ctx, false)
 			}
 		}

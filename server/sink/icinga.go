@@ -95,7 +95,7 @@ func (c *IcingaAPI) connect(ctx context.Context) error {
 		if c.api != nil {
 			c.api.close()
 		}
-		c.api = newIcingaAPI(c.Endpoints[c.turn], c.User, c.Password, c.TLS, c.Requests)
+		c.api = newIcingaAPI(c.Endpoints[c.turn], c.User, c.Password, c.TLS)
 		if c.api.process, err = c.api.identity(ctx); err == nil {
 			c.failed, c.looked = 0, time.Now()
 			c.polled = c.looked
@@ -116,7 +116,7 @@ func (c *IcingaAPI) session(ctx context.Context) error {
 	lanes := make([]*lane, c.Requests)
 	c.waiting.Store(0)
 	for i := range lanes {
-		lanes[i] = &lane{api: c.api, waiting: &c.waiting, taken: &c.worked, work: make(chan *apiResult, lanePending)}
+		lanes[i] = &lane{conn: newAPIConn(c.api), waiting: &c.waiting, taken: &c.worked, work: make(chan *apiResult, lanePending)}
 		running.Go(func() { lanes[i].run(ctx) })
 	}
 	tick := time.NewTicker(busyTick)

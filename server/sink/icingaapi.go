@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -9,10 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"syscall"
+	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -24,58 +21,31 @@ const (
 	apiAnswer   = 64 << 10        // bytes of an answer that are looked at
 )
 
-// icingaAPI speaks to one endpoint, and hands in results to one process of it.
+// icingaAPI is one endpoint, and one process of it that results go to.
 type icingaAPI struct {
 	base, user, password string
-	process              string       // that results go to; "" is any
-	results              *http.Client // whose connections are that process's
+	tls                  *tls.Config
+	process              string // that results go to; "" is any
 	questions            *http.Client
 }
 
-func newIcingaAPI(base, user, password string, config *tls.Config, connections int) *icingaAPI {
-	a := &icingaAPI{base: base, user: user, password: password}
-	client := func(connections int, timeout time.Duration, dial func(context.Context, string, string) (net.Conn, error)) *http.Client {
-		transport := &http.Transport{TLSClientConfig: config, MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections,
-			IdleConnTimeout: apiIdle, DisableCompression: true, TLSHandshakeTimeout: 10 * time.Second,
-			ReadBufferSize: 4 << 10, WriteBufferSize: 16 << 10, DialContext: dial}
-		noRedirects := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-		return &http.Client{Transport: transport, Timeout: timeout, CheckRedirect: noRedirects}
+func newIcingaAPI(base, user, password string, config *tls.Config) *icingaAPI {
+	a := &icingaAPI{base: base, user: user, password: password, tls: config.Clone()}
+	if a.tls.ServerName == "" {
+		a.tls.ServerName, _, _ = net.SplitHostPort(a.host())
 	}
-	a.results, a.questions = client(connections, apiPatience, a.dial), client(1, apiTimeout, nil)
+	transport := &http.Transport{TLSClientConfig: a.tls, MaxConnsPerHost: 1, IdleConnTimeout: apiIdle, DisableCompression: true,
+		TLSHandshakeTimeout: apiHandshake}
+	noRedirects := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	a.questions = &http.Client{Transport: transport, Timeout: apiTimeout, CheckRedirect: noRedirects}
 	return a
 }
 
-// close gives up connections that are not in use.
-func (a *icingaAPI) close() {
-	a.results.CloseIdleConnections()
-	a.questions.CloseIdleConnections()
-}
+// host is the endpoint's host:port.
+func (a *icingaAPI) host() string { return strings.TrimPrefix(a.base, "https://") }
 
-// dial connects to the process that results go to, and to no other. As it
-// ends, Icinga answers 200 to results that it does not work on any more, and
-// the next one drops what is older than what it was given first: so that gets
-// nothing before all of that is written again.
-func (a *icingaAPI) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: apiTimeout, Control: giveUpDead}
-	conn, err := dialer.DialContext(ctx, network, address)
-	if err != nil || a.process == "" {
-		return conn, err
-	}
-	// A process listens only when the one before it is gone: whoever answers
-	// now has had this connection from the start.
-	if err = a.same(ctx); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return conn, nil
-}
-
-// giveUpDead has the kernel end a connection whose other end is gone.
-func giveUpDead(_, _ string, raw syscall.RawConn) error {
-	return raw.Control(func(fd uintptr) {
-		unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(apiTimeout/time.Millisecond)) // an older kernel waits longer
-	})
-}
+// close gives up the connection for questions if it is not in use.
+func (a *icingaAPI) close() { a.questions.CloseIdleConnections() }
 
 // same returns an error unless the process that results go to still answers.
 func (a *icingaAPI) same(ctx context.Context) error {
@@ -111,16 +81,15 @@ type icingaAnswer struct {
 	} `json:"results"`
 }
 
-// submit hands in a result. An error is the network's.
-func (a *icingaAPI) submit(ctx context.Context, body []byte) (answer, error) {
-	code, text, err := a.do(ctx, a.results, http.MethodPost, "/v1/actions/process-check-result", body)
-	if err != nil || code == http.StatusOK {
-		return answer{code: code, icinga: err == nil}, err
+// heard reads the answer to a result.
+func heard(code int, text []byte) answer {
+	if code == http.StatusOK {
+		return answer{code: code, icinga: true}
 	}
 	said := answer{code: code, own: true, message: http.StatusText(code)}
 	var parsed icingaAnswer
 	if json.Unmarshal(text, &parsed) != nil || parsed.Error == 0 && len(parsed.Results) == 0 {
-		return said, nil
+		return said
 	}
 	said.icinga, said.own = true, parsed.Error != 0
 	if parsed.Status != "" {
@@ -132,13 +101,13 @@ func (a *icingaAPI) submit(ctx context.Context, body []byte) (answer, error) {
 			said.message = status
 		}
 	}
-	return said, nil
+	return said
 }
 
 // identity returns what changes when the process that answers becomes another;
 // "" if the user may not ask.
 func (a *icingaAPI) identity(ctx context.Context) (string, error) {
-	code, text, err := a.do(ctx, a.questions, http.MethodGet, "/v1/status/IcingaApplication", nil)
+	code, text, err := a.ask(ctx, "/v1/status/IcingaApplication")
 	switch {
 	case err != nil:
 		return "", err
@@ -168,15 +137,15 @@ func (a *icingaAPI) identity(ctx context.Context) (string, error) {
 	return fmt.Sprintf("process %.0f of %s, started at %.0f", app.PID, a.base, app.Start), nil
 }
 
-func (a *icingaAPI) do(ctx context.Context, client *http.Client, method, path string, body []byte) (code int, text []byte, err error) {
-	request, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(body))
+// ask returns the answer to a question.
+func (a *icingaAPI) ask(ctx context.Context, path string) (code int, text []byte, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.base+path, nil)
 	if err != nil {
 		return 0, nil, err
 	}
 	request.SetBasicAuth(a.user, a.password)
 	request.Header.Set("Accept", "application/json")
-	request.Header.Set("Content-Type", "application/json")
-	response, err := client.Do(request)
+	response, err := a.questions.Do(request)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -103,13 +103,15 @@ const noHost = "massive-passive!probe"
 // a host that is not there.
 func (c *IcingaAPI) Probe(ctx context.Context) (found string, err error) {
 	for _, base := range c.Endpoints {
-		api := newIcingaAPI(base, c.User, c.Password, c.TLS, 1)
+		api := newIcingaAPI(base, c.User, c.Password, c.TLS)
 		defer api.close()
 		identity, err := api.identity(ctx)
 		if err != nil {
 			return "", err
 		}
-		said, err := api.submit(ctx, []byte(`{"type":"Host","host":"`+noHost+`","exit_status":0,"plugin_output":""}`))
+		conn := newAPIConn(api)
+		defer conn.close()
+		said, err := conn.submit(ctx, []byte(`{"type":"Host","host":"`+noHost+`","exit_status":0,"plugin_output":""}`))
 		if err != nil {
 			return "", err
 		}

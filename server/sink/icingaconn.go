@@ -1,0 +1,150 @@
+package sink
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	apiHandshake  = 10 * time.Second
+	apiHeader     = 64 << 10        // bytes of an answer before its body
+	apiLastAnswer = 2 * time.Second // to one that refuses a request before it has read it
+)
+
+// apiConn hands in results one after the other, on one connection at a time.
+// It is one lane's. The transport of net/http has two goroutines for each
+// connection, which costs as much again as the request and TLS together.
+type apiConn struct {
+	api       *icingaAPI
+	conn      net.Conn // nil while there is none
+	unwatch   func() bool
+	header    io.LimitedReader // what the next answer may have of the connection
+	answers   *bufio.Reader
+	used      time.Time // when it was last answered
+	head, out []byte
+}
+
+func newAPIConn(api *icingaAPI) *apiConn {
+	login := base64.StdEncoding.EncodeToString([]byte(api.user + ":" + api.password))
+	return &apiConn{api: api, answers: bufio.NewReader(nil), head: fmt.Appendf(nil,
+		"POST /v1/actions/process-check-result HTTP/1.1\r\nHost: %s\r\nAuthorization: Basic %s\r\n"+
+			"Accept: application/json\r\nContent-Type: application/json\r\nContent-Length: ", api.host(), login)}
+}
+
+// submit hands in a result. An error is the network's. The connection ends
+// with ctx.
+func (c *apiConn) submit(ctx context.Context, body []byte) (answer, error) {
+	c.closeIdle()
+	if c.conn == nil {
+		if err := c.open(ctx); err != nil {
+			return answer{}, err
+		}
+	}
+	code, text, stays, err := c.exchange(body)
+	if c.used = time.Now(); err != nil || !stays {
+		c.close()
+	}
+	if err != nil {
+		return answer{}, fmt.Errorf("hand a result to %s: %w", c.api.base, err)
+	}
+	return heard(code, text), nil
+}
+
+// open connects to the process that results go to, and to no other. As it
+// ends, Icinga answers 200 to results that it does not work on any more, and
+// the next one drops what is older than what it was given first: so that gets
+// nothing before all of that is written again.
+func (c *apiConn) open(ctx context.Context) error {
+	dialer := net.Dialer{Timeout: apiTimeout, Control: giveUpDead}
+	raw, err := dialer.DialContext(ctx, "tcp", c.api.host())
+	if err != nil {
+		return err
+	}
+	// A process listens only when the one before it is gone: whoever answers
+	// now has had this connection from the start.
+	if c.api.process != "" {
+		err = c.api.same(ctx)
+	}
+	conn := tls.Client(raw, c.api.tls)
+	if err == nil {
+		limited, cancel := context.WithTimeout(ctx, apiHandshake)
+		err = conn.HandshakeContext(limited)
+		cancel()
+	}
+	if err != nil {
+		raw.Close()
+		return err
+	}
+	c.conn, c.used, c.header.R = conn, time.Now(), conn
+	c.answers.Reset(&c.header)
+	c.unwatch = context.AfterFunc(ctx, func() { raw.Close() })
+	return nil
+}
+
+// giveUpDead has the kernel end a connection whose other end is gone.
+func giveUpDead(_, _ string, raw syscall.RawConn) error {
+	return raw.Control(func(fd uintptr) {
+		unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(apiTimeout/time.Millisecond)) // an older kernel waits longer
+	})
+}
+
+// exchange sends a result and reads the answer to it. stays tells that the
+// connection can take another.
+func (c *apiConn) exchange(body []byte) (code int, text []byte, stays bool, err error) {
+	c.out = append(strconv.AppendInt(append(c.out[:0], c.head...), int64(len(body)), 10), "\r\n\r\n"...)
+	c.out = append(c.out, body...)
+	c.conn.SetDeadline(time.Now().Add(apiPatience))
+	_, failed := c.conn.Write(c.out)
+	if cap(c.out) > apiAnswer {
+		c.out = nil
+	}
+	if failed != nil { // it may have answered that it does not want the rest
+		c.conn.SetReadDeadline(time.Now().Add(apiLastAnswer))
+	}
+	code, text, stays, err = c.answer()
+	if err != nil && failed != nil {
+		err = failed
+	}
+	return code, text, stays && failed == nil, err
+}
+
+func (c *apiConn) answer() (code int, text []byte, stays bool, err error) {
+	for {
+		c.header.N = apiHeader + apiAnswer
+		answer, err := http.ReadResponse(c.answers, nil)
+		if err != nil {
+			return 0, nil, false, err
+		}
+		if answer.StatusCode < http.StatusOK { // a proxy's, and not the last
+			continue
+		}
+		text, err := io.ReadAll(io.LimitReader(answer.Body, apiAnswer))
+		return answer.StatusCode, text, !answer.Close && len(text) < apiAnswer, err
+	}
+}
+
+// closeIdle closes a connection that Icinga is soon to close.
+func (c *apiConn) closeIdle() {
+	if c.conn != nil && time.Since(c.used) > apiIdle {
+		c.close()
+	}
+}
+
+func (c *apiConn) close() {
+	if c.conn != nil {
+		c.unwatch()
+		c.conn.Close()
+		c.conn = nil
+	}
+}

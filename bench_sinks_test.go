@@ -174,7 +174,7 @@ func blastPipe(t *testing.T, path string, text []byte) {
 }
 
 func newNagiosPipeBench(t *testing.T, r *nagiosRig) *doorBench {
-	b := &doorBench{t: t, name: "nagios pipe", results: 300_000, done: logHas(r.logFile()),
+	b := &doorBench{t: t, name: "nagios pipe", results: 600_000, done: logHas(r.logFile()),
 		sink: []string{"--sink", "command-file:" + r.commandFile(), "--dialect", "nagios"}}
 	b.plain = func(mark string) func() {
 		text := b.commandLines(objectName{"bench", mark}, mark)

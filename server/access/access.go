@@ -47,7 +47,7 @@ type Directory struct {
 type listing struct {
 	certificates map[Fingerprint]string // whose they are
 	clients      map[string]*client
-	stamp        stamp // of the moment before it was read
+	sight        sight // of the moment before it was read
 }
 
 // client is what is known of one.
@@ -82,7 +82,7 @@ func Open(path string, commands Commands) (*Directory, []Problem, error) {
 // force; one that errors.Is calls fs.ErrNotExist says that there is none, and
 // Clear is for who takes that at its word.
 func (d *Directory) Reload() ([]Problem, error) {
-	stamp, err := d.look() // before: what changes from here on is seen next time
+	sight, err := d.look() // before: what changes from here on is seen next time
 	var entries []os.DirEntry
 	if err == nil {
 		entries, err = os.ReadDir(d.path)
@@ -93,7 +93,7 @@ func (d *Directory) Reload() ([]Problem, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read the directory of allowed clients: %w", err)
 	}
-	l := &listing{map[Fingerprint]string{}, map[string]*client{}, stamp}
+	l := &listing{map[Fingerprint]string{}, map[string]*client{}, sight}
 	var problems []Problem
 	narrowed := map[string]bool{}
 	for _, e := range entries {

@@ -15,7 +15,7 @@ import (
 
 const (
 	idleClients = 10_000
-	idleLooked  = 20 * time.Second
+	idleLooked  = time.Minute // the longest period of what a server does by itself
 )
 
 // benchIdle measures what clients cost that are connected, ping, and say nothing

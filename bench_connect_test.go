@@ -130,7 +130,8 @@ func newBareServer(t *testing.T, set certstest.Set, cert, key string, client tls
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := server.Start(); err != nil {
+	asUnit(t, func() { err = server.Start() })
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { end.Close(); server.Wait() })

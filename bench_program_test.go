@@ -6,7 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // buildProgram makes the program as `make build` does.
@@ -42,8 +47,34 @@ func buildInstalled(t testing.TB, name string, args ...string) (binary string) {
 // listens.
 func (p *pair) startBuilt(binary string) {
 	p.t.Helper()
-	p.server = startProgram(p.t, "massive-passive-server", append([]string{link(p.t, binary, "massive-passive-server")}, p.serverArgs...))
+	asUnit(p.t, func() {
+		p.server = startProgram(p.t, "massive-passive-server", append([]string{link(p.t, binary, "massive-passive-server")}, p.serverArgs...))
+	})
 	p.awaitPort()
+}
+
+// asUnit has start start a process with the timer slack of the server's unit,
+// which costs or saves processor time.
+func asUnit(t testing.TB, start func()) {
+	t.Helper()
+	const unit, setting = "packaging/systemd/massive-passive-server.service", "\nTimerSlackNSec="
+	text, err := os.ReadFile(unit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, value, _ := strings.Cut(string(text), setting)
+	value, _, _ = strings.Cut(value, "\n")
+	slack, err := time.ParseDuration(value)
+	if err != nil {
+		t.Fatalf("%s: %s: %v", unit, setting[1:], err)
+	}
+	runtime.LockOSThread() // the new process has that of the thread that starts it
+	defer runtime.UnlockOSThread()
+	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(slack), 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) // as it was
+	start()
 }
 
 // link gives a binary one of the program's names.

@@ -116,7 +116,7 @@ func (c *IcingaAPI) session(ctx context.Context) error {
 	lanes := make([]*lane, c.Requests)
 	c.waiting.Store(0)
 	for i := range lanes {
-		lanes[i] = &lane{conn: newAPIConn(c.api), waiting: &c.waiting, taken: &c.worked, work: make(chan *apiResult, lanePending)}
+		lanes[i] = &lane{api: c.api, waiting: &c.waiting, taken: &c.worked, work: make(chan *apiResult, lanePending)}
 		running.Go(func() { lanes[i].run(ctx) })
 	}
 	tick := time.NewTicker(busyTick)

@@ -26,6 +26,7 @@ type icingaAPI struct {
 	base, user, password string
 	tls                  *tls.Config
 	process              string // that results go to; "" is any
+	results              *apiConns
 	questions            *http.Client
 }
 
@@ -38,14 +39,18 @@ func newIcingaAPI(base, user, password string, config *tls.Config) *icingaAPI {
 		TLSHandshakeTimeout: apiHandshake}
 	noRedirects := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	a.questions = &http.Client{Transport: transport, Timeout: apiTimeout, CheckRedirect: noRedirects}
+	a.results = newAPIConns(a)
 	return a
 }
 
 // host is the endpoint's host:port.
 func (a *icingaAPI) host() string { return strings.TrimPrefix(a.base, "https://") }
 
-// close gives up the connection for questions if it is not in use.
-func (a *icingaAPI) close() { a.questions.CloseIdleConnections() }
+// close gives up connections that are not in use.
+func (a *icingaAPI) close() {
+	a.results.close()
+	a.questions.CloseIdleConnections()
+}
 
 // same returns an error unless the process that results go to still answers.
 func (a *icingaAPI) same(ctx context.Context) error {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -22,9 +23,70 @@ const (
 	apiLastAnswer = 2 * time.Second // to one that refuses a request before it has read it
 )
 
+// apiConns are the connections to one endpoint that results are handed in on.
+// The transport of net/http has two goroutines for each, which costs as much
+// again as the request and TLS together.
+type apiConns struct {
+	api  *icingaAPI
+	rest *time.Timer // runs out when nobody needs them any more
+
+	mu   sync.Mutex
+	idle []*apiConn // the last is taken first, so that few results need few
+}
+
+func newAPIConns(api *icingaAPI) *apiConns {
+	p := &apiConns{api: api}
+	p.rest = time.AfterFunc(apiIdle, p.closeIdle)
+	return p
+}
+
+// submit hands in a result. An error is the network's. The connection ends
+// with ctx.
+func (p *apiConns) submit(ctx context.Context, body []byte) (answer, error) {
+	c := p.take()
+	defer p.put(c)
+	return c.submit(ctx, body)
+}
+
+func (p *apiConns) take() *apiConn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last := len(p.idle) - 1
+	if last < 0 {
+		return newAPIConn(p.api)
+	}
+	c := p.idle[last]
+	p.idle = p.idle[:last]
+	return c
+}
+
+func (p *apiConns) put(c *apiConn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, c)
+	p.idle[0].closeIdle() // of those in use the one that is needed least
+	p.rest.Reset(apiIdle)
+}
+
+func (p *apiConns) closeIdle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.idle {
+		c.closeIdle()
+	}
+}
+
+// close closes all that are not in use.
+func (p *apiConns) close() {
+	p.rest.Stop()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.idle {
+		c.close()
+	}
+}
+
 // apiConn hands in results one after the other, on one connection at a time.
-// It is one lane's. The transport of net/http has two goroutines for each
-// connection, which costs as much again as the request and TLS together.
 type apiConn struct {
 	api       *icingaAPI
 	conn      net.Conn // nil while there is none
@@ -42,8 +104,6 @@ func newAPIConn(api *icingaAPI) *apiConn {
 			"Accept: application/json\r\nContent-Type: application/json\r\nContent-Length: ", api.host(), login)}
 }
 
-// submit hands in a result. An error is the network's. The connection ends
-// with ctx.
 func (c *apiConn) submit(ctx context.Context, body []byte) (answer, error) {
 	c.closeIdle()
 	if c.conn == nil {
@@ -79,7 +139,9 @@ func (c *apiConn) open(ctx context.Context) error {
 	conn := tls.Client(raw, c.api.tls)
 	if err == nil {
 		limited, cancel := context.WithTimeout(ctx, apiHandshake)
-		err = conn.HandshakeContext(limited)
+		if err = conn.HandshakeContext(limited); err != nil {
+			err = fmt.Errorf("TLS with %s: %w", c.api.base, err)
+		}
 		cancel()
 	}
 	if err != nil {
@@ -136,7 +198,7 @@ func (c *apiConn) answer() (code int, text []byte, stays bool, err error) {
 
 // closeIdle closes a connection that Icinga is soon to close.
 func (c *apiConn) closeIdle() {
-	if c.conn != nil && time.Since(c.used) > apiIdle {
+	if c.conn != nil && time.Since(c.used) >= apiIdle {
 		c.close()
 	}
 }

@@ -11,29 +11,44 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 )
 
-// newTestConn is a connection to a server that answers as the handler says,
-// and counts its connections.
-func newTestConn(t *testing.T, handle http.HandlerFunc) (*apiConn, *atomic.Int64) {
-	var connections atomic.Int64
+// apiDoor answers results as its handler says, and counts its connections.
+type apiDoor struct {
+	api            *icingaAPI
+	opened, closed atomic.Int64
+}
+
+func newAPIDoor(t *testing.T, handle http.HandlerFunc) *apiDoor {
+	d := &apiDoor{}
 	server := httptest.NewUnstartedServer(handle)
-	server.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
-		connections.Add(1)
-		return ctx
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			d.opened.Add(1)
+		case http.StateClosed:
+			d.closed.Add(1)
+		}
 	}
 	server.StartTLS()
 	pool := x509.NewCertPool()
 	pool.AddCert(server.Certificate())
-	conn := newAPIConn(newIcingaAPI(server.URL, "root", "icinga", &tls.Config{RootCAs: pool}))
+	d.api = newIcingaAPI(server.URL, "root", "icinga", &tls.Config{RootCAs: pool})
 	t.Cleanup(func() {
-		conn.close()
+		d.api.close()
 		server.Close()
 	})
-	return conn, &connections
+	return d
+}
+
+func (d *apiDoor) connect(t *testing.T) *apiConn {
+	c := newAPIConn(d.api)
+	t.Cleanup(c.close)
+	return c
 }
 
 func (c *apiConn) expect(t *testing.T, body string, code int) {
@@ -46,7 +61,7 @@ func (c *apiConn) expect(t *testing.T, body string, code int) {
 
 func TestAPIConnStays(t *testing.T) {
 	t.Parallel()
-	conn, connections := newTestConn(t, func(w http.ResponseWriter, r *http.Request) {
+	door := newAPIDoor(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		user, password, _ := r.BasicAuth()
 		got := fmt.Sprint(r.Method, r.URL, r.Header.Get("Accept"), r.Header.Get("Content-Type"), user, password)
@@ -62,18 +77,19 @@ func TestAPIConnStays(t *testing.T) {
 			fmt.Fprint(w, strings.Repeat(" ", 2*apiAnswer))
 		}
 	})
+	conn := door.connect(t)
 	for i, step := range []struct {
 		body        string
 		connections int64
 	}{{"one", 1}, {"early", 1}, {strings.Repeat("x", 1<<20), 1}, {"close", 1}, {"after it", 2}, {"long", 2}, {"last", 3}} {
 		conn.expect(t, step.body, http.StatusOK)
-		if got := connections.Load(); got != step.connections {
+		if got := door.opened.Load(); got != step.connections {
 			t.Fatalf("step %d used connection %d, want %d", i, got, step.connections)
 		}
 	}
 	conn.used = time.Now().Add(-2 * apiIdle)
 	conn.expect(t, "after a pause", http.StatusOK)
-	if got := connections.Load(); got != 4 {
+	if got := door.opened.Load(); got != 4 {
 		t.Errorf("connection %d was used after a pause, want the 4th", got)
 	}
 }
@@ -81,18 +97,18 @@ func TestAPIConnStays(t *testing.T) {
 // What refuses a request before it has read it is heard.
 func TestAPIConnHearsARefusalBeforeTheEnd(t *testing.T) {
 	t.Parallel()
-	conn, _ := newTestConn(t, func(w http.ResponseWriter, _ *http.Request) {
+	conn := newAPIDoor(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
-	})
+	}).connect(t)
 	conn.expect(t, strings.Repeat("x", 16<<20), http.StatusRequestEntityTooLarge)
 }
 
 func TestAPIConnTakesNoEndlessHeader(t *testing.T) {
 	t.Parallel()
-	conn, _ := newTestConn(t, func(w http.ResponseWriter, _ *http.Request) {
+	conn := newAPIDoor(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X", strings.Repeat("x", apiHeader+apiAnswer))
-	})
+	}).connect(t)
 	if said, err := conn.submit(t.Context(), []byte("x")); err == nil || conn.conn != nil {
 		t.Errorf("it took the answer %v", said)
 	}
@@ -101,12 +117,50 @@ func TestAPIConnTakesNoEndlessHeader(t *testing.T) {
 func TestAPIConnEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	conn, _ := newTestConn(t, func(_ http.ResponseWriter, r *http.Request) {
+	conn := newAPIDoor(t, func(_ http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body) // or the server does not notice that the connection ends
 		cancel()
 		<-r.Context().Done()
-	})
+	}).connect(t)
 	if _, err := conn.submit(ctx, []byte("x")); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("got %v, want a closed connection", err)
 	}
+}
+
+// Few results need one connection, however many lanes they come by; none is
+// kept that Icinga is about to close.
+func TestAPIConnsAreAsManyAsNeeded(t *testing.T) {
+	t.Parallel()
+	came, goOn := make(chan bool), make(chan bool)
+	door := newAPIDoor(t, func(_ http.ResponseWriter, r *http.Request) {
+		if body, _ := io.ReadAll(r.Body); string(body) == "together" {
+			came <- true
+			<-goOn
+		}
+	})
+	submit := func(body string) {
+		if said, err := door.api.results.submit(t.Context(), []byte(body)); err != nil || said.code != http.StatusOK {
+			t.Errorf("answered %d, %v", said.code, err)
+		}
+	}
+	for range 5 {
+		submit("alone")
+	}
+	if n := door.opened.Load(); n != 1 {
+		t.Errorf("results one by one used %d connections", n)
+	}
+	const together = 3
+	var lanes sync.WaitGroup
+	for range together {
+		lanes.Go(func() { submit("together") })
+	}
+	for range together {
+		<-came
+	}
+	close(goOn)
+	lanes.Wait()
+	if n := door.opened.Load(); n != together {
+		t.Errorf("%d results at once used %d connections", together, n)
+	}
+	eventually(t, "all connections are closed", func() bool { return door.closed.Load() == together })
 }

@@ -38,7 +38,7 @@ func (f *failing) again(now time.Time, taken uint64) bool {
 // lane hands in results one after the other. What fails for now, it tries
 // again: no other result of the object may pass.
 type lane struct {
-	conn    *apiConn
+	api     *icingaAPI
 	work    chan *apiResult
 	waiting *atomic.Int64         // bytes of all lanes
 	taken   *atomic.Uint64        // results that Icinga worked on, of all lanes
@@ -46,15 +46,10 @@ type lane struct {
 }
 
 func (l *lane) run(ctx context.Context) {
-	defer l.conn.close()
-	idle := time.NewTicker(apiIdle)
-	defer idle.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-idle.C:
-			l.conn.closeIdle()
 		case d := <-l.work:
 			if !l.deliver(ctx, d) {
 				return
@@ -72,7 +67,7 @@ func (l *lane) run(ctx context.Context) {
 func (l *lane) deliver(ctx context.Context, d *apiResult) bool {
 	var fails failing
 	for wait := reopenFirst; ; wait = min(2*wait, reopenMost) {
-		said, err := l.conn.submit(ctx, d.body)
+		said, err := l.api.results.submit(ctx, d.body)
 		if err == nil {
 			var done bool
 			if d.reason, done = said.verdict(); done {
@@ -84,7 +79,7 @@ func (l *lane) deliver(ctx context.Context, d *apiResult) bool {
 				d.why = said.message
 				return true
 			}
-			err = fmt.Errorf("%s answers %d: %s", l.conn.api.base, said.code, said.message)
+			err = fmt.Errorf("%s answers %d: %s", l.api.base, said.code, said.message)
 		}
 		if ctx.Err() != nil {
 			return false

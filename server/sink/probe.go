@@ -109,9 +109,7 @@ func (c *IcingaAPI) Probe(ctx context.Context) (found string, err error) {
 		if err != nil {
 			return "", err
 		}
-		conn := newAPIConn(api)
-		defer conn.close()
-		said, err := conn.submit(ctx, []byte(`{"type":"Host","host":"`+noHost+`","exit_status":0,"plugin_output":""}`))
+		said, err := api.results.submit(ctx, []byte(`{"type":"Host","host":"`+noHost+`","exit_status":0,"plugin_output":""}`))
 		if err != nil {
 			return "", err
 		}

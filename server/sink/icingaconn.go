@@ -5,10 +5,13 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -64,16 +67,25 @@ func (p *apiConns) put(c *apiConn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.idle = append(p.idle, c)
-	p.idle[0].closeIdle() // of those in use the one that is needed least
+	p.drop()
 	p.rest.Reset(apiIdle)
 }
 
 func (p *apiConns) closeIdle() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, c := range p.idle {
-		c.closeIdle()
+	p.drop()
+}
+
+// drop closes the connections that nobody needed for a while: the first ones,
+// as the last is taken first.
+func (p *apiConns) drop() {
+	n := 0
+	for n < len(p.idle) && time.Since(p.idle[n].used) >= apiIdle {
+		p.idle[n].close()
+		n++
 	}
+	p.idle = slices.Delete(p.idle, 0, n)
 }
 
 // close closes all that are not in use.
@@ -89,7 +101,8 @@ func (p *apiConns) close() {
 // apiConn hands in results one after the other, on one connection at a time.
 type apiConn struct {
 	api       *icingaAPI
-	conn      net.Conn // nil while there is none
+	conn      *tls.Conn // nil while there is none
+	raw       *net.TCPConn
 	unwatch   func() bool
 	header    io.LimitedReader // what the next answer may have of the connection
 	answers   *bufio.Reader
@@ -100,12 +113,14 @@ type apiConn struct {
 func newAPIConn(api *icingaAPI) *apiConn {
 	login := base64.StdEncoding.EncodeToString([]byte(api.user + ":" + api.password))
 	return &apiConn{api: api, answers: bufio.NewReader(nil), head: fmt.Appendf(nil,
-		"POST /v1/actions/process-check-result HTTP/1.1\r\nHost: %s\r\nAuthorization: Basic %s\r\n"+
+		"POST /v1/actions/process-check-result HTTP/1.1\r\nHost: %s\r\nUser-Agent: massive-passive\r\nAuthorization: Basic %s\r\n"+
 			"Accept: application/json\r\nContent-Type: application/json\r\nContent-Length: ", api.host(), login)}
 }
 
 func (c *apiConn) submit(ctx context.Context, body []byte) (answer, error) {
-	c.closeIdle()
+	if c.conn != nil && (time.Since(c.used) >= apiIdle || !c.quiet()) {
+		c.close()
+	}
 	if c.conn == nil {
 		if err := c.open(ctx); err != nil {
 			return answer{}, err
@@ -127,10 +142,11 @@ func (c *apiConn) submit(ctx context.Context, body []byte) (answer, error) {
 // nothing before all of that is written again.
 func (c *apiConn) open(ctx context.Context) error {
 	dialer := net.Dialer{Timeout: apiTimeout, Control: giveUpDead}
-	raw, err := dialer.DialContext(ctx, "tcp", c.api.host())
+	dialed, err := dialer.DialContext(ctx, "tcp", c.api.host())
 	if err != nil {
 		return err
 	}
+	raw := dialed.(*net.TCPConn)
 	// A process listens only when the one before it is gone: whoever answers
 	// now has had this connection from the start.
 	if c.api.process != "" {
@@ -148,7 +164,7 @@ func (c *apiConn) open(ctx context.Context) error {
 		raw.Close()
 		return err
 	}
-	c.conn, c.used, c.header.R = conn, time.Now(), conn
+	c.conn, c.raw, c.used, c.header.R = conn, raw, time.Now(), conn
 	c.answers.Reset(&c.header)
 	c.unwatch = context.AfterFunc(ctx, func() { raw.Close() })
 	return nil
@@ -175,7 +191,7 @@ func (c *apiConn) exchange(body []byte) (code int, text []byte, stays bool, err 
 		c.conn.SetReadDeadline(time.Now().Add(apiLastAnswer))
 	}
 	code, text, stays, err = c.answer()
-	if err != nil && failed != nil {
+	if failed != nil && (err != nil || code == http.StatusOK) { // it cannot have taken what it did not read
 		err = failed
 	}
 	return code, text, stays && failed == nil, err
@@ -196,11 +212,22 @@ func (c *apiConn) answer() (code int, text []byte, stays bool, err error) {
 	}
 }
 
-// closeIdle closes a connection that Icinga is soon to close.
-func (c *apiConn) closeIdle() {
-	if c.conn != nil && time.Since(c.used) >= apiIdle {
-		c.close()
+// quiet tells that nothing came since the last answer. What did is the end of
+// the connection, or an answer too many, which the next result must not have.
+func (c *apiConn) quiet() bool {
+	c.header.N = 1
+	c.conn.SetReadDeadline(time.Unix(1, 0)) // looks at what was read of the connection, but not at the connection
+	if _, err := c.answers.Peek(1); !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
 	}
+	raw, err := c.raw.SyscallConn()
+	if err != nil {
+		return false
+	}
+	looked := raw.Control(func(fd uintptr) {
+		_, _, err = unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	})
+	return looked == nil && err == unix.EAGAIN
 }
 
 func (c *apiConn) close() {

@@ -104,6 +104,58 @@ func TestAPIConnHearsARefusalBeforeTheEnd(t *testing.T) {
 	conn.expect(t, strings.Repeat("x", 16<<20), http.StatusRequestEntityTooLarge)
 }
 
+// Nor is what was not read believed to have been taken.
+func TestAPIConnBelievesNoSuccessBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	conn := newAPIDoor(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+	}).connect(t)
+	if said, err := conn.submit(t.Context(), make([]byte, 16<<20)); err == nil {
+		t.Errorf("a result that was not read is answered %d", said.code)
+	}
+}
+
+// An answer too many, as a broken proxy may give, is not the next result's;
+// and a connection that ended while it rested is none to fail on.
+func TestAPIConnTakesNothingFromBefore(t *testing.T) {
+	t.Parallel()
+	const answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+	for _, more := range []struct {
+		name   string
+		answer func(net.Conn)
+	}{
+		{"in one record", func(c net.Conn) { io.WriteString(c, answer+answer) }},
+		{"in two", func(c net.Conn) { io.WriteString(c, answer); io.WriteString(c, answer) }},
+		{"behind a long one", func(c net.Conn) {
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: 30000\r\n\r\n%30000d%s", 0, answer)
+		}},
+		{"none, but the end", func(c net.Conn) { io.WriteString(c, answer); c.Close() }},
+	} {
+		t.Run(more.name, func(t *testing.T) {
+			t.Parallel()
+			var worked atomic.Int64
+			conn := newAPIDoor(t, func(w http.ResponseWriter, _ *http.Request) {
+				worked.Add(1)
+				raw, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				more.answer(raw)
+				io.Copy(io.Discard, raw) // until the other end has enough
+				raw.Close()
+			}).connect(t)
+			for n := range int64(3) {
+				conn.expect(t, "x", http.StatusOK)
+				if got := worked.Load(); got != n+1 {
+					t.Fatalf("%d results were answered, and %d worked on", n+1, got)
+				}
+				time.Sleep(50 * time.Millisecond) // for what comes behind the answer
+			}
+		})
+	}
+}
+
 func TestAPIConnTakesNoEndlessHeader(t *testing.T) {
 	t.Parallel()
 	conn := newAPIDoor(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -162,5 +214,9 @@ func TestAPIConnsAreAsManyAsNeeded(t *testing.T) {
 	if n := door.opened.Load(); n != together {
 		t.Errorf("%d results at once used %d connections", together, n)
 	}
+	eventually(t, "what one result at a time does not need is closed", func() bool {
+		submit("alone")
+		return door.closed.Load() == together-1
+	})
 	eventually(t, "all connections are closed", func() bool { return door.closed.Load() == together })
 }

@@ -282,11 +282,12 @@ func (s *Server) keepLoading(ctx context.Context, asked <-chan func()) {
 			s.reloadAccess(ctx, false)
 		case <-look.C:
 			looks++
+			atAll := looks%looksAtAll == 0
 			seen := s.access.ChangedUnseen
-			if unwatched.Load() || looks%looksAtAll == 0 {
+			if unwatched.Load() || atAll {
 				seen = s.access.Changed
 			}
-			if seen() {
+			if seen() || atAll && s.access.Incomplete() {
 				s.reloadAccess(ctx, false)
 			}
 		}
@@ -299,6 +300,7 @@ func (s *Server) keepLoading(ctx context.Context, asked <-chan func()) {
 // asked for it, or something changed: the watch's first call is only to be sure.
 func (s *Server) reloadAccess(ctx context.Context, asked bool) {
 	tell := s.access.Changed() || asked || s.unread != ""
+	incomplete := s.access.Incomplete()
 	problems, err := s.access.Reload()
 	if errors.Is(err, fs.ErrNotExist) && pause(ctx, settle) == nil {
 		if problems, err = s.access.Reload(); errors.Is(err, fs.ErrNotExist) {
@@ -309,7 +311,7 @@ func (s *Server) reloadAccess(ctx context.Context, asked bool) {
 		s.tellUnread(err)
 	} else {
 		s.unread = ""
-		if tell {
+		if tell || incomplete && !s.access.Incomplete() {
 			s.tellAccess(problems)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -24,7 +25,7 @@ const (
 	patience = 10
 	// recheck is how often the path is looked up without an event, for what
 	// causes none, such as a mount over it.
-	recheck = 30 * time.Second
+	recheck = 10 * time.Second
 	// pause is for a path that changes while it is being looked up.
 	pause = 10 * time.Millisecond
 )
@@ -111,6 +112,8 @@ func receive(ctx context.Context, path string, w *fsnotify.Watcher, t trail, q *
 	tick := time.NewTicker(recheck)
 	defer tick.Stop()
 	var settled <-chan time.Time // nil until the watch stands
+	watched := func() bool { return slices.Contains(w.WatchList(), t.target) }
+	held := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -120,6 +123,7 @@ func receive(ctx context.Context, path string, w *fsnotify.Watcher, t trail, q *
 			if err == nil && !t.same(follow(path)) {
 				err = errMoved
 			}
+			held = watched()
 			if err != nil {
 				return standing, delay(ctx, err)
 			}
@@ -139,7 +143,8 @@ func receive(ctx context.Context, path string, w *fsnotify.Watcher, t trail, q *
 			}
 			return standing, fmt.Errorf("read events: %w", err)
 		case <-tick.C:
-			if standing && !t.same(follow(path)) {
+			// The kernel drops the watch of what is unmounted, which may be mounted again.
+			if standing && (!t.same(follow(path)) || held && !watched()) {
 				return standing, errMoved
 			}
 		case <-settled:

@@ -48,6 +48,7 @@ type listing struct {
 	certificates map[Fingerprint]string // whose they are
 	clients      map[string]*client
 	sight        sight // of the moment before it was read
+	incomplete   bool  // a file was there and could not be read
 }
 
 // client is what is known of one.
@@ -93,7 +94,7 @@ func (d *Directory) Reload() ([]Problem, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read the directory of allowed clients: %w", err)
 	}
-	l := &listing{map[Fingerprint]string{}, map[string]*client{}, sight}
+	l := &listing{certificates: map[Fingerprint]string{}, clients: map[string]*client{}, sight: sight}
 	var problems []Problem
 	narrowed := map[string]bool{}
 	for _, e := range entries {
@@ -132,6 +133,11 @@ func rank(narrowed map[string]bool, file string) int {
 	return 1
 }
 
+// Incomplete tells that a file could not be read when the directory was, though
+// it is there: what it said before is in force, and no change need tell when it
+// can be read again.
+func (d *Directory) Incomplete() bool { return d.current.Load().incomplete }
+
 // Clear lists nobody.
 func (d *Directory) Clear() { d.current.Store(&listing{}) }
 
@@ -139,6 +145,7 @@ func (d *Directory) Clear() { d.current.Store(&listing{}) }
 // disk or a file server that does not answer takes nobody's leave away.
 func (l *listing) add(name, file string, before *client) (problems []Problem) {
 	list, err := readCertificates(file)
+	l.incomplete = l.incomplete || unreadable(err)
 	if before != nil && unreadable(err) {
 		problems = []Problem{{File: file, Err: fmt.Errorf("%w: the client's certificates stay as they were", err)}}
 		list, err = before.certificates, nil
@@ -182,6 +189,7 @@ func (l *listing) restrict(name, file string, before *client) []Problem {
 		names = append(names, cert.CommonName)
 	}
 	c.policy, c.bad = readPolicy(file, names)
+	l.incomplete = l.incomplete || unreadable(c.bad)
 	if before != nil && unreadable(c.bad) {
 		problem := Problem{File: file, Err: fmt.Errorf("%w: the client's policy stays as it was", c.bad)}
 		c.policy, c.bad = before.policy, before.bad

@@ -126,9 +126,11 @@ func (d *Directory) ChangedUnseen() bool {
 		return d.Changed()
 	}
 	var itself, linked stamp
-	itself.add(unix.AT_FDCWD, d.path, d.seed)
+	if itself.add(unix.AT_FDCWD, d.path, d.seed); itself != before.dir {
+		return d.Changed()
+	}
 	dir, err := os.Open(d.path)
-	if err != nil || itself != before.dir {
+	if err != nil {
 		return d.Changed()
 	}
 	defer dir.Close()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -122,16 +123,22 @@ func (c *copies) copy(name string) error {
 	if err != nil {
 		return err
 	}
+	part := filepath.Join(c.to, "part") // who reads the copy meanwhile reads the last one
+	if err := os.WriteFile(part, data, 0o600); err != nil {
+		return err
+	}
 	c.copied[base] = now
-	return os.WriteFile(filepath.Join(c.to, base), data, 0o600)
+	return os.Rename(part, filepath.Join(c.to, base))
 }
 
 // entries reads all copies. Damage is an error, but for a torn end of the journal, which is what a running
-// process shows in the middle of a write.
+// process shows in the middle of a write. The copying goes on: with millions of results this takes longer than a
+// segment stays.
 func (c *copies) entries(decode func([]byte) (entry, error)) ([]entry, error) {
 	c.look(true)
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	names := slices.Sorted(maps.Keys(c.copied))
+	c.mu.Unlock()
 	dir := filepath.Join(c.to, "read")
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
@@ -139,7 +146,7 @@ func (c *copies) entries(decode func([]byte) (entry, error)) ([]entry, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
-	for name := range c.copied {
+	for _, name := range names {
 		data, err := os.ReadFile(filepath.Join(c.to, name))
 		if err != nil {
 			return nil, err

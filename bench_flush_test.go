@@ -98,7 +98,7 @@ func newFlushServer(b testing.TB, flush string) *flushServer {
 	b.Cleanup(func() { core.Close(); reading.Wait() })
 	s := &flushServer{b, newPair(b, pipe, "nagios")}
 	s.serverArgs = append(s.serverArgs, "--journal-flush="+flush, "--journal-max-bytes", strconv.Itoa(8<<30), "--loglevel", "warning")
-	s.startServer()
+	asUnit(b, s.startServer)
 	s.awaitPort()
 	return s
 }

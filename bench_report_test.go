@@ -45,7 +45,8 @@ Versions: %[5]s.
 Both ends of every connection, the reader of the pipe and the peers shared this machine. Figures are medians, in
 parentheses the lowest and the highest of the turns; what stands beside a peer took turns with it, and the ratio is the
 median of the turns' ratios. Results have 60 bytes (host, service, code, output) unless said otherwise, are numbered, and
-each number was seen to arrive once. The server ran with its defaults: mutual TLS 1.3, the journal flushed before an ACK.
+each number was seen to arrive once; but into Nagios the last one was waited for, and where the flush is compared the ACKs
+were. The server ran with its defaults: mutual TLS 1.3, the journal flushed before an ACK, and as its unit starts it.
 
 %[6]s
 

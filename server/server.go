@@ -34,7 +34,8 @@ const settle = 90 * time.Millisecond
 // lookInterval is how often the allowed directory is looked at for what the
 // watch cannot see: behind symlinks, and on network file systems. Each sixth
 // look is at all of it, which with ten thousand files takes tens of
-// milliseconds, for what might go unnoticed nevertheless.
+// milliseconds: a file may also change through a hard link elsewhere, or have
+// another mounted over it.
 const (
 	lookInterval = 10 * time.Second
 	looksAtAll   = 6

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,6 +34,7 @@ type sighting struct {
 
 // entry is one result in a journal.
 type entry struct {
+	record   uint64 // its sequence in the journal that it was read from
 	sequence uint64 // in the client's journal, which gives none twice
 	sighting
 	at time.Time // of its append
@@ -45,6 +47,9 @@ type copies struct {
 
 	mu     sync.Mutex // held while from is looked at; who takes its file system away holds it
 	copied map[string]fileState
+
+	known map[string]fileState // what was read of the copies
+	found []entry              // in it
 }
 
 type fileState struct {
@@ -59,6 +64,8 @@ const (
 	// cheap is up to where the segment that is being written to is copied after each flush. On a full disk it goes as
 	// soon as nobody needs it.
 	cheap = 4 << 20
+
+	segmentSuffix = ".seg"
 )
 
 // collect copies until the test ends.
@@ -87,7 +94,7 @@ func collect(t testing.TB, from string) *copies {
 func (c *copies) look(all bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	names, err := filepath.Glob(filepath.Join(c.from, "*.seg"))
+	names, err := filepath.Glob(filepath.Join(c.from, "*"+segmentSuffix))
 	if err != nil {
 		c.t.Errorf("look for segments: %v", err)
 		return
@@ -131,14 +138,36 @@ func (c *copies) copy(name string) error {
 	return os.Rename(part, filepath.Join(c.to, base))
 }
 
-// entries reads all copies. Damage is an error, but for a torn end of the journal, which is what a running
-// process shows in the middle of a write. The copying goes on: with millions of results this takes longer than a
+// entries returns what is in all copies, and where in it begins what was read now: the copies that changed since the
+// last time, and the one before them, so that a gap is noticed. Damage is an error, but for a torn end of the journal,
+// which is what a running process shows in the middle of a write. The copying goes on: reading may take longer than a
 // segment stays.
-func (c *copies) entries(decode func([]byte) (entry, error)) ([]entry, error) {
+func (c *copies) entries(decode func([]byte) (entry, error)) (all []entry, fresh int, err error) {
 	c.look(true)
 	c.mu.Lock()
-	names := slices.Sorted(maps.Keys(c.copied))
+	states := maps.Clone(c.copied)
 	c.mu.Unlock()
+	names := slices.Sorted(maps.Keys(states))
+	first := slices.IndexFunc(names, func(name string) bool { return c.known[name] != states[name] })
+	if first < 0 {
+		return c.found, len(c.found), nil
+	}
+	names = names[max(first-1, 0):]
+	start, err := strconv.ParseUint(strings.TrimSuffix(names[0], segmentSuffix), 10, 64)
+	if err != nil {
+		return nil, 0, fmt.Errorf("the name of a segment: %w", err)
+	}
+	fresh, _ = slices.BinarySearchFunc(c.found, start, func(e entry, record uint64) int { return cmp.Compare(e.record, record) })
+	read, err := c.read(names, decode)
+	if err != nil {
+		return nil, 0, err
+	}
+	c.known, c.found = states, append(c.found[:fresh], read...)
+	return c.found, fresh, nil
+}
+
+// read opens copies of copies as a journal, for that may cut its end.
+func (c *copies) read(names []string, decode func([]byte) (entry, error)) (found []entry, err error) {
 	dir := filepath.Join(c.to, "read")
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
@@ -151,11 +180,10 @@ func (c *copies) entries(decode func([]byte) (entry, error)) ([]entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil { // opening may cut its end
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 			return nil, err
 		}
 	}
-	var found []entry
 	var bad error
 	j, err := journal.Open(journal.Options{Dir: dir,
 		Recovered: func(r journal.Record) {
@@ -167,7 +195,7 @@ func (c *copies) entries(decode func([]byte) (entry, error)) ([]entry, error) {
 			if e.sequence == 0 {
 				e.sequence = r.Seq
 			}
-			e.at = r.Time
+			e.record, e.at = r.Seq, r.Time
 			found = append(found, e)
 		},
 		Damaged: func(d journal.Damage) {

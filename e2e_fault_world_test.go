@@ -226,9 +226,9 @@ func (w *world) round(f fault) {
 // enter brings the ledger up to date.
 func (w *world) enter() {
 	w.t.Helper()
-	entries, err := w.clients.entries(decodeClientEntry)
+	entries, fresh, err := w.clients.entries(decodeClientEntry)
 	if err == nil {
-		err = w.ledger.add(entries)
+		err = w.ledger.add(entries[fresh:])
 	}
 	if err != nil {
 		w.t.Fatalf("the client's journal: %v", err)
@@ -267,7 +267,7 @@ func (w *world) awaitServer(after string) {
 	w.t.Helper()
 	w.enter()
 	eventually(w.t, coreStopLimit, "all results in the server's journal after "+after, func() error {
-		found, err := w.servers.entries(decodeServerEntry)
+		found, _, err := w.servers.entries(decodeServerEntry)
 		if err != nil {
 			w.t.Fatalf("the server's journal: %v", err)
 		}
@@ -291,7 +291,7 @@ func (w *world) close(exactly bool) {
 	w.awaitServer("the client's orderly stop")
 	w.awaitArrival("the end")
 	w.server.stop()
-	inServer, err := w.servers.entries(decodeServerEntry)
+	inServer, _, err := w.servers.entries(decodeServerEntry)
 	if err != nil {
 		w.t.Errorf("the server's journal: %v", err)
 	}

@@ -111,7 +111,8 @@ func newWorld(t *testing.T, rig func(*testing.T, []rigHost) door) *world {
 	return w
 }
 
-// numbering is the cheapest plugin there is: without it the load would be that of starting programs.
+// numbering is the cheapest plugin there is, with a C library that starts in a quarter of the time of the usual one:
+// without both the load would be that of starting programs.
 const numbering = `#include <stdio.h>
 #include <time.h>
 #include <stdlib.h>
@@ -131,7 +132,7 @@ func (w *world) plugin() string {
 		if err := os.WriteFile(program+".c", []byte(numbering), 0o644); err != nil {
 			w.t.Fatal(err)
 		}
-		w.command("gcc", "-O2", "-static", "-o", program, program+".c")
+		w.command("musl-gcc", "-O2", "-static", "-o", program, program+".c")
 	}
 	return program
 }

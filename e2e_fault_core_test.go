@@ -182,7 +182,7 @@ func heldUp() fault {
 	return fault{"core held up", true, func(w *world) {
 		held := w.core.pids()
 		signalAll(held, syscall.SIGSTOP)
-		w.pause(w.long)
+		w.pause(w.while())
 		signalAll(held, syscall.SIGCONT)
 	}}
 }

@@ -62,7 +62,7 @@ func diskFaults() []fault {
 	return []fault{
 		{"client's disk full", true, func(w *world) {
 			free := w.fill(w.clientDir())
-			w.pause(w.long)
+			w.pause(w.while())
 			free()
 			w.pause(2 * time.Second) // until then the ledger does not see what is in memory
 		}},
@@ -73,7 +73,7 @@ func diskFaults() []fault {
 func serverDiskFull() fault {
 	return fault{"server's disk full", true, func(w *world) {
 		free := w.fill(w.serverDir())
-		w.pause(w.long)
+		w.pause(w.while())
 		free()
 	}}
 }

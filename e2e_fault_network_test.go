@@ -80,12 +80,12 @@ func (n *network) faults() []fault {
 	return []fault{
 		{"cable out", true, func(w *world) {
 			w.command("ip", "-n", n.server, "link", "set", cable, "down")
-			w.pause(w.long)
+			w.pause(w.while())
 			w.command("ip", "-n", n.server, "link", "set", cable, "up")
 		}},
 		{"network slow", true, func(w *world) { // a third of what the load needs
 			w.command("tc", "-n", n.client, "qdisc", "add", "dev", cable, "root", "tbf", "rate", "200kbit", "burst", "4kb", "latency", "400ms")
-			w.pause(w.long)
+			w.pause(w.while())
 			w.command("tc", "-n", n.client, "qdisc", "del", "dev", cable, "root")
 		}},
 		{"server's address moved", true, func(*world) { n.move() }},

@@ -131,12 +131,12 @@ func (r *relay) faults() []fault {
 		}},
 		{"connection stalled", true, func(w *world) {
 			r.set(func() { r.stalled = true })
-			w.pause(w.long)
+			w.pause(w.while())
 			r.set(func() { r.stalled = false })
 		}},
 		{"connection slowed", true, func(w *world) {
 			r.set(func() { r.delay = 100 * time.Millisecond })
-			w.pause(w.long)
+			w.pause(w.while())
 			r.set(func() { r.delay = 0 })
 		}},
 	}

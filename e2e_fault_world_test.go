@@ -55,7 +55,7 @@ type world struct {
 	ledger  ledger
 	rng     *rand.Rand
 	rounds  int
-	long    time.Duration // how long "for a while" is
+	long    time.Duration // how long a core is away, and the most that anything else goes wrong
 
 	clientWrap, serverWrap []string // commands that run the daemons, as in a network namespace
 
@@ -182,6 +182,10 @@ func (w *world) pause(d time.Duration) { <-time.After(d) }
 func (w *world) moment(most time.Duration) time.Duration {
 	return time.Duration(w.rng.Int64N(int64(most)))
 }
+
+// while is how long a fault lasts: a random time, for what happens in its first seconds differs from what happens once
+// time-outs are over.
+func (w *world) while() time.Duration { return time.Second + w.moment(w.long) }
 
 // run strikes with each of the faults in each round, in random order, and closes the books.
 func (w *world) run(faults []fault) {

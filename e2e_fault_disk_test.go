@@ -29,11 +29,10 @@ func (w *world) onSmallDisks() {
 	}
 }
 
+// unmount waits for a child of a killed client that has not become a plugin yet, and so has its files.
 func (w *world) unmount(dir string) {
 	w.t.Helper()
-	if err := unix.Unmount(dir, 0); err != nil {
-		w.t.Errorf("unmount %s: %v", dir, err)
-	}
+	eventually(w.t, 10*time.Second, "unmount "+dir, func() error { return unix.Unmount(dir, 0) })
 }
 
 // fill takes all room that is left, and returns what gives it back.

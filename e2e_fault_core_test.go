@@ -95,7 +95,10 @@ func (w *witness) read() {
 	}
 	taken := 0
 	for _, m := range w.lines.FindAllSubmatchIndex(data, -1) {
-		s := sighting{string(data[m[2]:m[3]]), string(data[m[4]:m[5]])}
+		s, err := parseSighting(string(data[m[2]:m[3]]), string(data[m[4]:m[5]]))
+		if err != nil {
+			w.t.Fatalf("%s: %v", data[m[0]:m[1]], err)
+		}
 		w.seen = append(w.seen, s)
 		w.times[s]++
 		taken = m[1]
@@ -150,7 +153,7 @@ func (w *witness) compare(t testing.TB, l *ledger, inServer []entry, exactly boo
 	if exactly && repeated > 0 {
 		t.Errorf("%d results came to the core more than once, although neither it nor the server was killed or restarted", repeated)
 	}
-	inOrder(t, "the core", w.seen, func(s sighting) (string, uint64) { return s.service, rank[s] })
+	inOrder(t, "the core", w.seen, func(s sighting) (sighting, uint64) { return s.object(), rank[s] })
 }
 
 // coreFaults end a core.

@@ -117,6 +117,7 @@ func (w *world) losePower(d *daemon, dir string, books *copies) {
 	w.t.Helper()
 	books.mu.Lock() // which could not read the disk meanwhile
 	defer books.mu.Unlock()
+	books.letGo()
 	d.cmd.Process.Signal(syscall.SIGSTOP)
 	root, err := os.Open(dir)
 	if err == nil {

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -26,26 +27,41 @@ import (
 // The fault suite keeps its books outside the processes that it breaks: it copies the segments of both journals
 // while they are written, so that those that are removed later are still there, and reads the copies.
 
-// sighting is one result, as a journal or a core shows it.
+// sighting is one result, as a journal or a core shows it. There are millions of them, and so neither it nor an entry
+// has a pointer, for the garbage collector to follow.
 type sighting struct {
-	service string // HOST;SERVICE
-	number  string // what the plugin printed, different in each run of a service
+	host, service uint16 // faultHosts' numbers
+	number        int64  // what the plugin printed, different in each run of a service
 }
+
+// parseSighting reads HOST;SERVICE and what the plugin printed.
+func parseSighting(service, number string) (s sighting, err error) {
+	_, err = fmt.Sscanf(service+" "+number+"\n", "h%d;s%d %d\n", &s.host, &s.service, &s.number)
+	return s, err
+}
+
+func (s sighting) String() string { return fmt.Sprintf("h%d;s%d %d", s.host, s.service, s.number) }
+
+// object is the service alone.
+func (s sighting) object() sighting { return sighting{host: s.host, service: s.service} }
 
 // entry is one result in a journal.
 type entry struct {
 	record   uint64 // its sequence in the journal that it was read from
 	sequence uint64 // in the client's journal, which gives none twice
 	sighting
-	at time.Time // of its append
+	appended int64 // Unix time in ns
 }
+
+func (e entry) at() time.Time { return time.Unix(0, e.appended) }
 
 // copies are the segments of one journal.
 type copies struct {
 	t        testing.TB
 	from, to string
 
-	mu     sync.Mutex // held while from is looked at; who takes its file system away holds it
+	mu     sync.Mutex          // held while from is looked at; who takes its file system away holds it
+	open   map[string]*os.File // so that the end of one that is removed can still be copied
 	copied map[string]fileState
 
 	known map[string]fileState // what was read of the copies
@@ -59,19 +75,14 @@ type fileState struct {
 }
 
 const (
-	// collectEvery is far below the second that a segment stays that is complete.
-	collectEvery = 20 * time.Millisecond
-	// cheap is up to where the segment that is being written to is copied after each flush. On a full disk it goes as
-	// soon as nobody needs it.
-	cheap = 4 << 20
-
+	collectEvery  = 20 * time.Millisecond
 	segmentSuffix = ".seg"
 )
 
 // collect copies until the test ends.
 func collect(t testing.TB, from string) *copies {
 	t.Helper()
-	c := &copies{t: t, from: from, to: t.TempDir(), copied: map[string]fileState{}}
+	c := &copies{t: t, from: from, to: t.TempDir(), open: map[string]*os.File{}, copied: map[string]fileState{}}
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -86,11 +97,11 @@ func collect(t testing.TB, from string) *copies {
 			}
 		}
 	}()
-	t.Cleanup(func() { close(stop); <-done })
+	t.Cleanup(func() { close(stop); <-done; c.letGo() })
 	return c
 }
 
-// look copies what is complete, and, with all or where it is cheap, the segment that is being written to.
+// look copies the segments that are complete or gone, and with all the one that is being written to.
 func (c *copies) look(all bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -99,34 +110,64 @@ func (c *copies) look(all bool) {
 		c.t.Errorf("look for segments: %v", err)
 		return
 	}
-	for i, name := range names { // sorted, and so the newest is the last
-		if i == len(names)-1 && !all && !resting(name) {
-			break
+	for base, f := range c.open {
+		if !isAt(filepath.Join(c.from, base), f) {
+			c.copy(base, f)
+			f.Close()
+			delete(c.open, base)
 		}
-		if err := c.copy(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			c.t.Errorf("copy a segment: %v", err)
+	}
+	for i, name := range names { // sorted, and so the newest is the last
+		base := filepath.Base(name)
+		if c.open[base] == nil {
+			f, err := os.Open(name)
+			if err != nil {
+				if !errors.Is(err, fs.ErrNotExist) {
+					c.t.Errorf("copy a segment: %v", err)
+				}
+				continue
+			}
+			c.open[base] = f
+		}
+		if all || i < len(names)-1 {
+			c.copy(base, c.open[base])
 		}
 	}
 }
 
-// resting tells whether nothing was written to a file for longer than there is between two flushes, or it is cheap to
-// copy. After a start a segment may go without a newer one.
-func resting(name string) bool {
-	info, err := os.Stat(name)
-	return err == nil && (time.Since(info.ModTime()) > 300*time.Millisecond || info.Size() < cheap)
+// letGo is for who holds mu and takes the file system away.
+func (c *copies) letGo() {
+	for _, f := range c.open {
+		f.Close()
+	}
+	clear(c.open)
 }
 
-func (c *copies) copy(name string) error {
-	info, err := os.Stat(name)
+func isAt(path string, f *os.File) bool {
+	there, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	opened, err := f.Stat()
+	return err == nil && os.SameFile(there, opened)
+}
+
+func (c *copies) copy(base string, f *os.File) {
+	if err := c.tryCopy(base, f); err != nil {
+		c.t.Errorf("copy a segment: %v", err)
+	}
+}
+
+func (c *copies) tryCopy(base string, f *os.File) error {
+	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
 	now := fileState{info.Sys().(*syscall.Stat_t).Ino, info.Size(), info.ModTime()}
-	base := filepath.Base(name)
 	if c.copied[base] == now {
 		return nil
 	}
-	data, err := os.ReadFile(name)
+	data, err := io.ReadAll(io.NewSectionReader(f, 0, info.Size()))
 	if err != nil {
 		return err
 	}
@@ -195,7 +236,7 @@ func (c *copies) read(names []string, decode func([]byte) (entry, error)) (found
 			if e.sequence == 0 {
 				e.sequence = r.Seq
 			}
-			e.record, e.at = r.Seq, r.Time
+			e.record, e.appended = r.Seq, r.Time.UnixNano()
 			found = append(found, e)
 		},
 		Damaged: func(d journal.Damage) {
@@ -239,7 +280,10 @@ func decodeClientEntry(b []byte) (e entry, err error) {
 
 func decodeResult(b []byte) (sighting, error) {
 	r, err := check.Decode(b)
-	return sighting{r.Host + ";" + r.Service, strings.TrimSpace(string(r.Output))}, err
+	if err != nil {
+		return sighting{}, err
+	}
+	return parseSighting(r.Host+";"+r.Service, strings.TrimSpace(string(r.Output)))
 }
 
 // ledger is what must arrive: all that was ever seen in the client's journal.
@@ -284,34 +328,34 @@ func (l *ledger) onceInServer(t testing.TB, found []entry) {
 	for _, e := range l.entries {
 		if times[e.sequence] == 0 {
 			if missing++; missing <= 5 {
-				t.Errorf("sequence %d, %v, appended at %v, is not in the server's journal", e.sequence, e.sighting, e.at)
+				t.Errorf("sequence %d, %v, appended at %v, is not in the server's journal", e.sequence, e.sighting, e.at())
 			}
 		}
 	}
 	if missing > 5 {
 		t.Errorf("%d results are missing in the server's journal", missing)
 	}
-	inOrder(t, "the server's journal", found, func(e entry) (string, uint64) { return e.service, e.sequence })
+	inOrder(t, "the server's journal", found, func(e entry) (sighting, uint64) { return e.object(), e.sequence })
 }
 
 // inOrder checks that for each service the first appearances are in the order of their ranks.
-func inOrder[T any](t testing.TB, where string, list []T, rank func(T) (service string, rank uint64)) {
+func inOrder[T any](t testing.TB, where string, list []T, rank func(T) (object sighting, rank uint64)) {
 	t.Helper()
-	highest := map[string]uint64{}
-	seen := map[string]map[uint64]bool{}
+	highest := map[sighting]uint64{}
+	seen := map[sighting]map[uint64]bool{}
 	wrong := 0
 	for _, x := range list {
-		service, n := rank(x)
-		if seen[service] == nil {
-			seen[service] = map[uint64]bool{}
+		object, n := rank(x)
+		if seen[object] == nil {
+			seen[object] = map[uint64]bool{}
 		}
-		if !seen[service][n] && n < highest[service] {
+		if !seen[object][n] && n < highest[object] {
 			if wrong++; wrong <= 5 {
-				t.Errorf("%s: result %d of %s comes first after %d", where, n, service, highest[service])
+				t.Errorf("%s: result %d of %s comes first after %d", where, n, object, highest[object])
 			}
 		}
-		seen[service][n] = true
-		highest[service] = max(highest[service], n)
+		seen[object][n] = true
+		highest[object] = max(highest[object], n)
 	}
 	if wrong > 5 {
 		t.Errorf("%s: %d results came out of order", where, wrong)

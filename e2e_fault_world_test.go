@@ -249,7 +249,7 @@ func (w *world) awaitArrival(after string) {
 		for _, e := range w.ledger.entries[w.arrived:] {
 			if w.witness.times[e.sighting] == 0 {
 				return fmt.Errorf("%v (sequence %d, appended %v) is not there; before it were %d of %d, behind it are %d more missing",
-					e.sighting, e.sequence, e.at, w.arrived, len(w.ledger.entries), w.missing()-1)
+					e.sighting, e.sequence, e.at(), w.arrived, len(w.ledger.entries), w.missing()-1)
 			}
 			w.arrived++
 		}
@@ -282,7 +282,7 @@ func (w *world) awaitServer(after string) {
 		}
 		for i, e := range w.ledger.entries {
 			if !have[e.sequence] {
-				return fmt.Errorf("%v (sequence %d, appended %v), %d before the last, is not there", e.sighting, e.sequence, e.at, len(w.ledger.entries)-i)
+				return fmt.Errorf("%v (sequence %d, appended %v), %d before the last, is not there", e.sighting, e.sequence, e.at(), len(w.ledger.entries)-i)
 			}
 		}
 		return nil
@@ -316,9 +316,9 @@ func (w *world) rate() int {
 	seconds := map[int64]int{}
 	for _, e := range w.ledger.entries {
 		if !slices.ContainsFunc(w.boots, func(b time.Time) bool {
-			return e.at.After(b.Add(-2*time.Second)) && e.at.Before(b.Add(rampUp))
+			return e.at().After(b.Add(-2*time.Second)) && e.at().Before(b.Add(rampUp))
 		}) {
-			seconds[e.at.Unix()]++
+			seconds[e.at().Unix()]++
 		}
 	}
 	counts := []int{0}

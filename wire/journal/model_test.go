@@ -190,12 +190,14 @@ func (m *model) dropTail(n int) {
 func (m *model) lose(first, upTo uint64, got map[string]int) {
 	want := map[string]int{}
 	for name, r := range m.readers {
+		older := false // one that the reader still has to get
 		for _, rec := range m.records {
 			if rec.seq >= first && rec.seq <= upTo && rec.seq > r.acked {
 				want[name]++
 			}
+			older = older || rec.seq > r.acked && rec.seq < first
 		}
-		if want[name] > 0 {
+		if want[name] > 0 && !older {
 			r.acked = upTo
 			r.handed = max(r.handed, upTo)
 		}

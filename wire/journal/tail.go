@@ -145,7 +145,23 @@ func (j *Journal) DropTailOldest(n int) map[string]int {
 	if len(j.tail) == 0 && j.durable < upTo {
 		j.durable = upTo // nothing is left to flush up to here
 	}
-	return j.loseLocked(first, upTo)
+	lost := make(map[string]int)
+	for name, r := range j.readers {
+		if n := j.dropForLocked(r, first, upTo); n > 0 {
+			lost[name] = n
+		}
+	}
+	return lost
+}
+
+// dropForLocked tells how many of [first, upTo], which left the tail, a reader
+// lost. One that still has something on the disk, which is older, keeps that and
+// comes to the hole later.
+func (j *Journal) dropForLocked(r *Reader, first, upTo uint64) int {
+	if n := len(j.segs); n > 0 && r.Acked() < j.segs[n-1].last() {
+		return int(upTo - first + 1)
+	}
+	return r.giveUp(first, upTo)
 }
 
 // loseLocked acknowledges [first, upTo] for the readers that have not, and

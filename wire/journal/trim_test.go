@@ -188,3 +188,28 @@ func readAll(t *testing.T, r *Reader, total, seed int) {
 	}
 	r.Ack(uint64(total))
 }
+
+// What a full tail costs is the oldest of the tail, not what a reader has waiting on the disk before it.
+func TestDropTailSparesTheDisk(t *testing.T) {
+	h := open(t, Options{Dir: t.TempDir(), ReadUnflushed: true})
+	behind, abreast := h.reader("behind", Oldest), h.reader("abreast", Oldest)
+	h.put(0, 100, 10)
+	if got := drain(t, abreast); len(got) != 100 {
+		t.Fatalf("%d on the disk", len(got))
+	}
+	h.add(100, 200)
+	for range 2 {
+		if lost := h.DropTailOldest(5); lost["behind"] != 5 || lost["abreast"] != 5 {
+			t.Fatalf("lost %v", lost)
+		}
+	}
+	if err := h.Trim(); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := drain(t, behind), append(numbers(0, 100), numbers(110, 200)...); !slices.Equal(got, want) {
+		t.Errorf("who is behind gets %d of %d: %v", len(got), len(want), got)
+	}
+	if got := drain(t, abreast); !slices.Equal(got, numbers(110, 200)) {
+		t.Errorf("who is not gets %v", got)
+	}
+}

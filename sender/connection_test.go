@@ -32,6 +32,12 @@ func (s *slow) Submit(ctx context.Context, b wire.Batch) ([]wire.Rejection, erro
 // ends the connection and returns what deliver did.
 func session(t *testing.T, d *Delivery, h wire.Handler, c wire.ServerConfig) (hangUp func() (bool, error)) {
 	t.Helper()
+	return sessionUntil(t.Context(), t, d, h, c)
+}
+
+// sessionUntil is a session that deliver is told to end when ctx ends.
+func sessionUntil(ctx context.Context, t *testing.T, d *Delivery, h wire.Handler, c wire.ServerConfig) (hangUp func() (bool, error)) {
+	t.Helper()
 	near, far := net.Pipe()
 	go func() {
 		wire.Serve(t.Context(), far, c, h)
@@ -45,7 +51,7 @@ func session(t *testing.T, d *Delivery, h wire.Handler, c wire.ServerConfig) (ha
 	over := make(chan error, 1)
 	go func() {
 		var err error
-		steady, err = d.deliver(t.Context(), near, s)
+		steady, err = d.deliver(ctx, near, s)
 		over <- err
 	}()
 	return func() (bool, error) {
@@ -110,6 +116,31 @@ func TestDrainEndsTheGathering(t *testing.T) {
 		d.Drain(t.Context())
 		if took := time.Since(begin); q.ackedUpTo() != 1 || took > 2*time.Second {
 			t.Errorf("acknowledged up to %d after %v", q.ackedUpTo(), took)
+		}
+		hangUp()
+	})
+}
+
+// A server without room says so every few seconds, for hours. A stop does not wait for that, and neither does the way
+// to the address that the server moves to.
+func TestAStopDoesNotWaitForTheWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		d := New(quiet(0), bySize{q})
+		for range 2 * wire.Window / (100 << 10) {
+			q.add(strings.Repeat("x", 100<<10))
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		hangUp := sessionUntil(ctx, t, d, stuck{&peer{t: t}}, wire.ServerConfig{})
+		time.Sleep(time.Minute)
+		if s := d.session.Load(); s == nil || s.InFlight() == 0 {
+			t.Fatal("nothing is in flight")
+		}
+		stop()
+		time.Sleep(settleTime + wire.DrainTimeout)
+		synctest.Wait()
+		if d.session.Load() != nil {
+			t.Error("the session goes on")
 		}
 		hangUp()
 	})

@@ -21,13 +21,14 @@ type Session struct {
 	waiting func(text string)
 
 	mu       sync.Mutex
-	room     sync.Cond // fewer bytes are in flight, or the session ended
+	room     sync.Cond // fewer bytes are in flight, or the session ends or ended
 	sent     []sent    // batches without their ACK, oldest first
 	inFlight int       // their bytes
 	last     uint64    // the last sequence sent
 	acked    uint64
 	pinged   bool
 	ended    bool
+	hurried  bool
 	since    time.Time // the server owes something: when it was last heard of, or began to
 }
 
@@ -85,19 +86,20 @@ func byeError(body []byte) error {
 }
 
 // Send sends a batch, whose sequences are beyond all before, and does not wait
-// for its ACK; it waits while the server's window is full.
+// for its ACK; it waits while the server's window is full, until Hurry.
 func (s *Session) Send(b Batch) error {
 	frame := appendFrame(nil, TypeBatch, &b)
 	if len(frame)-HeaderSize > int(s.Welcome.MaxFrame) {
 		return fmt.Errorf("a batch of %d bytes is over the server's limit of %d", len(frame)-HeaderSize, s.Welcome.MaxFrame)
 	}
 	s.mu.Lock()
-	for !s.ended && s.inFlight > 0 && s.inFlight+len(frame) > int(s.Welcome.Window) {
+	full := func() bool { return s.inFlight > 0 && s.inFlight+len(frame) > int(s.Welcome.Window) }
+	for full() && !s.ended && !s.hurried {
 		s.room.Wait()
 	}
-	ended := s.ended
+	refused := s.ended || full()
 	s.mu.Unlock()
-	if ended {
+	if refused {
 		return net.ErrClosed
 	}
 	s.note(&b, len(frame))
@@ -265,9 +267,16 @@ func (s *Session) settle(ack Ack) error {
 	return nil
 }
 
-// Hurry leaves a moment, DrainTimeout, to what is being written, so that a
-// server that reads no more does not hold up an end.
-func (s *Session) Hurry() { s.out.hurry() }
+// Hurry leaves a moment, DrainTimeout, to what is being written, and none to what
+// waits for the window, so that a server that reads or acknowledges no more does
+// not hold up an end.
+func (s *Session) Hurry() {
+	s.mu.Lock()
+	s.hurried = true
+	s.room.Signal()
+	s.mu.Unlock()
+	s.out.hurry()
+}
 
 // Close says BYE and ends the connection in order.
 func (s *Session) Close() error {

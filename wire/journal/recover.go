@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -99,6 +100,10 @@ func (r *recovery) load(path string, first uint64, regular bool) {
 		r.segs = append(r.segs, &segment{path: path, header: h, salt: saltCRC(h.salt), size: size})
 		return
 	}
+	r.setAside(path, first, err)
+}
+
+func (r *recovery) setAside(path string, first uint64, err error) {
 	a := asideFile{first: first, damage: Damage{File: path, Lost: -1}}
 	if errors.Is(err, errEmpty) {
 		a.empty = true
@@ -157,6 +162,7 @@ func (r *recovery) loadState() (lost bool) {
 // scanAll finds out how many records each segment holds: from the ordinal of
 // the next where the two follow on, else by reading it.
 func (r *recovery) scanAll() {
+	unused := map[*segment]bool{}
 	for i, s := range r.segs {
 		var next *segment
 		limit := noLimit
@@ -172,12 +178,16 @@ func (r *recovery) scanAll() {
 			limit = s.first() + s.count
 		}
 		if !linked || r.j.o.Recovered != nil {
-			after := r.scan(s, limit, linked)
-			if !linked {
+			after, err := r.scan(s, limit, linked)
+			if err != nil { // it could be opened a moment ago
+				r.setAside(s.path, s.first(), err)
+				unused[s] = true
+			} else if !linked {
 				s.count = after - s.first()
 			}
 		}
 	}
+	r.segs = slices.DeleteFunc(r.segs, func(s *segment) bool { return unused[s] })
 	if n := len(r.segs); n > 0 && r.segs[n-1].count == 0 {
 		// A crash between making a segment and its first batch leaves this. Its
 		// name is needed again.
@@ -188,11 +198,10 @@ func (r *recovery) scanAll() {
 
 // scan reads a segment up to the sequence limit and returns the one behind its
 // last record. That the segment must reach the limit is known if it is linked.
-func (r *recovery) scan(s *segment, limit uint64, linked bool) (after uint64) {
+func (r *recovery) scan(s *segment, limit uint64, linked bool) (after uint64, err error) {
 	f, err := os.Open(s.path)
 	if err != nil {
-		r.j.damage(Damage{s.path, 0, fmt.Sprintf("segment not used: %v", err), -1, false})
-		return s.first()
+		return 0, err
 	}
 	defer f.Close()
 	w := &r.walker
@@ -216,19 +225,22 @@ func (r *recovery) scan(s *segment, limit uint64, linked bool) (after uint64) {
 			case linked && w.next < limit:
 				r.j.damage(Damage{s.path, w.endedAt(), endsEarly, int64(limit - w.next), false})
 			}
-			return w.next
+			return w.next, nil
 		}
 	}
 }
 
-// finishLast cuts the torn tail of the last segment.
+// finishLast cuts the torn tail of the last segment. What the disk did not give
+// is left where it is: it may give it another time.
 func (r *recovery) finishLast(s *segment, w *walker) {
 	if w.tornAt < 0 {
 		return
 	}
 	r.torn = true
 	what := fmt.Sprintf("torn tail, %d bytes cut behind the last good record", s.size-w.tornAt)
-	if err := os.Truncate(s.path, w.tornAt); err != nil {
+	if w.failed != nil {
+		what = fmt.Sprintf("the end could not be read (%v), %d bytes are left untouched and not used", w.failed, s.size-w.tornAt)
+	} else if err := os.Truncate(s.path, w.tornAt); err != nil {
 		what = fmt.Sprintf("torn tail, could not be cut (%v) and is not used", err)
 	}
 	r.j.damage(Damage{s.path, w.tornAt, what, w.tornLost, false})

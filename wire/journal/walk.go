@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"math/bits"
 )
@@ -55,6 +56,8 @@ type walker struct {
 	// tornLost is how many records the batch cut there has lost, -1 if unknown.
 	tornLost int64
 
+	failed error // what the disk said when it last did not give something
+
 	pinned bool // payloads already handed out lie in the window
 	window []byte
 	winOff int64
@@ -63,7 +66,7 @@ type walker struct {
 
 // start puts the walker to a mark at off, whose batch begins with next.
 func (w *walker) start(off int64, next uint64) {
-	w.off, w.next, w.left, w.orphan, w.tornAt = off, next, 0, false, -1
+	w.off, w.next, w.left, w.orphan, w.tornAt, w.failed = off, next, 0, false, -1, nil
 	w.window = w.window[:0]
 	if w.span == 0 {
 		w.span = windowSize
@@ -99,7 +102,10 @@ func (w *walker) view(off int64, n int) (b []byte, ok bool) {
 		w.window = make([]byte, 1<<bits.Len(uint(max(size, pageSize)-1)))
 	}
 	// A short read is what a file cut behind our back or a bad sector gives.
-	got, _ := w.src.ReadAt(w.window[:size], off)
+	got, err := w.src.ReadAt(w.window[:size], off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.failed = err
+	}
 	w.window, w.winOff = w.window[:got], off
 	if got < n {
 		return nil, false

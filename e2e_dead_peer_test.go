@@ -3,6 +3,8 @@
 package main
 
 import (
+	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,22 +14,23 @@ import (
 // have nothing to say to each other: both find out within a minute.
 func TestE2EDeadPeerIsNoticed(t *testing.T) {
 	c := newCore(t)
-	w := &world{pair: newPair(t, c.path, "nagios")}
-	n := newNetwork(w)
-	w.serverArgs = append(w.serverArgs, "--loglevel", "debug")
-	w.clientArgs = append(w.clientArgs, "--loglevel", "debug")
-	w.addCheck("once", map[string]any{"check_description": "once", "check_hostname": "h", "check_type": "service_check",
+	p := newPair(t, c.path, "nagios")
+	n := newNetwork(t)
+	port := strconv.Itoa(p.port)
+	replace(t, p.serverArgs, "--listen", net.JoinHostPort("0.0.0.0", port))
+	replace(t, p.clientArgs, "--default-servers", "localhost="+net.JoinHostPort(networkName, port)) // a name in the certificate
+	p.addCheck("once", map[string]any{"check_description": "once", "check_hostname": "h", "check_type": "service_check",
 		"interval": 3600, "command": "/bin/echo hello"})
-	w.bootServer()
-	w.bootClient()
+	server := startWrapped(t, runIn(n.server), "massive-passive-server", append(p.serverArgs, "--loglevel", "debug")...)
+	client := startWrapped(t, runIn(n.client), "massive-passive-client", append(p.clientArgs, "--loglevel", "debug")...)
 	c.await(";h;once;")
 	time.Sleep(2 * time.Second) // until the ACK was acknowledged, too
-	w.command("ip", "-n", n.server, "link", "set", cable, "down")
+	mustRun(t, "ip", "-n", n.server, "link", "set", cable, "down")
 	cut := time.Now()
 	for _, noticed := range []struct {
 		by   *daemon
 		says string
-	}{{w.server, "the connection ended"}, {w.client, "cannot deliver"}} {
+	}{{server, "the connection ended"}, {client, "cannot deliver"}} {
 		for !strings.Contains(noticed.by.words(), noticed.says) {
 			if time.Since(cut) > time.Minute {
 				t.Fatalf("a minute later: no %q from\n%s", noticed.says, noticed.by.words())

@@ -4,104 +4,103 @@ package main
 
 import (
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
+	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-const smallDisk = "size=64m"
+const smallDiskSize = "size=64m"
 
-// onSmallDisks puts each state directory on a small file system of its own.
-func (w *world) onSmallDisks() {
-	w.t.Helper()
-	for _, dir := range []string{w.serverDir(), w.clientDir()} {
-		if err := unix.Mount("tmpfs", dir, "tmpfs", 0, smallDisk); err != nil {
-			w.t.Fatalf("mount a small file system: %v", err)
-		}
-		w.t.Cleanup(func() { w.unmount(dir) })
-		if err := os.Chmod(dir, 0o711); err != nil {
-			w.t.Fatal(err)
-		}
+// smallDisk puts a state directory on a small file system of its own.
+func smallDisk(t testing.TB, dir string) {
+	t.Helper()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, smallDiskSize); err != nil {
+		t.Fatalf("mount a small file system: %v", err)
+	}
+	t.Cleanup(func() { unmount(t, dir) })
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
 	}
 }
 
 // unmount waits for a child of a killed client that has not become a plugin yet, and so has its files.
-func (w *world) unmount(dir string) {
-	w.t.Helper()
-	eventually(w.t, 10*time.Second, "unmount "+dir, func() error { return unix.Unmount(dir, 0) })
+func unmount(t testing.TB, dir string) {
+	t.Helper()
+	eventually(t, 10*time.Second, "unmount "+dir, func() error { return unix.Unmount(dir, 0) })
 }
 
-// fill takes all room that is left, and returns what gives it back.
-func (w *world) fill(dir string) (free func()) {
-	w.t.Helper()
+// fill takes all room that is left, and returns what gives it back. Most of it is taken without writing: what would
+// then go to the disk for long could hold up a flush for longer than is promised.
+func fill(t testing.TB, dir string) (free func()) {
+	t.Helper()
 	filler := filepath.Join(dir, "filler")
 	f, err := os.Create(filler)
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer f.Close()
+	var room unix.Statfs_t
+	if err = unix.Statfs(dir, &room); err == nil {
+		err = unix.Fallocate(int(f.Fd()), 0, 0, int64(room.Bfree)*room.Bsize*9/10)
+	}
+	if err == nil {
+		_, err = f.Seek(0, io.SeekEnd)
+	}
 	for page := make([]byte, 4096); err == nil; {
 		_, err = f.Write(page)
 	}
 	if !errors.Is(err, syscall.ENOSPC) {
-		w.t.Fatalf("fill %s: %v", dir, err)
+		t.Fatalf("fill %s: %v", dir, err)
 	}
 	return func() {
 		if err := os.Remove(filler); err != nil {
-			w.t.Error(err)
+			t.Error(err)
 		}
-	}
-}
-
-func diskFaults() []fault {
-	return []fault{
-		{"client's disk full", true, func(w *world) {
-			free := w.fill(w.clientDir())
-			w.pause(w.while())
-			free()
-			w.pause(2 * time.Second) // until then the ledger does not see what is in memory
-		}},
-		serverDiskFull(),
 	}
 }
 
 func serverDiskFull() fault {
-	return fault{"server's disk full", true, func(w *world) {
-		free := w.fill(w.serverDir())
-		w.pause(w.while())
+	return fault{"server's disk full", true, func(s *site) {
+		free := fill(s.t, s.dir)
+		s.pause(s.while())
 		free()
 	}}
 }
 
-// onRealDisks puts each state directory on an ext4 of its own, from which the power can be taken.
-func (w *world) onRealDisks() {
-	w.t.Helper()
-	for _, dir := range []string{w.serverDir(), w.clientDir()} {
-		image := dir + ".image"
-		for _, command := range [][]string{
-			{"truncate", "--size", "128M", image},
-			{"mkfs.ext4", "-q", "-F", image},
-			{"mount", "-o", "loop", image, dir},
-		} {
-			w.command(command...)
-		}
-		w.t.Cleanup(func() { w.unmount(dir) })
-		if err := os.Chmod(dir, 0o711); err != nil {
-			w.t.Fatal(err)
-		}
-		w.command("sync", "--file-system", dir)
+// realDisk puts a state directory on an ext4 of its own, from which the power can be taken.
+func realDisk(t testing.TB, dir string) {
+	t.Helper()
+	image := dir + ".image"
+	mustRun(t, "truncate", "--size", "128M", image)
+	mustRun(t, "mkfs.ext4", "-q", "-F", image)
+	mustRun(t, "mount", "-o", "loop", image, dir)
+	t.Cleanup(func() { unmount(t, dir) })
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
 	}
+	mustRun(t, "sync", "--file-system", dir)
 }
 
-// command runs a program that must succeed.
-func (w *world) command(words ...string) {
-	w.t.Helper()
+// shareMounts lets what is unmounted below dir go everywhere: who runs in a network namespace by way of ip has a list of
+// mounts of its own, and would keep a disk in use whose power is lost.
+func shareMounts(t testing.TB, dir string) {
+	t.Helper()
+	mustRun(t, "mount", "--bind", dir, dir)
+	t.Cleanup(func() { unmount(t, dir) })
+	mustRun(t, "mount", "--make-shared", dir)
+}
+
+// mustRun runs a program that must succeed.
+func mustRun(t testing.TB, words ...string) {
+	t.Helper()
 	if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
-		w.t.Fatalf("%q: %v\n%s", words, err, out)
+		t.Fatalf("%q: %v\n%s", words, err, out)
 	}
 }
 
@@ -113,8 +112,8 @@ const (
 )
 
 // losePower takes a machine's power: its daemon and all that its disk has not been made to keep.
-func (w *world) losePower(d *daemon, dir string, books *copies) {
-	w.t.Helper()
+func losePower(t testing.TB, d *daemon, dir string, books *copies) {
+	t.Helper()
 	books.mu.Lock() // which could not read the disk meanwhile
 	defer books.mu.Unlock()
 	books.letGo()
@@ -125,31 +124,27 @@ func (w *world) losePower(d *daemon, dir string, books *copies) {
 		root.Close()
 	}
 	if err != nil {
-		w.t.Fatalf("shut down the file system of %s: %v", dir, err)
+		t.Fatalf("shut down the file system of %s: %v", dir, err)
 	}
 	d.kill()
-	w.unmount(dir)
-	w.command("mount", "-o", "loop", dir+".image", dir)
+	unmount(t, dir)
+	mustRun(t, "mount", "-o", "loop", dir+".image", dir)
 }
 
 // promised is how long after its append a result is certainly flushed: ten times what the client promises.
 const promised = time.Second
 
 func powerFaults() []fault {
-	client := func(w *world) {
-		w.enter() // all of this must survive
-		w.pause(promised + w.moment(time.Second))
-		w.losePower(w.client, w.clientDir(), w.clients)
-	}
-	server := func(w *world) { w.losePower(w.server, w.serverDir(), w.servers) }
+	server := func(s *site) { losePower(s.t, s.server, s.dir, s.servers) }
 	return []fault{
-		{"client's power lost", true, func(w *world) { client(w); w.bootClient() }},
-		{"server's power lost", false, func(w *world) { server(w); w.bootServer() }},
-		{"both powers lost", false, func(w *world) {
-			client(w)
-			server(w)
-			w.bootServer()
-			w.bootClient()
+		{"server's power lost", false, func(s *site) { server(s); s.bootServer() }},
+		{"both powers lost", false, func(s *site) {
+			s.harmClient(func() {
+				s.loseClient()
+				server(s)
+				s.bootServer()
+				s.world.bootClient()
+			})
 		}},
 	}
 }

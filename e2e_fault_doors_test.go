@@ -2,10 +2,7 @@
 
 package main
 
-import (
-	"slices"
-	"testing"
-)
+import "testing"
 
 // The fault suite by the doors that are no pipe.
 
@@ -21,42 +18,25 @@ func newNagiosByDirectory(t *testing.T, hosts []rigHost) door {
 // newIcingaByAPI lays out an Icinga whose API gets the results.
 func newIcingaByAPI(t *testing.T, hosts []rigHost) door {
 	r, w := newTellingIcinga(t, hosts)
-	return door{core: r, sink: r.apiSink(t), witness: w, state: critical, slow: true}
+	return door{core: r, sink: r.apiSink(t), witness: w}
 }
 
-// few leaves those faults that are named where one round is asked for: a run before each change has little time.
-func (w *world) few(faults []fault, names ...string) []fault {
-	w.t.Helper()
-	if w.rounds > 1 {
-		return faults
-	}
-	left := slices.DeleteFunc(faults, func(f fault) bool { return !slices.Contains(names, f.name) })
-	if len(left) != len(names) {
-		w.t.Fatalf("of the faults %q there are %d", names, len(left))
-	}
-	return left
-}
-
-func TestE2EFaultDirectoryKilled(t *testing.T) {
-	w := newWorld(t, newNagiosByDirectory)
-	w.run(w.few(slices.Concat(processFaults(), coreFaults()), "server killed", "core killed", "core's main process killed", "core restarted"))
-}
-
-func TestE2EFaultDirectoryUnharmed(t *testing.T) {
-	w := newWorld(t, newNagiosByDirectory)
-	w.onSmallDisks()
-	w.run([]fault{clientKilled(), heldUp(), reloaded(true), serverDiskFull()})
-}
-
-func TestE2EFaultAPIKilled(t *testing.T) {
-	w := newWorld(t, newIcingaByAPI)
-	w.run(w.few(slices.Concat(processFaults(), coreFaults(), []fault{reloaded(false)}), "server killed", "core killed", "core restarted", "core reloaded"))
-}
-
-// An Icinga that is held up for longer than the server waits for an answer, five minutes, may get a result twice by its
-// API: whether it worked on a request before the connection ended, nobody can tell.
-func TestE2EFaultAPIUnharmed(t *testing.T) {
-	w := newWorld(t, newIcingaByAPI)
-	w.onSmallDisks()
-	w.run([]fault{clientKilled(), heldUp(), serverDiskFull()})
+// The other doors of both cores.
+func TestE2EFaultDoors(t *testing.T) {
+	w := newWorld(t, nil, true)
+	w.add("server by Nagios's directory", newNagiosByDirectory, func(*site) []fault { return processFaults() })
+	w.add("Nagios by its directory", newNagiosByDirectory, func(*site) []fault { return coreFaults() })
+	w.add("Nagios by its directory, unharmed", newNagiosByDirectory, func(s *site) []fault {
+		smallDisk(s.t, s.dir)
+		return []fault{heldUp(), reloaded(true), serverDiskFull()}
+	})
+	w.add("server by Icinga's API", newIcingaByAPI, func(*site) []fault { return processFaults() })
+	w.add("Icinga by its API", newIcingaByAPI, func(*site) []fault { return append(coreFaults(), reloaded(false)) })
+	// An Icinga that is held up for longer than the server waits for an answer, five minutes, may get a result twice by
+	// its API: whether it worked on a request before the connection ended, nobody can tell.
+	w.add("Icinga by its API, unharmed", newIcingaByAPI, func(s *site) []fault {
+		smallDisk(s.t, s.dir)
+		return []fault{heldUp(), serverDiskFull()}
+	})
+	w.run(t)
 }

@@ -164,7 +164,7 @@ func (c *copies) tryCopy(base string, f *os.File) error {
 		return err
 	}
 	now := fileState{info.Sys().(*syscall.Stat_t).Ino, info.Size(), info.ModTime()}
-	if c.copied[base] == now {
+	if c.copied[base] == now || now.size == 0 { // it was made this moment, and has no header yet
 		return nil
 	}
 	data, err := io.ReadAll(io.NewSectionReader(f, 0, info.Size()))
@@ -289,13 +289,14 @@ func decodeResult(b []byte) (sighting, error) {
 // ledger is what must arrive: all that was ever seen in the client's journal.
 type ledger struct {
 	known   map[uint64]sighting // by sequence
-	entries []entry             // in the order of the client's journal
+	entries []entry             // in the order of the client's journal, and so of their sequences
 }
 
 func (l *ledger) add(entries []entry) error {
 	if l.known == nil {
 		l.known = map[uint64]sighting{}
 	}
+	inOrder := true
 	for _, e := range entries {
 		before, known := l.known[e.sequence]
 		if known && before != e.sighting {
@@ -303,10 +304,13 @@ func (l *ledger) add(entries []entry) error {
 		}
 		if !known {
 			l.known[e.sequence] = e.sighting
+			inOrder = inOrder && (len(l.entries) == 0 || e.sequence > l.entries[len(l.entries)-1].sequence)
 			l.entries = append(l.entries, e)
 		}
 	}
-	slices.SortFunc(l.entries, func(a, b entry) int { return cmp.Compare(a.sequence, b.sequence) })
+	if !inOrder {
+		return errors.New("the client's journal has a sequence that is lower than one before it")
+	}
 	return nil
 }
 

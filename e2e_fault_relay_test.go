@@ -3,16 +3,16 @@
 package main
 
 import (
+	"errors"
+	"io"
 	"math/rand/v2"
 	"net"
 	"sync"
-	"testing"
 	"time"
 )
 
 // relay stands between the client and the server and mistreats their connections.
 type relay struct {
-	t        testing.TB
 	listener net.Listener
 	target   string
 	open     sync.WaitGroup
@@ -24,22 +24,23 @@ type relay struct {
 	delay   time.Duration // of each piece
 	cut     bool          // the next piece of the client's is forwarded in part, then the connection is reset
 	ended   bool
-	conns   map[net.Conn]bool
+	conns   map[net.Conn]bool // those that are open; true until its end was read
 }
 
 // relayPiece is about a TLS record: a batch of the client's has several, so that a cut is inside of a frame.
 const relayPiece = 4 << 10
 
-func newRelay(t *testing.T, w *world) *relay {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// newRelay listens in the client's namespace, and forwards to target, which is not in it.
+func (w *world) newRelay(target string, seed uint64) *relay {
+	w.t.Helper()
+	l, err := w.network.listen()
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatalf("open a relay: %v", err)
 	}
-	r := &relay{t: t, listener: l, target: w.address(), rng: rand.New(rand.NewPCG(w.rng.Uint64(), 1)), conns: map[net.Conn]bool{}}
+	r := &relay{listener: l, target: target, rng: rand.New(rand.NewPCG(seed, 0)), conns: map[net.Conn]bool{}}
 	r.changed.L = &r.mu
 	r.open.Go(r.accept)
-	t.Cleanup(func() {
+	w.t.Cleanup(func() {
 		l.Close()
 		r.set(func() {
 			r.ended = true
@@ -51,8 +52,6 @@ func newRelay(t *testing.T, w *world) *relay {
 	})
 	return r
 }
-
-func (r *relay) port() int { return r.listener.Addr().(*net.TCPAddr).Port }
 
 func (r *relay) set(change func()) {
 	r.mu.Lock()
@@ -78,28 +77,39 @@ func (r *relay) accept() {
 	}
 }
 
-// pump forwards one direction to its end, and then ends both.
+// pump forwards one direction to its end, and ends both if it was no orderly one or the second.
 func (r *relay) pump(to, from net.Conn, fromClient bool) {
-	defer r.set(func() {
+	orderly := r.forward(to, from, fromClient)
+	r.set(func() {
+		if orderly && r.conns[from] {
+			r.conns[from] = false // half of it is over
+			to.(*net.TCPConn).CloseWrite()
+			if r.conns[to] {
+				return
+			}
+		}
 		for _, c := range []net.Conn{to, from} {
 			c.Close()
 			delete(r.conns, c)
 		}
 	})
+}
+
+func (r *relay) forward(to, from net.Conn, fromClient bool) (orderly bool) {
 	buf := make([]byte, relayPiece)
 	for {
 		n, err := from.Read(buf)
 		if err != nil {
-			return
+			return errors.Is(err, io.EOF)
 		}
 		keep := r.admit(n, fromClient)
 		if _, err := to.Write(buf[:keep]); err != nil {
-			return
+			return false
 		}
 		if keep < n {
 			to.(*net.TCPConn).SetLinger(0) // a reset, not an end
 			from.(*net.TCPConn).SetLinger(0)
-			return
+			return false
 		}
 	}
 }
@@ -123,21 +133,22 @@ func (r *relay) admit(n int, fromClient bool) int {
 	return n
 }
 
-func (r *relay) faults() []fault {
+// relayFaults are for a site that is reached through a relay.
+func relayFaults() []fault {
 	return []fault{
-		{"connection cut inside of a frame", true, func(w *world) {
-			r.set(func() { r.cut = true })
-			w.pause(w.moment(time.Second))
+		{"connection cut inside of a frame", true, func(s *site) {
+			s.relay.set(func() { s.relay.cut = true })
+			s.pause(s.moment(time.Second))
 		}},
-		{"connection stalled", true, func(w *world) {
-			r.set(func() { r.stalled = true })
-			w.pause(w.while())
-			r.set(func() { r.stalled = false })
+		{"connection stalled", true, func(s *site) {
+			s.relay.set(func() { s.relay.stalled = true })
+			s.pause(s.while())
+			s.relay.set(func() { s.relay.stalled = false })
 		}},
-		{"connection slowed", true, func(w *world) {
-			r.set(func() { r.delay = 100 * time.Millisecond })
-			w.pause(w.while())
-			r.set(func() { r.delay = 0 })
+		{"connection slowed", true, func(s *site) {
+			s.relay.set(func() { s.relay.delay = 100 * time.Millisecond })
+			s.pause(s.while())
+			s.relay.set(func() { s.relay.delay = 0 })
 		}},
 	}
 }

@@ -297,3 +297,24 @@ func TestAges(t *testing.T) {
 		})
 	}
 }
+
+// TailBytes bounds what records take, also where they come one at a time and nothing can be flushed.
+func TestASlowTailTakesLittleMoreThanItsRecords(t *testing.T) {
+	h := open(t, Options{})
+	h.reader("away", Oldest)
+	for range 1000 {
+		if _, err := h.Append(make([]byte, 200)); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	room := 0
+	for _, c := range h.tail {
+		room += cap(c.buf)
+	}
+	if counted := h.Stats().TailBytes; int64(room) > 2*counted {
+		t.Errorf("%d bytes are taken for the %d that count", room, counted)
+	}
+}

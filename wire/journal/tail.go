@@ -49,7 +49,7 @@ func (j *Journal) Append(payloads ...[]byte) (first uint64, err error) {
 	first = j.next
 	now := time.Now()
 	for _, p := range payloads {
-		c := j.chunkLocked(now)
+		c := j.chunkLocked(now, len(p))
 		c.buf = appendRecord(c.buf, j.next, p)
 		c.count++
 		j.next++
@@ -61,9 +61,9 @@ func (j *Journal) Append(payloads ...[]byte) (first uint64, err error) {
 	return first, nil
 }
 
-// chunkLocked returns the chunk that the next record goes to. In memory a chunk
-// ends at each flush, so that what is visible ends with a chunk.
-func (j *Journal) chunkLocked(now time.Time) *chunk {
+// chunkLocked returns the chunk that the next record, of size bytes, goes to. In
+// memory a chunk ends at each flush, so that what is visible ends with a chunk.
+func (j *Journal) chunkLocked(now time.Time, size int) *chunk {
 	if n := len(j.tail); n > 0 {
 		c := j.tail[n-1]
 		age := now.UnixNano() - c.time
@@ -76,10 +76,11 @@ func (j *Journal) chunkLocked(now time.Time) *chunk {
 	switch n := len(j.spares); {
 	case n > 0:
 		buf, j.spares = j.spares[n-1], j.spares[:n-1]
-	case len(j.tail) > 0: // one was filled: this one will be
+	case len(j.tail) > 0 && len(j.tail[len(j.tail)-1].buf) >= batchTarget: // one was filled: this one will be
 		buf = make([]byte, markSize, batchTarget+batchTarget/8)
 	default:
-		buf = make([]byte, markSize, 1024)
+		// What TailBytes bounds are records, and each may stay a chunk of its own.
+		buf = make([]byte, markSize, markSize+recordHeader+size)
 	}
 	c := &chunk{buf: buf[:markSize], first: j.next, time: now.UnixNano()}
 	j.clock.note(now, c.first)

@@ -87,7 +87,7 @@ func (j *Journal) newSegment(prev *segment, c *chunk) (*segment, *os.File, error
 	var salt [8]byte
 	rand.Read(salt[:])
 	h := header{first: c.first, ordinal: j.ordinal, created: c.time, salt: binary.LittleEndian.Uint64(salt[:])}
-	if prev != nil {
+	if prev != nil && !prev.unread { // else a start must find out how many records prev has
 		h.prev = prev.first()
 	}
 	seg := &segment{path: filepath.Join(j.o.Dir, segmentName(h.first)), header: h, salt: saltCRC(h.salt), size: headerBlock, indexed: true}

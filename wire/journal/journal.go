@@ -99,6 +99,7 @@ type segment struct {
 	size    int64  // bytes that count
 	points  []point
 	indexed bool // points cover the whole segment
+	unread  bool // what the disk did not give may follow
 }
 
 // point is a mark's place in a segment.

@@ -2,10 +2,13 @@ package journal
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"sort"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // readSegment returns records of seg, a copy of what r.seg is now. The caller
@@ -40,13 +43,17 @@ func (r *Reader) readSegment(dst []Record, t *take, seg segment) ([]Record, erro
 				return dst, nil
 			}
 		case evGap:
-			r.pass(seg.path, w.gap)
+			if err := r.passOver(seg.path, w.gap); err != nil {
+				return dst, err
+			}
 		case evPinned:
 			t.full = true
 			return dst, nil
 		case evEnd:
 			if w.next < w.limit {
-				r.pass(seg.path, gap{w.endedAt(), w.next, w.limit, endsEarly})
+				if err := r.passOver(seg.path, gap{w.endedAt(), w.next, w.limit, endsEarly}); err != nil {
+					return dst, err
+				}
 			}
 			w.next, w.tornAt = w.limit, -1
 			r.pos = w.limit
@@ -61,6 +68,57 @@ func (w *walker) endedAt() int64 {
 		return w.tornAt
 	}
 	return w.off
+}
+
+// refusal is a place that the disk did not give, and how long it has been asked
+// for it.
+type refusal struct {
+	seq   uint64
+	asked time.Time // last
+	spent time.Duration
+}
+
+const (
+	// patience is how long the disk is asked for a place before a reader goes
+	// beyond it: a disk that was away for a moment has everything when it is back.
+	patience = 5 * time.Minute
+	// patienceStep is the most that counts between two times. Who does not ask
+	// does not find out.
+	patienceStep = 30 * time.Second
+)
+
+const (
+	openOp = "open segment"
+	readOp = "read segment"
+)
+
+// refused notes that the disk did not give what is at pos. It returns an error
+// until that has lasted.
+func (r *Reader) refused(op, path string, cause error) error {
+	now := time.Now()
+	if r.refusal.seq != r.pos {
+		r.refusal = refusal{seq: r.pos, asked: now}
+	}
+	r.refusal.spent += min(now.Sub(r.refusal.asked), patienceStep)
+	r.refusal.asked = now
+	if r.refusal.spent >= patience {
+		return nil
+	}
+	_ = r.leaveSegment() // the next try opens it anew
+	return r.j.note(&DiskError{op, path, cause})
+}
+
+// passOver goes beyond a gap that the walker came to, unless the disk may still
+// give what is there.
+func (r *Reader) passOver(path string, g gap) error {
+	if cause := r.w.failed; cause != nil {
+		if err := r.refused(readOp, path, cause); err != nil {
+			return err
+		}
+		g.what += fmt.Sprintf(" (%v)", cause)
+	}
+	r.pass(path, g)
+	return nil
 }
 
 // pass goes beyond damage: told, and acknowledged as soon as all before it is.
@@ -90,7 +148,7 @@ func (r *Reader) enter(seg segment) error {
 			return nil // trimmed meanwhile; pos moves to what is left
 		}
 		if err != nil {
-			return r.j.note(&DiskError{"open segment", seg.path, err})
+			return r.cannotOpen(seg, err)
 		}
 		r.file = f
 	}
@@ -99,6 +157,19 @@ func (r *Reader) enter(seg segment) error {
 	r.w.end, r.w.limit = seg.size, seg.last()+1
 	r.w.start(at.off, at.first)
 	return r.skip(seg)
+}
+
+// cannotOpen goes beyond a segment whose file the disk has lost for good. What
+// else keeps it from being opened, as too many open files, ends some time.
+func (r *Reader) cannotOpen(seg segment, cause error) error {
+	if !errors.Is(cause, unix.EIO) && !errors.Is(cause, unix.EUCLEAN) {
+		return r.j.note(&DiskError{openOp, seg.path, cause})
+	}
+	if err := r.refused(openOp, seg.path, cause); err != nil {
+		return err
+	}
+	r.pass(seg.path, gap{0, r.pos, seg.last() + 1, fmt.Sprintf("the segment cannot be opened (%v)", cause)})
+	return nil
 }
 
 // skip steps the walker up to the record at pos, or the first good one behind it.
@@ -112,9 +183,14 @@ func (r *Reader) skip(seg segment) error {
 			if r.w.gap.to > r.pos {
 				g := r.w.gap
 				g.from = max(g.from, r.pos)
-				r.pass(seg.path, g)
+				if err := r.passOver(seg.path, g); err != nil {
+					return err
+				}
 			}
 		case evEnd:
+			if r.w.failed != nil && r.w.next < r.w.limit {
+				return r.refused(readOp, seg.path, r.w.failed)
+			}
 			return nil // readSegment says what is missing
 		}
 	}
@@ -235,7 +311,7 @@ func (j *Journal) olderInSegment(seg segment, upTo uint64, a age) (uint64, error
 func (j *Journal) walkMarks(seg segment, at point) (*walker, *os.File, error) {
 	f, err := os.Open(seg.path)
 	if err != nil {
-		return nil, nil, j.note(&DiskError{"open segment", seg.path, err})
+		return nil, nil, j.note(&DiskError{openOp, seg.path, err})
 	}
 	w := &walker{src: f, salt: seg.salt, end: seg.size, limit: seg.last() + 1, from: ^uint64(0), span: pageSize}
 	w.start(at.off, at.first)

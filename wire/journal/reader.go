@@ -49,6 +49,8 @@ type Reader struct {
 	from *chunk // where it last read in the tail
 	off  int    // and an offset there
 	at   uint64 // and the sequence of the record at it
+
+	refusal refusal // what the disk last did not give
 }
 
 // Reader opens the reader called name. One that is known from before, in this
@@ -164,7 +166,8 @@ func (r *Reader) Next(ctx context.Context, dst []Record, maxRecords, maxBytes in
 // TryNext returns the next records in dst[:0], at most maxRecords (at least 1)
 // with payloads of together maxBytes; the first is returned even if it is larger.
 // It may return fewer than there are; none means that there are none. The
-// position moves behind them. After an error, of the disk or ErrClosed, it stays.
+// position moves behind them. After an error, of the disk or ErrClosed, it stays;
+// what the disk refuses for minutes is passed over as damage.
 func (r *Reader) TryNext(dst []Record, maxRecords, maxBytes int) ([]Record, error) {
 	dst = dst[:0]
 	t := take{records: max(maxRecords, 1), bytes: maxBytes}

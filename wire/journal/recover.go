@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -50,6 +51,9 @@ func (j *Journal) recover() error {
 	if n := len(r.segs); n > 0 {
 		last := r.segs[n-1]
 		next = last.last() + 1
+		if last.unread {
+			next += seqReserve // beyond whatever its end holds
+		}
 		j.ordinal = max(j.ordinal, last.header.ordinal+last.count)
 	}
 	for _, rd := range j.readers {
@@ -179,7 +183,7 @@ func (r *recovery) scanAll() {
 		}
 		if !linked || r.j.o.Recovered != nil {
 			after, err := r.scan(s, limit, linked)
-			if err != nil { // it could be opened a moment ago
+			if err != nil { // its header could be read a moment ago
 				r.setAside(s.path, s.first(), err)
 				unused[s] = true
 			} else if !linked {
@@ -204,8 +208,12 @@ func (r *recovery) scan(s *segment, limit uint64, linked bool) (after uint64, er
 		return 0, err
 	}
 	defer f.Close()
+	return r.walk(f, s, limit, linked)
+}
+
+func (r *recovery) walk(src io.ReaderAt, s *segment, limit uint64, linked bool) (after uint64, err error) {
 	w := &r.walker
-	w.src, w.salt, w.end, w.limit = f, s.salt, s.size, limit
+	w.src, w.salt, w.end, w.limit = src, s.salt, s.size, limit
 	w.start(headerBlock, s.first())
 	s.indexed = true
 	for {
@@ -220,6 +228,8 @@ func (r *recovery) scan(s *segment, limit uint64, linked bool) (after uint64, er
 			r.j.damage(Damage{s.path, w.gap.off, w.gap.what, int64(w.gap.to - w.gap.from), false})
 		case evEnd:
 			switch {
+			case limit == noLimit && w.failed != nil && w.next == s.first():
+				return 0, w.failed // nothing of it can be used now
 			case limit == noLimit:
 				r.finishLast(s, w)
 			case linked && w.next < limit:
@@ -239,6 +249,7 @@ func (r *recovery) finishLast(s *segment, w *walker) {
 	r.torn = true
 	what := fmt.Sprintf("torn tail, %d bytes cut behind the last good record", s.size-w.tornAt)
 	if w.failed != nil {
+		s.unread = true
 		what = fmt.Sprintf("the end could not be read (%v), %d bytes are left untouched and not used", w.failed, s.size-w.tornAt)
 	} else if err := os.Truncate(s.path, w.tornAt); err != nil {
 		what = fmt.Sprintf("torn tail, could not be cut (%v) and is not used", err)

@@ -1,11 +1,15 @@
 package journal
 
 import (
+	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // badFrom is a file that the disk does not give from an offset on.
@@ -22,6 +26,17 @@ func (b badFrom) ReadAt(p []byte, off int64) (int, error) {
 	return n, syscall.EIO
 }
 
+// oneSegment is a journal of several batches.
+func oneSegment(t *testing.T) (dir string) {
+	t.Helper()
+	h := open(t, Options{Dir: t.TempDir()})
+	h.put(0, 50, 10)
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return h.o.Dir
+}
+
 // lastOf begins a recovery of a journal of which nobody reads anything, and returns its last segment.
 func lastOf(t *testing.T, dir string) (*recovery, *segment, *[]Damage) {
 	t.Helper()
@@ -36,30 +51,136 @@ func lastOf(t *testing.T, dir string) (*recovery, *segment, *[]Damage) {
 
 // What a disk does not give now it may give another time.
 func TestWhatCannotBeReadIsNotCut(t *testing.T) {
-	r, s, told := lastOf(t, fixture(t))
+	r, s, told := lastOf(t, oneSegment(t))
 	f, err := os.Open(s.path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	walk := func(src io.ReaderAt) *walker {
-		w := &walker{src: src, salt: s.salt, end: s.size, limit: noLimit, span: pageSize}
-		w.start(headerBlock, s.first())
-		for w.step() != evEnd {
-		}
-		return w
+	size := s.size
+	if _, err := r.walk(f, s, noLimit, false); err != nil {
+		t.Fatal(err)
 	}
-	size, lastMark := s.size, walk(f).markOff
-	r.finishLast(s, walk(badFrom{f, lastMark}))
+	lastMark := r.walker.markOff
+	if after, err := r.walk(badFrom{f, lastMark}, s, noLimit, false); err != nil || after <= s.first() {
+		t.Fatalf("up to record %d, %v", after, err)
+	}
 	if info, err := f.Stat(); err != nil || info.Size() != size {
 		t.Errorf("the segment had %d bytes and has %d, %v", size, info.Size(), err)
 	}
-	if s.size != lastMark || !r.torn {
-		t.Errorf("of %d bytes %d are used and not %d, torn %v", size, s.size, lastMark, r.torn)
+	if s.size != lastMark || !r.torn || !s.unread {
+		t.Errorf("of %d bytes %d are used and not %d, torn %v, unread %v", size, s.size, lastMark, r.torn, s.unread)
 	}
 	if len(*told) != 1 || !strings.Contains((*told)[0].What, "could not be read (input/output error)") {
 		t.Errorf("told %v", *told)
 	}
+}
+
+func TestASegmentOfWhichNothingCanBeReadStays(t *testing.T) {
+	r, s, told := lastOf(t, oneSegment(t))
+	f, err := os.Open(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := r.walk(badFrom{f, headerBlock}, s, noLimit, false); !errors.Is(err, syscall.EIO) || len(*told) > 0 {
+		t.Errorf("error %v, told %v", err, *told)
+	}
+}
+
+// What the disk did not give at one start it may give at the next, which must look for it.
+func TestWhatCouldNotBeReadIsReadLater(t *testing.T) {
+	o := Options{Dir: t.TempDir(), ReadUnflushed: true}
+	h := open(t, o)
+	h.reader("away", Oldest)
+	h.put(0, 50, 10)
+	h.Trim()
+	h.put(50, 100, 10)
+	path := segments(t, o.Dir)[0]
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.lock.Close() // a kill
+	if err := os.Truncate(path, int64(len(whole)/2)); err != nil {
+		t.Fatal(err)
+	}
+	h = open(t, o)
+	h.segs[0].unread = true
+	h.put(100, 110, 10)
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h = open(t, o)
+	if got := drain(t, h.reader("away", Oldest)); !slices.Equal(got, numbers(0, 110)) {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestADiskThatIsAwayForAMomentCostsNothing(t *testing.T) {
+	h := open(t, Options{Dir: t.TempDir()})
+	r := h.reader("a", Oldest)
+	h.put(0, 3000, 3000)
+	if recs, err := r.TryNext(nil, 1, 1<<20); err != nil || len(recs) != 1 {
+		t.Fatal(recs, err)
+	}
+	r.w.src, r.w.window = badFrom{r.file, 0}, r.w.window[:0]
+	var refused *DiskError
+	if recs, err := r.TryNext(nil, 10, 1<<20); len(recs) > 0 || !errors.As(err, &refused) || !errors.Is(err, syscall.EIO) {
+		t.Fatalf("%d records, %v", len(recs), err)
+	}
+	r.Ack(1)
+	r.Rewind()
+	if got := drain(t, r); !slices.Equal(got, numbers(1, 3000)) {
+		t.Errorf("got %d of 2999 records", len(got))
+	}
+	h.wantDamages(0)
+}
+
+func TestWhatADiskRefusesForMinutesIsPassedOver(t *testing.T) {
+	h := open(t, Options{Dir: t.TempDir()})
+	r := h.reader("a", Oldest)
+	h.put(0, 100, 10)
+	r.w.failed = syscall.EIO
+	ask := func() error { return r.passOver("segment", gap{1, r.pos, r.pos + 10, "damaged"}) }
+	if err := ask(); err == nil {
+		t.Fatal("passed over at once")
+	}
+	r.refusal.spent = patience // as if it had been asked for it all the time
+	if err := ask(); err != nil {
+		t.Fatal(err)
+	}
+	h.wantDamages(1)
+	if d := (*h.damages)[0]; d.What != "damaged (input/output error)" {
+		t.Errorf("told %v", d)
+	}
+	if err := ask(); err == nil {
+		t.Error("the next place was not asked for")
+	}
+}
+
+// Who cannot come to a disk for hours has asked it twice.
+func TestOnlyTriesCountAgainstADisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, err := Open(Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := j.Reader("a", Oldest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tries := 0
+		for ; r.refused(readOp, "segment", syscall.EIO) != nil; tries++ {
+			time.Sleep(time.Hour)
+		}
+		if want := int(patience / patienceStep); tries != want {
+			t.Errorf("passed over after %d tries, want %d", tries, want)
+		}
+	})
 }
 
 // As with too many open files.

@@ -56,7 +56,7 @@ type walker struct {
 	// tornLost is how many records the batch cut there has lost, -1 if unknown.
 	tornLost int64
 
-	failed error // what the disk said when it last did not give something
+	failed error // what the disk said if it did not give something in the last step
 
 	pinned bool // payloads already handed out lie in the window
 	window []byte
@@ -66,7 +66,7 @@ type walker struct {
 
 // start puts the walker to a mark at off, whose batch begins with next.
 func (w *walker) start(off int64, next uint64) {
-	w.off, w.next, w.left, w.orphan, w.tornAt, w.failed = off, next, 0, false, -1, nil
+	w.off, w.next, w.left, w.orphan, w.tornAt = off, next, 0, false, -1
 	w.window = w.window[:0]
 	if w.span == 0 {
 		w.span = windowSize
@@ -74,6 +74,7 @@ func (w *walker) start(off int64, next uint64) {
 }
 
 func (w *walker) step() event {
+	w.failed = nil
 	for {
 		var ev event
 		var more bool

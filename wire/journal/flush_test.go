@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -192,6 +193,26 @@ func TestPowerLossAtEachFlush(t *testing.T) {
 			}
 			h.wantDamages(0)
 			_ = h.Close()
+		}
+	}
+}
+
+func TestCloseTellsOfWhatSomebodyStillNeeds(t *testing.T) {
+	for acked, want := range map[uint64]string{7: "3 records could not be stored", 10: ""} {
+		o := Options{Dir: filepath.Join(t.TempDir(), "journal"), ReadUnflushed: true}
+		h := open(t, o)
+		r := h.reader("a", Oldest)
+		h.put(0, 5, 5)
+		h.active.Close()
+		if err := os.Rename(o.Dir, o.Dir+" away"); err != nil {
+			t.Fatal(err)
+		}
+		h.add(5, 10)
+		drain(t, r)
+		r.Ack(acked)
+		err := h.Close()
+		if err == nil || !strings.Contains(err.Error(), want) || want == "" && strings.Contains(err.Error(), "could not be stored") {
+			t.Errorf("with %d of 10 acknowledged: %v", acked, err)
 		}
 	}
 }

@@ -162,7 +162,8 @@ func Open(o Options) (*Journal, error) {
 func (j *Journal) inMemory() bool { return j.o.Dir == "" }
 
 // Close flushes, stores the cursors and gives up the lock. Blocked readers get
-// ErrClosed. Records that the disk still refuses are lost, and the error says so.
+// ErrClosed. Records that the disk still refuses are lost, and the error says how
+// many of them somebody still needed.
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	if j.closed {
@@ -173,14 +174,13 @@ func (j *Journal) Close() error {
 	err := j.Flush()
 	j.mu.Lock()
 	j.closed = true
-	left := uint64(0)
-	if len(j.tail) > 0 {
-		left = j.next - j.tail[0].first
-	}
+	left := j.neededLocked()
 	readers := j.readersLocked()
 	j.mu.Unlock()
 	close(j.done)
-	if err != nil {
+	if left == 0 {
+		err = nil
+	} else if err != nil {
 		err = fmt.Errorf("close journal: %d records could not be stored: %w", left, err)
 	}
 	if j.inMemory() {
@@ -192,6 +192,19 @@ func (j *Journal) Close() error {
 		err = errors.Join(err, j.active.Close())
 	}
 	return errors.Join(err, j.lock.Close())
+}
+
+// neededLocked is how many records of the tail a reader has not acknowledged; all
+// of them, if there is none.
+func (j *Journal) neededLocked() uint64 {
+	if len(j.tail) == 0 {
+		return 0
+	}
+	first := j.tail[0].first
+	if len(j.readers) > 0 {
+		first = min(max(first, j.leastAckedLocked()+1), j.next)
+	}
+	return j.next - first
 }
 
 func (j *Journal) readersLocked() []*Reader {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"massive-passive/wire/check"
+	"massive-passive/wire/journal"
 )
 
 // backlogAge is how long ago a result was received that belongs to a backlog.
@@ -65,13 +66,14 @@ func (f *Feed) old(it *item) bool {
 func (f *Feed) lookAhead(ctx context.Context) error {
 	var it item
 	for ctx.Err() == nil {
-		records, err := f.reader.TryNext(f.records, batchItems, batchBytes)
+		err := f.read(ctx, func() ([]journal.Record, error) {
+			return f.reader.TryNext(f.records, batchItems, batchBytes)
+		})
 		if err != nil {
 			return err
 		}
-		f.records = records
-		young := len(records) == 0
-		for _, rec := range records {
+		young := len(f.records) == 0
+		for _, rec := range f.records {
 			if it.decode(rec) != nil {
 				continue // judged when it is read to be delivered
 			}

@@ -32,8 +32,13 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
+	return newRigOn(t, journal.Options{ReadUnflushed: true})
+}
+
+func newRigOn(t *testing.T, o journal.Options) *rig {
+	t.Helper()
 	dir := t.TempDir()
-	j, err := journal.Open(journal.Options{ReadUnflushed: true})
+	j, err := journal.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}

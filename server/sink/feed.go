@@ -57,6 +57,8 @@ type Feed struct {
 	told   string // the last trouble in the log
 	toldAt time.Time
 
+	unreadTold time.Time // when it was last said that the journal cannot be read; zero if it can
+
 	mu      sync.Mutex // guards what follows
 	waiting string
 	counts  map[string]uint64
@@ -94,14 +96,42 @@ func (f *Feed) next(ctx context.Context) ([]item, error) {
 				return nil, err
 			}
 		}
-		var err error
-		if f.records, err = f.reader.Next(ctx, f.records, batchItems, batchBytes); err != nil {
+		err := f.read(ctx, func() (records []journal.Record, err error) {
+			return f.reader.Next(ctx, f.records, batchItems, batchBytes)
+		})
+		if err != nil {
 			return nil, err
 		}
 		f.take()
 		f.settle(0) // entries that nobody will deliver
 	}
 	return f.pace(ctx)
+}
+
+// readAgain is how long a journal rests that could not be read.
+const readAgain = time.Second
+
+// read takes what get returns for f.records. What the disk does not give is no
+// news of the core: what that was handed stays handed, and the disk is asked again.
+func (f *Feed) read(ctx context.Context, get func() ([]journal.Record, error)) error {
+	for {
+		records, err := get()
+		if err == nil {
+			f.records = records
+			f.readable()
+			return nil
+		}
+		if errors.Is(err, journal.ErrClosed) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		f.unreadable(err)
+		if err := sleep(ctx, readAgain); err != nil {
+			return err
+		}
+	}
 }
 
 // nextWithin is next, but returns nothing where there is nothing within d.
@@ -237,6 +267,24 @@ func (f *Feed) trouble(err error) {
 	if text != f.told || time.Since(f.toldAt) > time.Minute {
 		f.told, f.toldAt = text, time.Now()
 		f.o.Log.Warn().Str("sink", f.o.Target).Str("why", text).Msg("the core takes no results: they wait in the journal")
+	}
+}
+
+// unreadable says that the disk does not give what is next: at once, then once a
+// minute.
+func (f *Feed) unreadable(err error) {
+	f.setState(err.Error())
+	if time.Since(f.unreadTold) > time.Minute {
+		f.unreadTold = time.Now()
+		f.o.Log.Error().Err(err).Str("sink", f.o.Target).Msg("the journal cannot be read: look after its disk; what cannot be read for five minutes is passed over and told as damage")
+	}
+}
+
+func (f *Feed) readable() {
+	if !f.unreadTold.IsZero() {
+		f.unreadTold = time.Time{}
+		f.setState("")
+		f.o.Log.Info().Str("sink", f.o.Target).Msg("the journal can be read again")
 	}
 }
 

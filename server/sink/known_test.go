@@ -33,13 +33,7 @@ func TestUnknownObjectsAreRejected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		cache, rejects := filepath.Join(dir, "objects.cache"), filepath.Join(dir, "rejects.log")
-		if err := os.WriteFile(cache, []byte(objectCache), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		long := time.Now().Add(-time.Hour)
-		if err := os.Chtimes(cache, long, long); err != nil {
-			t.Fatal(err)
-		}
+		writeCache(t, cache, objectCache)
 		var log strings.Builder
 		r := newFeedRig(t, FeedOptions{ObjectCache: cache, Rejects: NewRejects(rejects, zerolog.New(&log)), Target: "core", Log: zerolog.Nop()})
 		put := func(kind check.Kind, host, service string) {
@@ -82,6 +76,85 @@ func TestUnknownObjectsAreRejected(t *testing.T) {
 		time.Sleep(objectsTick)
 		put(check.Host, "web 3", "")
 		r.expect("8")
+	})
+}
+
+// objectsOf returns what is known from a cache of this text that has settled.
+func objectsOf(t *testing.T, text string) *objects {
+	t.Helper()
+	o := newObjects(filepath.Join(t.TempDir(), "objects.cache"), zerolog.Nop())
+	writeCache(t, o.file, text)
+	return o
+}
+
+func writeCache(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	long := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(file, long, long); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The core writes its cache to a disk that is full, and does not notice. Its
+// objects are there, only the file is not whole.
+func TestAnObjectCacheThatBreaksOffRejectsNothing(t *testing.T) {
+	last := check.Result{Kind: check.Service, Host: "web 1", Service: "disk /"}
+	end := strings.LastIndex(objectCache, "}")
+	for cut := strings.LastIndex(objectCache, "define") + 1; cut <= end+1; cut++ {
+		o := objectsOf(t, objectCache[:cut])
+		if why := o.missing(&last); why != "" {
+			t.Errorf("rejected as the file ends with %q: %s", objectCache[cut-10:cut], why)
+		}
+		if !strings.Contains(o.told, "breaks off") {
+			t.Errorf("of a file that ends with %q it is told: %q", objectCache[cut-10:cut], o.told)
+		}
+	}
+	other := check.Result{Kind: check.Host, Host: "web 2"}
+	if o := objectsOf(t, objectCache); o.missing(&last) != "" || o.missing(&other) == "" {
+		t.Error("nothing is known of a file that is whole")
+	}
+}
+
+// A long file is not read each second for as long as it is broken, but one
+// that is whole again is taken.
+func TestAnObjectCacheIsTakenOnceItIsWholeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		other := check.Result{Kind: check.Host, Host: "web 2"}
+		o := objectsOf(t, objectCache[:len(objectCache)-1])
+		o.missing(&other)
+		writeCache(t, o.file, objectCache)
+		time.Sleep(objectsAgain)
+		if o.missing(&other) == "" {
+			t.Error("it is not known what the core has")
+		}
+	})
+}
+
+// The file is as it was read, and only could not be looked at for a moment.
+func TestAnObjectCacheThatWasAwayIsKnownAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		other := check.Result{Kind: check.Host, Host: "web 2"}
+		o := objectsOf(t, objectCache)
+		rename := func(from, to string) {
+			if err := os.Rename(from, to); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(objectsTick)
+		}
+		if o.missing(&other) == "" {
+			t.Error("it is not known what the core has")
+		}
+		rename(o.file, o.file+".away")
+		if o.missing(&other) != "" {
+			t.Error("rejected while the file is away")
+		}
+		rename(o.file+".away", o.file)
+		if o.missing(&other) == "" {
+			t.Error("it is not known any more what the core has")
+		}
 	})
 }
 

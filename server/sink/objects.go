@@ -2,9 +2,11 @@ package sink
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -18,6 +20,7 @@ import (
 const (
 	objectsTick   = time.Second     // between looks at the file
 	objectsSettle = 2 * time.Second // the core writes the file in place: a younger one may be a half
+	objectsAgain  = time.Minute     // until a file that was of no use is read again; it may be long
 )
 
 // objects knows what hosts and services a Nagios or Naemon has, from its
@@ -63,21 +66,24 @@ func (o *objects) missing(r *check.Result) string {
 // refresh reads the file again where it changed and has settled.
 func (o *objects) refresh(now time.Time) {
 	info, err := os.Stat(o.file)
-	if err == nil && o.loaded != nil && sameVersion(info, o.loaded) {
+	same := err == nil && o.loaded != nil && sameVersion(info, o.loaded)
+	if same && o.sure {
 		return
 	}
-	o.sure = false
-	if err == nil && now.Sub(info.ModTime()) < objectsSettle {
-		return
-	}
-	if err == nil {
-		err = o.load(info)
+	o.sure = same // again, where it could not be looked at for a while
+	if err == nil && !same {
+		if now.Sub(info.ModTime()) < objectsSettle {
+			return
+		}
+		if err = o.load(info); err != nil {
+			o.looked = now.Add(objectsAgain - objectsTick)
+		}
 	}
 	switch {
-	case err == nil:
+	case o.sure:
 		o.told = ""
 		o.log.Info().Str("object_cache_file", o.file).Int("objects", len(o.known)).Msg("read what hosts and services the core has")
-	case err.Error() != o.told:
+	case err != nil && err.Error() != o.told:
 		o.told = err.Error()
 		o.log.Warn().Err(err).Msg("not known what hosts and services the core has: results for others are not told apart")
 	}
@@ -94,27 +100,9 @@ func (o *objects) load(info fs.FileInfo) error {
 		return fmt.Errorf("read the core's object cache: %w", err)
 	}
 	defer f.Close()
-	known := map[object]struct{}{}
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	var kind, host, service string
-	for lines.Scan() {
-		key, value, _ := strings.Cut(strings.TrimSpace(lines.Text()), "\t")
-		switch {
-		case strings.HasPrefix(key, "define "):
-			kind, host, service = strings.TrimSpace(strings.TrimSuffix(key[len("define "):], "{")), "", ""
-		case key == "host_name":
-			host = strings.TrimSpace(value)
-		case key == "service_description":
-			service = strings.TrimSpace(value)
-		case key == "}" && kind == "host":
-			known[objectOf(o.seed, &check.Result{Kind: check.Host, Host: host})] = struct{}{}
-		case key == "}" && kind == "service":
-			known[objectOf(o.seed, &check.Result{Kind: check.Service, Host: host, Service: service})] = struct{}{}
-		}
-	}
-	after, err := os.Stat(o.file)
-	if err := errors.Join(lines.Err(), err); err != nil {
+	known, err := o.parse(f)
+	after, statErr := os.Stat(o.file)
+	if err := errors.Join(err, statErr); err != nil {
 		return fmt.Errorf("read the core's object cache %s: %w", o.file, err)
 	}
 	if len(known) == 0 {
@@ -124,4 +112,51 @@ func (o *objects) load(info fs.FileInfo) error {
 		o.known, o.loaded, o.sure = known, info, true
 	}
 	return nil
+}
+
+// errBreaksOff is of a file that the core could not write to its end, of which
+// it says nothing itself. What is missing in it the core has all the same.
+var errBreaksOff = errors.New("it breaks off: is its disk full?")
+
+// parse returns the hosts and services of an object cache.
+func (o *objects) parse(r io.Reader) (map[object]struct{}, error) {
+	known := map[object]struct{}{}
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	lines.Split(wholeLines)
+	var kind, host, service string // kind: "" between definitions
+	for lines.Scan() {
+		key, value, _ := strings.Cut(strings.TrimSpace(lines.Text()), "\t")
+		switch {
+		case strings.HasPrefix(key, "define "):
+			kind, host, service = strings.TrimSpace(strings.TrimSuffix(key[len("define "):], "{")), "", ""
+		case key == "host_name":
+			host = strings.TrimSpace(value)
+		case key == "service_description":
+			service = strings.TrimSpace(value)
+		case key == "}":
+			switch kind {
+			case "host":
+				known[objectOf(o.seed, &check.Result{Kind: check.Host, Host: host})] = struct{}{}
+			case "service":
+				known[objectOf(o.seed, &check.Result{Kind: check.Service, Host: host, Service: service})] = struct{}{}
+			}
+			kind = ""
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	if kind != "" {
+		return nil, errBreaksOff
+	}
+	return known, nil
+}
+
+// wholeLines splits as bufio.ScanLines does, but takes no line without its end.
+func wholeLines(data []byte, atEOF bool) (advance int, line []byte, err error) {
+	if atEOF && len(data) > 0 && bytes.IndexByte(data, '\n') < 0 {
+		return 0, nil, errBreaksOff
+	}
+	return bufio.ScanLines(data, atEOF)
 }

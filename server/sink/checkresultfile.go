@@ -53,7 +53,7 @@ func (c *CheckResults) moveIn() error {
 	c.file.Close()
 	now := time.Now()
 	c.file, c.size = nil, 0
-	c.out = &spooled{path: path, seq: c.last, since: now, renewed: now}
+	c.out = &spooled{path: path, seq: c.last, since: now, renewed: now.Round(0)}
 	return nil
 }
 

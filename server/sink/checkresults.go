@@ -54,7 +54,7 @@ type spooled struct {
 	path    string
 	seq     uint64    // all up to here is in it or in those before
 	since   time.Time // when it was moved in, or taken
-	renewed time.Time
+	renewed time.Time // by the wall clock, which the core goes by
 }
 
 // Status says how the sink fares.
@@ -219,25 +219,35 @@ func (c *CheckResults) look(now time.Time) error {
 	if c.out == nil {
 		return nil
 	}
-	_, err := os.Lstat(c.out.path)
+	info, err := os.Lstat(c.out.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		c.Feed.well()
-		c.asked = time.Time{}
-		c.taken = append(c.taken, spooled{path: c.out.path, seq: c.out.seq, since: now})
-		c.out = nil
-		if !c.watch.seen() {
-			c.watch.begin(now) // whoever took it runs
-		}
-		return nil
+		return c.gone(now)
 	}
 	if err != nil {
 		return err
 	}
-	return c.await(now)
+	return c.await(now, info.ModTime())
 }
 
-// await keeps the file in the core's hands from growing too old.
-func (c *CheckResults) await(now time.Time) error {
+// gone notes that the core took the file, unless it may have thrown it away
+// for an age that it only has since the clock was set, or the machine slept.
+func (c *CheckResults) gone(now time.Time) error {
+	c.asked = time.Time{}
+	if age := now.Sub(c.out.renewed); c.MaxFileAge > 0 && age > c.MaxFileAge/2 {
+		return fmt.Errorf("the clock was set, or the machine slept: the core may have thrown a file away as %v old, and what is in it is written again", age.Round(time.Second))
+	}
+	c.Feed.well()
+	c.taken = append(c.taken, spooled{path: c.out.path, seq: c.out.seq, since: now})
+	c.out = nil
+	if !c.watch.seen() {
+		c.watch.begin(now) // whoever took it runs
+	}
+	return nil
+}
+
+// await keeps the file in the core's hands from growing too old. Its age is
+// what the core sees, by a clock that can be set: modified has no other.
+func (c *CheckResults) await(now, modified time.Time) error {
 	if c.asked.IsZero() {
 		c.asked = c.out.since
 	}
@@ -251,10 +261,10 @@ func (c *CheckResults) await(now time.Time) error {
 	if c.MaxFileAge > 0 {
 		renew = min(renew, c.MaxFileAge/4)
 	}
-	if now.Sub(c.out.renewed) < renew {
+	if age := now.Sub(modified); age >= 0 && age < renew {
 		return nil
 	}
-	c.out.renewed = now
+	c.out.renewed = now.Round(0)
 	if err := os.Chtimes(c.out.path, now, now); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("renew a file before the core throws it away for its age: %w", err)
 	}

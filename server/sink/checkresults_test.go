@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -176,6 +177,52 @@ func TestCheckResultsStateAndRenewal(t *testing.T) {
 			t.Errorf("state %q", state)
 		}
 	})
+}
+
+// The clock is set: at once the file is too old for the core, or of the future.
+func TestCheckResultsAreRenewedByTheClockThatTheCoreGoesBy(t *testing.T) {
+	spoolTest(t, FeedOptions{}, func(r *spoolRig) {
+		r.start()
+		r.number(1, 1)
+		path := r.file()
+		for _, forward := range []time.Duration{2 * time.Hour, -2 * time.Hour} {
+			then := time.Now().Add(-forward)
+			if err := os.Chtimes(path, then, then); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * spoolTick)
+			synctest.Wait()
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if age := time.Since(info.ModTime()); age < 0 || age > time.Second {
+				t.Errorf("a clock set by %v leaves the file %v old", forward, age)
+			}
+		}
+		r.expectFile(1, 1)
+	})
+}
+
+// A core that deletes a file for its age did not take it. Here nobody runs the
+// sink, so that the clock can be set between two of its looks.
+func TestCheckResultsThatTheCoreThrewAwayAreWrittenAgain(t *testing.T) {
+	for forward, lost := range map[time.Duration]bool{0: false, 25 * time.Minute: false, -2 * time.Hour: false, 2 * time.Hour: true} {
+		spoolTest(t, FeedOptions{}, func(r *spoolRig) {
+			r.number(1, 1)
+			if err := errors.Join(r.sink.open(), r.sink.gather(r.t.Context()), r.sink.write()); err != nil {
+				t.Fatal(err)
+			}
+			r.expectFile(1, 1)
+			err := r.sink.look(time.Now().Add(forward))
+			if lost != (err != nil && strings.Contains(err.Error(), "the clock was set")) {
+				t.Errorf("the clock was set by %v: %v", forward, err)
+			}
+			r.sink.leave()
+			r.start()
+			r.expectFile(1, 1) // it is inside its window
+		})
+	}
 }
 
 // A file that somebody removes before it is complete is written again.

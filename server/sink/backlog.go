@@ -37,7 +37,7 @@ func (l *lookahead) note(o object, it *item) {
 		return
 	}
 	c, there := l.newest[o]
-	if !there || c.client == it.client || it.result.Finish >= c.finish {
+	if !there || c.client == it.client || it.result.Finish >= broughtBack(c.finish, it) {
 		l.newest[o] = candidate{it.seq, it.result.Finish, it.client}
 	}
 }

@@ -194,7 +194,7 @@ func (f *Feed) fate(it *item) string {
 	switch {
 	case f.ahead.newest != nil && f.ahead.passes(o, it):
 		return CountPassedOver
-	case f.guard != nil && !f.guard.pass(o, it.client, it.result.Finish):
+	case f.guard != nil && !f.guard.pass(o, it):
 		return CountOlder
 	}
 	return CountDelivered

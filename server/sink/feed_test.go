@@ -42,13 +42,25 @@ func newFeedRig(t *testing.T, o FeedOptions) *feedRig {
 // put appends a result of a client, finished the given seconds ago and received now.
 func (r *feedRig) put(client, service string, ago int) {
 	r.t.Helper()
-	finish := time.Now().Add(-time.Duration(ago) * time.Second).UnixMicro()
-	r.append(client, check.Result{Kind: check.Service, Host: "h", Service: service, Finish: finish})
+	r.putAhead(client, service, ago, 0)
+}
+
+// putAhead is put while the clock of the server is ahead, and the client's too.
+func (r *feedRig) putAhead(client, service string, ago int, ahead time.Duration) {
+	r.t.Helper()
+	now := time.Now().Add(ahead)
+	finish := now.Add(-time.Duration(ago) * time.Second).UnixMicro()
+	r.receive(client, check.Result{Kind: check.Service, Host: "h", Service: service, Finish: finish}, now)
 }
 
 func (r *feedRig) append(client string, res check.Result) {
 	r.t.Helper()
-	rec := record.Record{Origin: record.Origin{Client: client, Received: time.Now().UnixMicro()}, Result: res.Append(nil)}
+	r.receive(client, res, time.Now())
+}
+
+func (r *feedRig) receive(client string, res check.Result, at time.Time) {
+	r.t.Helper()
+	rec := record.Record{Origin: record.Origin{Client: client, Received: at.UnixMicro()}, Result: res.Append(nil)}
 	if _, err := r.journal.Append(rec.Append(nil)); err != nil {
 		r.t.Fatal(err)
 	}
@@ -128,6 +140,36 @@ func TestACommandOfTheJournalIsHeldAgainstTheRules(t *testing.T) {
 		r.expect("5")
 		r.feed.ack(5)
 		r.expectCounts(map[string]uint64{CountDelivered: 1, CountUnreadable: 4})
+	})
+}
+
+// The clocks were ahead and are right again: what is measured now is no older
+// than what lies in the future.
+func TestOrderGuardAfterTheClockWasSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFeedRig(t, FeedOptions{OrderGuard: true})
+		r.putAhead("a", "s", 1, time.Hour)  // 1
+		r.putAhead("b", "s", 0, time.Hour)  // 2
+		r.put("a", "s", 2)                  // 3: by the right clock
+		r.put("b", "s", 1)                  // 4
+		r.put("a", "s", 2)                  // 5: older than 4
+		r.putAhead("a", "t", 1, time.Hour)  // 6
+		r.put("a", "t", 9)                  // 7: the same client's
+		r.put("b", "t", 8)                  // 8
+		r.putAhead("a", "u", 1, clockSlack) // 9: comes before the next, and was received after it
+		r.put("b", "u", 1)                  // 10
+		time.Sleep(2 * time.Hour)           // the core is away: when it is read says nothing of the clock by which it came
+		r.expect("1 2 3 4 6 7 8 9")
+	})
+}
+
+func TestLatestOnlyAfterTheClockWasSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFeedRig(t, FeedOptions{LatestOnly: true, OrderGuard: true})
+		r.putAhead("a", "s", 1, time.Hour) // 1
+		r.put("b", "s", 1)                 // 2
+		time.Sleep(2 * time.Hour)
+		r.expect("2")
 	})
 }
 
@@ -295,8 +337,10 @@ func TestGuardIsSmall(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	g := newGuard()
+	it := item{client: "client", received: objects}
 	for i := range objects {
-		g.pass(object(uint64(i)*0x9e3779b97f4a7c15), "client", int64(i))
+		it.result.Finish = int64(i)
+		g.pass(object(uint64(i)*0x9e3779b97f4a7c15), &it)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
@@ -306,7 +350,7 @@ func TestGuardIsSmall(t *testing.T) {
 		t.Logf("%d objects take %d bytes", objects, used)
 	}
 	for i := range 3 * guardObjects {
-		g.pass(object(i), "client", 1)
+		g.pass(object(i), &it)
 	}
 	if n := len(g.now) + len(g.before); n > 2*guardObjects {
 		t.Errorf("the guard holds %d objects", n)

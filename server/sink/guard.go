@@ -2,6 +2,7 @@ package sink
 
 import (
 	"hash/maphash"
+	"time"
 
 	"massive-passive/wire/check"
 )
@@ -44,31 +45,54 @@ func newGuard() *guard {
 	return &guard{now: map[object]delivered{}, clients: map[string]uint32{}}
 }
 
+// clockSlack is how much later than a result another one may be received that
+// stands before it in the journal: by the clock, or because it had to wait.
+const clockSlack = time.Minute
+
+// broughtBack returns a finish time that was seen before a result, in
+// microseconds since the Unix epoch. One that lies in the future of when that
+// was received is of a clock that was set back since. It must not outlast all
+// that is measured until then, so that it becomes the result's own.
+func broughtBack(finish int64, it *item) int64 {
+	if finish > it.received+clockSlack.Microseconds() {
+		return it.result.Finish
+	}
+	return finish
+}
+
 // pass tells whether a result may be delivered, and notes that it is.
-func (g *guard) pass(o object, client string, finish int64) bool {
-	number, known := g.clients[client]
+func (g *guard) pass(o object, it *item) bool {
+	d, ok := g.judge(o, it)
+	if ok {
+		g.set(o, d)
+	}
+	return ok
+}
+
+// judge tells whether a result may be delivered, and what would be noted then.
+func (g *guard) judge(o object, it *item) (delivered, bool) {
+	number, known := g.clients[it.client]
 	if !known {
 		number = uint32(len(g.clients))
-		g.clients[client] = number
+		g.clients[it.client] = number
 	}
-	d, current := g.now[o]
-	if !current {
-		d, known = g.before[o]
-		if !known {
-			g.set(o, delivered{newest: finish, client: number})
-			return true
+	finish := it.result.Finish
+	d, known := g.now[o]
+	if !known {
+		if d, known = g.before[o]; !known {
+			return delivered{newest: finish, client: number}, true
 		}
 	}
+	d.newest, d.others = broughtBack(d.newest, it), broughtBack(d.others, it)
 	switch {
 	case d.client == number && finish < d.others, d.client != number && finish < d.newest:
-		return false
+		return d, false
 	case d.client == number:
 		d.newest = max(d.newest, finish)
 	default:
 		d = delivered{newest: finish, others: d.newest, client: number}
 	}
-	g.set(o, d)
-	return true
+	return d, true
 }
 
 func (g *guard) set(o object, d delivered) {

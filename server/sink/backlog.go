@@ -29,6 +29,19 @@ type candidate struct {
 	client string
 }
 
+// consider has the lookahead take a result in, unless the guard would drop it in
+// the place of one that it lets through.
+func (f *Feed) consider(it *item) {
+	o := objectOf(f.seed, &it.result)
+	if f.guard != nil && it.result.Kind != check.Command {
+		if _, ok := f.guard.judge(o, it); !ok {
+			f.ahead.upTo = it.seq
+			return
+		}
+	}
+	f.ahead.note(o, it)
+}
+
 // note takes a result in. Of two clients' results the later finished is the
 // newer one, of one client's the later sent.
 func (l *lookahead) note(o object, it *item) {
@@ -81,7 +94,7 @@ func (f *Feed) lookAhead(ctx context.Context) error {
 			if young = it.seq > f.ahead.asked && !f.old(&it); young {
 				break
 			}
-			f.ahead.note(objectOf(f.seed, &it.result), &it)
+			f.consider(&it)
 		}
 		if young {
 			f.ahead.running = false

@@ -36,6 +36,25 @@ func TestLatestOnly(t *testing.T) {
 	})
 }
 
+// Of a backlog the core gets one result that the guard lets through, where
+// there is one.
+func TestLatestOnlyPassesNothingOverForWhatTheGuardDrops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFeedRig(t, FeedOptions{LatestOnly: true, OrderGuard: true})
+		r.put("b", "s", 100) // 1
+		r.put("b", "t", 100) // 2
+		r.expect("1 2")
+		r.feed.ack(2)
+		r.put("a", "s", 50)  // 3
+		r.put("a", "s", 130) // 4: the clock of a was set back
+		r.put("a", "t", 130) // 5: all of the object is too old
+		time.Sleep(2 * backlogAge)
+		r.expect("3")
+		r.feed.ack(5)
+		r.expectCounts(map[string]uint64{CountDelivered: 3, CountPassedOver: 1, CountOlder: 1})
+	})
+}
+
 func TestLatestOnlyAfterARewind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newFeedRig(t, FeedOptions{LatestOnly: true})

@@ -21,6 +21,7 @@ type lookahead struct {
 	upTo    uint64 // the last sequence looked at
 	asked   uint64 // the sequence that made it necessary: what is before it is old
 	running bool   // not there yet
+	passed  int    // results that were passed over so far
 }
 
 type candidate struct {
@@ -103,6 +104,14 @@ func (f *Feed) lookAhead(ctx context.Context) error {
 		}
 	}
 	return context.Cause(ctx)
+}
+
+// tellPassedOver says what became of a backlog that is through.
+func (f *Feed) tellPassedOver() {
+	if f.ahead.passed > 0 {
+		f.o.Log.Info().Str("sink", f.o.Target).Int("passed_over", f.ahead.passed).Int("objects", len(f.ahead.newest)).
+			Msg("of a backlog only the newest result of each host and service was delivered, as --backlog=latest says")
+	}
 }
 
 // pace hands out what is ready: young results all at once, those of a backlog

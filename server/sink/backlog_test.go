@@ -55,6 +55,23 @@ func TestLatestOnlyPassesNothingOverForWhatTheGuardDrops(t *testing.T) {
 	})
 }
 
+func TestABacklogTellsOnceWhatItPassedOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		r := newFeedRig(t, FeedOptions{Target: "core", LatestOnly: true, Log: zerolog.New(&log)})
+		for range 1500 {
+			r.put("a", "s", 1)
+			r.put("a", "t", 1)
+		}
+		time.Sleep(2 * backlogAge)
+		r.put("a", "s", 1)
+		r.expect("2999 3000 3001")
+		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, `"sink":"core","passed_over":2998,"objects":2,`) {
+			t.Errorf("the log says: %s", text)
+		}
+	})
+}
+
 func TestLatestOnlyAfterARewind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newFeedRig(t, FeedOptions{LatestOnly: true})

@@ -193,8 +193,10 @@ func (f *Feed) fate(it *item) string {
 	o := objectOf(f.seed, &it.result)
 	switch {
 	case f.ahead.newest != nil && f.ahead.passes(o, it):
+		f.ahead.passed++
 		return CountPassedOver
 	case f.guard != nil && !f.guard.pass(o, it):
+		f.tellReject(it, CountOlder, "it is older than one that another client delivered before: do both check this, and are their clocks right?")
 		return CountOlder
 	}
 	return CountDelivered
@@ -204,6 +206,7 @@ func (f *Feed) judge(seq uint64, reason string) {
 	f.ledger.add(seq, reason)
 	f.judged, f.highest = seq, max(f.highest, seq)
 	if seq >= f.ahead.upTo && !f.ahead.running {
+		f.tellPassedOver()
 		f.ahead = lookahead{}
 	}
 }

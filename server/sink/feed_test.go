@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -14,6 +15,8 @@ import (
 	"massive-passive/server/record"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
+
+	"github.com/rs/zerolog"
 )
 
 // feedRig is a feed on a journal in memory, for tests inside a synctest bubble.
@@ -138,6 +141,23 @@ func TestACommandOfTheJournalIsHeldAgainstTheRules(t *testing.T) {
 		r.expect("5")
 		r.feed.ack(5)
 		r.expectCounts(map[string]uint64{CountDelivered: 1, CountUnreadable: 4})
+	})
+}
+
+// What the guard drops is told as any other result that the core does not get:
+// for each object once a minute.
+func TestTheGuardTellsWhatItDrops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		r := newFeedRig(t, FeedOptions{OrderGuard: true, Rejects: NewRejects(filepath.Join(t.TempDir(), "rejects.log"), zerolog.New(&log))})
+		r.put("a", "s", 1)
+		for range 3 {
+			r.put("b", "s", 9)
+		}
+		r.expect("1")
+		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, `"client":"b","object":"h;s"`) || !strings.Contains(text, "older than one") {
+			t.Errorf("the log says: %s", text)
+		}
 	})
 }
 

@@ -53,6 +53,7 @@ type CommandFile struct {
 	held   int64     // bytes of the others
 	watch  coreWatch
 
+	full     time.Time // since when the pipe has no room; zero: it has
 	coreSeen time.Time // when a process of the core was last seen
 	refused  time.Time // when the spool directory last refused a file for good
 	cutTold  time.Time
@@ -191,6 +192,7 @@ func (c *CommandFile) write(ctx context.Context, b []byte) error {
 		c.wrote += int64(n)
 		switch {
 		case err == nil:
+			c.full = time.Time{}
 			c.Feed.well()
 			return nil
 		case errors.Is(err, syscall.EPIPE):
@@ -201,12 +203,25 @@ func (c *CommandFile) write(ctx context.Context, b []byte) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		c.Feed.setState(fmt.Sprintf("%s is full: the core is busy", c.Path))
+		c.tellFull(time.Now())
 		if err := c.look(); err != nil {
 			return err
 		}
 		c.settle(time.Now())
 	}
+}
+
+// tellFull says that the pipe has no room: in the log once it had none for so
+// long that a core which works would have made some.
+func (c *CommandFile) tellFull(now time.Time) {
+	if c.full.IsZero() {
+		c.full = now
+	}
+	if now.Sub(c.full) < spoolOverdue {
+		c.Feed.setState(fmt.Sprintf("%s is full: the core is busy", c.Path))
+		return
+	}
+	c.Feed.trouble(fmt.Errorf("%s is full and the core reads nothing from it: is it held up, by its disk, an event handler or a debugger?", c.Path))
 }
 
 // settle notes what the core has read, and acknowledges what was read a window
@@ -258,7 +273,7 @@ func (c *CommandFile) settlePipe(now time.Time) (done int) {
 
 // forgetWritten begins anew what is known of the core's reading.
 func (c *CommandFile) forgetWritten() {
-	c.wrote, c.read, c.group = 0, 0, c.group[:0]
+	c.wrote, c.read, c.group, c.full = 0, 0, c.group[:0], time.Time{}
 	c.marks, c.taken, c.over = nil, 0, 0
 	c.files, c.gone, c.held, c.late, c.ignored = nil, 0, 0, false, time.Time{}
 }

@@ -3,6 +3,7 @@ package sink
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -227,6 +228,41 @@ func TestABusyCoreIsWaitedFor(t *testing.T) {
 	eventually(t, "says why", func() bool { return strings.Contains(r.sink.Status().Waiting, "busy") })
 	c.expect(1, 3000)
 	eventually(t, "acknowledged", func() bool { return r.reader.Acked() == 3000 })
+}
+
+// Here nobody runs the sink, so that the pipe can be full for as long as it
+// takes.
+func TestACoreThatHangsIsToldOf(t *testing.T) {
+	r := newRig(t)
+	var log strings.Builder
+	r.sink.Feed.o.Log = zerolog.New(&log)
+	c := r.newCore()
+	if err := r.sink.open(); err != nil {
+		t.Fatal(err)
+	}
+	defer r.sink.leave(t.Context())
+	line := []byte(strings.Repeat("x", pipeBuf-1) + "\n")
+	try := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*busyTick)
+		defer cancel()
+		return r.sink.write(ctx, line)
+	}
+	for try() == nil { // however much the pipe holds
+	}
+	if log.Len() > 0 {
+		t.Errorf("told at once: %s", log.String())
+	}
+	r.sink.full = time.Now().Add(-spoolOverdue)
+	if err := try(); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("written to a full pipe: %v", err)
+	}
+	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, r.path+" is full and the core reads nothing") {
+		t.Errorf("the log says: %s", text)
+	}
+	c.line()
+	if err := r.sink.write(t.Context(), line); err != nil || !strings.Contains(log.String(), "takes results again") {
+		t.Errorf("%v; the log says: %s", err, log.String())
+	}
 }
 
 func TestARegularFileIsLeftAlone(t *testing.T) {

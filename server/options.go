@@ -83,6 +83,10 @@ func (e *OptionError) ExitCode() int { return 2 }
 // minJournal leaves room for the segment that is written and one that is read.
 const minJournal = 32 << 20
 
+// mostDrainRate is more than any core takes. The feed counts in whole
+// nanoseconds a result.
+const mostDrainRate = 1_000_000
+
 func (o *Options) validate() error {
 	if o.Port < 1 || o.Port > 65535 {
 		return &OptionError{"--port", fmt.Sprintf("%d is no port: give one from 1 to 65535", o.Port)}
@@ -112,8 +116,8 @@ func (o *Options) validate() error {
 			return &OptionError{"--dialect", err.Error()}
 		}
 	}
-	if o.DrainRate < 0 {
-		return &OptionError{"--drain-rate", fmt.Sprintf("%d is no rate: give results a second, or 0 for as fast as the core takes them", o.DrainRate)}
+	if o.DrainRate < 0 || o.DrainRate > mostDrainRate {
+		return &OptionError{"--drain-rate", fmt.Sprintf("%d is no rate: give at most %d results a second, or 0 for as fast as the core takes them", o.DrainRate, mostDrainRate)}
 	}
 	if o.Backlog != backlogAll && o.Backlog != backlogLatest {
 		return &OptionError{"--backlog", fmt.Sprintf("%q is neither %q nor %q", o.Backlog, backlogAll, backlogLatest)}

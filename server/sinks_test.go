@@ -105,6 +105,7 @@ func TestBadSinks(t *testing.T) {
 		"--icinga2-requests: 0":        func(o *Options) { o.Icinga2Requests = 0 },
 		"--nagios-config: read":        func(o *Options) { o.NagiosConfig = "/nowhere" },
 		"--drain-rate: -1":             func(o *Options) { o.DrainRate = -1 },
+		"--drain-rate: 2000000000":     func(o *Options) { o.DrainRate = 2_000_000_000 },
 		"--backlog: \"newest\" is nei": func(o *Options) { o.Backlog = "newest" },
 	} {
 		o := DefaultOptions()

@@ -45,12 +45,15 @@ func (s *Server) serveLegacy(ctx context.Context, conn *tls.Conn, client string)
 	err := c.takeMessages(ctx, conn, r)
 	r.Close()
 	var bad *legacy.FormatError
+	if errors.As(err, &bad) {
+		s.intake.counts.malformed.Add(1)
+	}
 	switch {
 	case errors.Is(err, io.EOF):
 		c.about(c.server.log.Debug()).Msg("disconnected")
 		wire.Close(conn)
 		return
-	case errors.As(err, &bad) && bad.Form == legacy.Older:
+	case bad != nil && bad.Form == legacy.Older:
 		c.tellEnd(bad, "the connection ended")
 		answer(conn, legacy.AppendRefusal(nil, bad.Reason))
 		wire.Close(conn)
@@ -139,6 +142,7 @@ type portion struct {
 func (p *portion) add(ctx context.Context, line []byte) error {
 	r, err := check.ParseLine(line)
 	if err != nil {
+		p.session.server.intake.counts.malformed.Add(1)
 		p.refuse(line, err.Error())
 		return nil
 	}

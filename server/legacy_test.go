@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -163,6 +164,25 @@ func TestRefusedLinesAreLogged(t *testing.T) {
 	}
 	if len(r.log.lines("further lines", "980")) != 1 || len(r.log.lines("refused a line", "nonsense")) != 1 {
 		t.Errorf("a thousand lines are logged as\n%s", strings.Join(r.log.lines("line"), ""))
+	}
+}
+
+// Lines that are none count, one that is denied counts as such, and a message
+// that is none counts as one.
+func TestWhatIsRefusedOfOldPeersIsCounted(t *testing.T) {
+	r := newRig(t)
+	if err := r.sendOld("[1] PROCESS_SERVICE_CHECK_RESULT;h;s;zero;text\n[1] PROCESS_SERVICE_CHECK_RESULT;h\n[7] DISABLE_NOTIFICATIONS\n" + numbered(1)); err != nil {
+		t.Fatal(err)
+	}
+	r.expect(1)
+	p := r.oldPeer()
+	if _, err := p.Write([]byte("hello, world")); err != nil {
+		t.Fatal(err)
+	}
+	p.answer(t)
+	want := map[string]uint64{wire.Malformed.String(): 3, wire.Denied.String(): 1}
+	if got := r.server.status().Server.Rejected; !maps.Equal(got, want) {
+		t.Errorf("counted %v, want %v", got, want)
 	}
 }
 

@@ -25,6 +25,7 @@ type duplicates struct {
 	order   map[string]*ending // the same instances
 	touched []*seen            // whose last is beyond durable, each once
 	looked  int64              // when forget last looked, seconds since the Unix epoch; owned by that goroutine
+	ran     time.Duration      // for how long it did, by a clock that nobody sets; owned by that goroutine
 }
 
 // seen is one instance of a client.
@@ -138,16 +139,28 @@ func (d *duplicates) flushed() {
 // not as one that drifts.
 const clockStep = 60
 
+// forgetNobody is how long after a start nobody is forgotten: a machine that
+// boots with a wrong clock has it set right by then. What is remembered too
+// long meanwhile, maxInstances bounds.
+const forgetNobody = 15 * time.Minute
+
 // forget drops the instances whose time is over. It is ran since the last call,
 // by a clock that nobody sets: that the machine's is set makes nobody forgotten.
 func (d *duplicates) forget(now time.Time, ran time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.ran += ran
+	young := d.ran < forgetNobody
 	forward := now.Unix() - d.looked - int64(ran/time.Second)
-	if d.looked != 0 && (forward >= clockStep || forward <= -clockStep) {
+	// At first a clock that is set back may have been ahead since the boot: what
+	// an earlier process remembered is of a time when it was right.
+	if d.looked != 0 && (forward >= clockStep || forward <= -clockStep && !young) {
 		d.putOff(forward, now.Unix())
 	}
 	d.looked = now.Unix()
+	if young {
+		return
+	}
 	for client, order := range d.order {
 		instances := d.clients[client]
 		for len(*order) > 0 && (*order)[0].expires < now.Unix() && (*order)[0].durable == (*order)[0].last {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/binary"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -41,6 +42,7 @@ func TestTheInstanceThatEndsFirstIsForgottenFirst(t *testing.T) {
 // nothing is forgotten that is not flushed.
 func TestOneShotInstancesDoNotPileUp(t *testing.T) {
 	d, now := newDuplicates(), time.Unix(1e9, 0)
+	d.forget(now, forgetNobody)
 	for n := range 10 * 3000 {
 		d.add(origin(n, now, 11*time.Second))
 		d.flushed()
@@ -69,7 +71,7 @@ func TestAClockThatIsSetForgetsNobody(t *testing.T) {
 	const day = 24 * time.Hour
 	for name, forward := range map[string]time.Duration{"two days": 2 * day, "from 1970": 20000 * day, "back": -2 * day, "a little": 30 * time.Second} {
 		d, now := newDuplicates(), time.Unix(2e9, 0)
-		d.forget(now, 0)
+		d.forget(now, forgetNobody)
 		d.add(origin(1, now, time.Minute))
 		d.add(origin(2, now, day))
 		d.flushed()
@@ -109,6 +111,33 @@ func TestInstancesOfARightClockAreForgotten(t *testing.T) {
 	d.forget(right.Add(31*24*time.Hour), 31*24*time.Hour)
 	if len(d.clients) != 0 {
 		t.Error("remembered for over a month")
+	}
+}
+
+// A machine boots with its clock ahead, and has it set right in a minute. Who
+// was known to the process before is known to this one, and for as long.
+func TestAClockAheadAtTheStartForgetsNobody(t *testing.T) {
+	file, now := filepath.Join(t.TempDir(), instancesFile), time.Unix(2e9, 0)
+	before := newDuplicates()
+	before.add(origin(1, now, 24*time.Hour))
+	before.flushed()
+	if err := before.save(file); err != nil {
+		t.Fatal(err)
+	}
+	d := newDuplicates()
+	if err := d.load(file); err != nil {
+		t.Fatal(err)
+	}
+	d.forget(now.Add(48*time.Hour), 0)
+	d.forget(now.Add(time.Minute), time.Minute)
+	d.forget(now.Add(forgetNobody), forgetNobody-time.Minute)
+	d.forget(now.Add(24*time.Hour), 24*time.Hour-forgetNobody)
+	if !d.has(origin(1, now, 0)) {
+		t.Error("forgotten before its time")
+	}
+	d.forget(now.Add(24*time.Hour+time.Second), time.Second)
+	if len(d.clients) != 0 {
+		t.Error("remembered for over a day")
 	}
 }
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"context"
 	"maps"
 	"os"
 	"path/filepath"
@@ -125,5 +126,36 @@ func TestADirectoryWithoutCheckFilesIsNamed(t *testing.T) {
 	}
 	if text := "no *.cfg in " + c.dir; strings.Count(log.String(), text) != 1 {
 		t.Errorf("said %q", log.String())
+	}
+}
+
+// Root may read what the user that the client goes on as may not.
+func TestADirectoryThatTheUserCannotReadIsAnErrorAtTheStart(t *testing.T) {
+	s := newStation(t)
+	s.options.Drop = func() error { return os.Remove(s.dir) }
+	if _, err := New(s.options, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "--confdir") {
+		t.Errorf("a start without check files: %v", err)
+	}
+}
+
+func TestAFirstLoadThatFailsEndsNothing(t *testing.T) {
+	s := newStation(t)
+	agent, err := New(s.options, zerolog.Nop())
+	must(t, err)
+	must(t, os.Remove(s.dir))
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan error, 1)
+	go func() { over <- agent.outbox.run(ctx) }()
+	defer func() { cancel(); must(t, <-over) }()
+	d := &agent.deliveries
+	d.begin(t.Context())
+	defer d.end(t.Context())
+	agent.reload(false)
+	d.tidy()
+	must(t, os.Mkdir(s.dir, 0o700))
+	s.write("a", service("a", 3600, "/bin/true"))
+	agent.reload(false)
+	if len(d.running) != 1 {
+		t.Errorf("%d ways are open once there are check files, want 1", len(d.running))
 	}
 }

@@ -64,9 +64,6 @@ func New(o Options, log zerolog.Logger) (*Client, error) {
 		return nil, err
 	}
 	c.checks = checks{dir: o.ConfDir, defaults: defaults, log: log}
-	if _, err := os.ReadDir(o.ConfDir); err != nil {
-		return nil, fmt.Errorf("read the directory of check files (--confdir): %w", err)
-	}
 	if err := c.loadCertificates(); err != nil {
 		return nil, err
 	}
@@ -74,6 +71,9 @@ func New(o Options, log zerolog.Logger) (*Client, error) {
 		if err := o.Drop(); err != nil {
 			return nil, err
 		}
+	}
+	if _, err := os.ReadDir(o.ConfDir); err != nil { // as the user who reads it again and again
+		return nil, fmt.Errorf("read the directory of check files (--confdir): %w", err)
 	}
 	c.scheduler, err = sched.New(sched.Options{
 		MaxConcurrent: o.MaxConcurrentChecks,

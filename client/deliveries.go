@@ -47,6 +47,7 @@ func (d *deliveries) begin(ctx context.Context) {
 	defer d.mu.Unlock()
 	d.running = map[string]*delivery{}
 	d.known = map[string]*sender.Identity{}
+	d.addresses.Store(&map[string]string{}) // until check files can be read
 }
 
 // route brings the ways to the servers of the checks.

@@ -109,9 +109,13 @@ func (b *outbox) run(ctx context.Context) error {
 }
 
 // append never fails for good: while the disk refuses and memory is full, the
-// oldest results make room.
+// oldest results make room. Memory may also be full of what came since the last
+// flush.
 func (b *outbox) append(payload []byte) {
 	_, err := b.journal.Append(payload)
+	if errors.Is(err, journal.ErrTailFull) && b.flush() {
+		_, err = b.journal.Append(payload)
+	}
 	for errors.Is(err, journal.ErrTailFull) {
 		b.tellLost(b.journal.DropTailOldest(1000), memoryFull)
 		_, err = b.journal.Append(payload)

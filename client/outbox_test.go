@@ -100,3 +100,48 @@ func TestAServerThatWasForgottenGoesOnWhereItWas(t *testing.T) {
 		}
 	}
 }
+
+// smallOutbox has room for some ten results of a KiB in memory. Its owner is
+// who calls it, until run does.
+func smallOutbox(t *testing.T, log zerolog.Logger) (b *outbox, dir string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "journal")
+	j, err := journal.Open(journal.Options{Dir: dir, ReadUnflushed: true, TailBytes: 12 << 10})
+	must(t, err)
+	return &outbox{journal: j, maxBytes: 1 << 30, maxAge: time.Hour, log: log, puts: make(chan []byte, 1024), calls: make(chan func()),
+		left: map[string]uint64{}}, dir
+}
+
+// kibibyte is an entry for a server.
+func kibibyte(server string) []byte {
+	e := entry{result: make([]byte, 1<<10), servers: []string{server}}
+	return e.append(nil)
+}
+
+func TestMemoryThatIsFullIsFlushedBeforeAnythingIsGivenUp(t *testing.T) {
+	b, _ := smallOutbox(t, zerolog.Nop())
+	_, err := b.journal.Reader("away", journal.Oldest)
+	must(t, err)
+	for range 100 {
+		b.append(kibibyte("away"))
+	}
+	if stats := b.journal.Stats(); len(b.dropped.of("away")) > 0 || stats.Readers[0].Pending != 100 {
+		t.Errorf("given up %v, %d wait, though the disk takes all", b.dropped.of("away"), stats.Readers[0].Pending)
+	}
+	must(t, b.journal.Close())
+}
+
+func TestTheOldestMakeRoomWhereTheDiskRefuses(t *testing.T) {
+	b, dir := smallOutbox(t, zerolog.Nop())
+	must(t, os.RemoveAll(dir))
+	_, err := b.journal.Reader("away", journal.Oldest)
+	must(t, err)
+	for range 100 {
+		b.append(kibibyte("away"))
+	}
+	given, waits := b.dropped.of("away")[memoryFull], b.journal.Stats().Readers[0].Pending
+	if given == 0 || waits == 0 || given+waits != 100 {
+		t.Errorf("%d given up, %d wait, of 100", given, waits)
+	}
+	b.journal.Close()
+}

@@ -16,6 +16,7 @@ import (
 
 const (
 	flushInterval = 100 * time.Millisecond // a result is on the disk by then
+	flushRetry    = time.Second            // the most between two tries at a disk that refuses
 	trimInterval  = time.Second
 	sayInterval   = time.Minute
 )
@@ -33,10 +34,11 @@ type outbox struct {
 	diskless string // why there is no journal on disk; "": there is one
 
 	// Owned by run.
-	dirty    bool // something is not flushed
+	dirty    bool          // something is not flushed
+	retry    time.Duration // from the last flush, which failed, to the next; 0: it did not
+	triedAt  time.Time     // that flush
 	toldAt   time.Time
 	trimTold time.Time
-	failed   bool
 	swept    time.Time
 	left     map[string]uint64 // where the reader of a server that was forgotten stood
 }
@@ -82,8 +84,9 @@ func (b *outbox) call(do func()) {
 // run owns the journal until ctx ends; nobody may put or call any more then.
 func (b *outbox) run(ctx context.Context) error {
 	b.swept = time.Now()
-	flush, trim := time.NewTicker(flushInterval), time.NewTicker(trimInterval)
+	flush, trim := time.NewTimer(flushInterval), time.NewTicker(trimInterval)
 	flush.Stop()
+	defer flush.Stop()
 	defer trim.Stop()
 	for {
 		select {
@@ -100,7 +103,8 @@ func (b *outbox) run(ctx context.Context) error {
 		case <-flush.C:
 			if b.flush() {
 				b.dirty = false
-				flush.Stop()
+			} else {
+				flush.Reset(b.retry)
 			}
 		case <-trim.C:
 			b.trim()
@@ -113,7 +117,7 @@ func (b *outbox) run(ctx context.Context) error {
 // flush.
 func (b *outbox) append(payload []byte) {
 	_, err := b.journal.Append(payload)
-	if errors.Is(err, journal.ErrTailFull) && b.flush() {
+	if errors.Is(err, journal.ErrTailFull) && time.Since(b.triedAt) >= b.retry && b.flush() {
 		_, err = b.journal.Append(payload)
 	}
 	for errors.Is(err, journal.ErrTailFull) {
@@ -126,25 +130,27 @@ func (b *outbox) append(payload []byte) {
 	}
 }
 
+// flush tells whether the disk took all. One that does not is tried less and
+// less often: each try writes what room there is full, only to take it back.
 func (b *outbox) flush() bool {
-	err := b.journal.Flush()
-	if err != nil {
-		if !b.failed || time.Since(b.toldAt) > sayInterval {
+	if err := b.journal.Flush(); err != nil {
+		if b.retry == 0 || time.Since(b.toldAt) > sayInterval {
 			b.toldAt = time.Now()
 			b.log.Error().Err(err).Msg("the journal cannot be written: results are kept in memory only")
 		}
-		b.failed = true
+		b.retry = min(max(2*b.retry, flushInterval), flushRetry)
+		b.triedAt = time.Now()
 		return false
 	}
-	if b.failed {
-		b.failed = false
+	if b.retry > 0 {
+		b.retry = 0
 		b.log.Info().Msg("the journal can be written again")
 	}
 	return true
 }
 
 func (b *outbox) trim() {
-	if err := b.journal.Trim(); err != nil && !b.failed && time.Since(b.trimTold) > sayInterval {
+	if err := b.journal.Trim(); err != nil && b.retry == 0 && time.Since(b.trimTold) > sayInterval {
 		b.trimTold = time.Now()
 		b.log.Error().Err(err).Msg("the journal cannot be trimmed")
 	}
@@ -201,8 +207,10 @@ func (b *outbox) tellLost(lost map[string]int, why string) {
 	}
 }
 
-// close takes what was put before and closes the journal.
+// close takes what was put before and closes the journal, which tries the disk
+// once more, whenever that was done last.
 func (b *outbox) close() error {
+	b.triedAt = time.Time{}
 	for {
 		select {
 		case payload := <-b.puts:

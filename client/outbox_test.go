@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"massive-passive/wire"
@@ -144,4 +145,48 @@ func TestTheOldestMakeRoomWhereTheDiskRefuses(t *testing.T) {
 		t.Errorf("%d given up, %d wait, of 100", given, waits)
 	}
 	b.journal.Close()
+}
+
+func TestADiskThatRefusesIsTriedLessOftenAndHealsSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, dir := smallOutbox(t, zerolog.Nop())
+		must(t, os.RemoveAll(dir))
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan error, 1)
+		go func() { over <- b.run(ctx) }()
+		for range 600 { // memory is full all the time
+			b.puts <- kibibyte("away")
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := b.journal.Stats().DiskErrors; n < 60 || n > 65 {
+			t.Errorf("%d tries in a minute, want one a second", n)
+		}
+		must(t, os.Mkdir(dir, 0o700))
+		time.Sleep(flushRetry + flushInterval)
+		synctest.Wait()
+		if stats := b.journal.Stats(); stats.Durable != stats.Last {
+			t.Errorf("of %d results %d are on the disk once it takes them", stats.Last, stats.Durable)
+		}
+		cancel()
+		must(t, <-over)
+	})
+}
+
+func TestAStopTriesTheDiskThatRefused(t *testing.T) {
+	b, dir := smallOutbox(t, zerolog.Nop())
+	_, err := b.journal.Reader("away", journal.Oldest)
+	must(t, err)
+	must(t, os.RemoveAll(dir))
+	b.append(kibibyte("away"))
+	if b.flush() {
+		t.Fatal("a disk without the directory took a result")
+	}
+	must(t, os.Mkdir(dir, 0o700))
+	for range 100 {
+		b.puts <- kibibyte("away")
+	}
+	must(t, b.close())
+	if stats := b.journal.Stats(); stats.Readers[0].Pending != 101 || stats.Durable != 101 {
+		t.Errorf("of 101 results %d wait, the disk has those up to %d", stats.Readers[0].Pending, stats.Durable)
+	}
 }

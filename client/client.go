@@ -6,7 +6,6 @@ package client
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -18,7 +17,6 @@ import (
 	"massive-passive/client/plugin"
 	"massive-passive/sched"
 	"massive-passive/sched/watch"
-	"massive-passive/wire"
 	"massive-passive/wire/certs"
 	"massive-passive/wire/check"
 
@@ -37,7 +35,7 @@ const reapInterval = 5 * time.Second
 type Client struct {
 	options    Options
 	log        zerolog.Logger
-	instance   wire.Instance
+	process    *process
 	checks     checks
 	runner     *plugin.Runner
 	scheduler  *sched.Scheduler
@@ -58,7 +56,6 @@ func New(o Options, log zerolog.Logger) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{options: o, log: log, started: time.Now()}
-	rand.Read(c.instance[:]) // never fails
 	defaults, err := o.defaults()
 	if err != nil {
 		return nil, err
@@ -87,16 +84,34 @@ func New(o Options, log zerolog.Logger) (*Client, error) {
 	if c.runner, err = plugin.New(0); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(o.StateDir, 0o700); err != nil && !isDiskTrouble(err) {
-		return nil, fmt.Errorf("make the state directory (another can be named with --state-dir): %w", err)
-	}
-	if c.modern, err = loadModernServers(o.StateDir); isDiskTrouble(err) {
-		log.Error().Err(err).Msg("a server that spoke version 1 before is known as such only once it does again, until a restart after the disk was mended")
-	} else if err != nil {
+	if err := c.loadState(); err != nil {
 		return nil, err
 	}
 	c.outbox, err = openOutbox(o, log)
 	return c, err
+}
+
+// loadState reads what earlier runs noted beside the journal. The check that
+// would report the disk must not be silenced by it.
+func (c *Client) loadState() error {
+	dir := c.options.StateDir
+	if err := os.MkdirAll(dir, 0o700); err != nil && !isDiskTrouble(err) {
+		return fmt.Errorf("make the state directory (another can be named with --state-dir): %w", err)
+	}
+	var unread [2]error
+	c.modern, unread[0] = loadModernServers(dir)
+	c.process, unread[1] = loadProcess(dir, c.log)
+	for i, what := range []string{
+		"a server that spoke version 1 before is known as such only once it does again, until a restart after the disk was mended",
+		"what an earlier run measured on a machine that was cloned or put back may be taken for what another sent",
+	} {
+		if err := unread[i]; isDiskTrouble(err) {
+			c.log.Error().Err(err).Msg(what)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *Client) loadCertificates() error {
@@ -240,7 +255,7 @@ func (c *Client) check(k checkfile.Check) {
 		return // it says nothing about the service
 	}
 	r := result(k, out)
-	c.outbox.put(entry{instance: c.instance, result: r.Append(nil), servers: c.deliveries.servers(k)})
+	c.outbox.put(entry{instance: *c.process.instance.Load(), result: r.Append(nil), servers: c.deliveries.servers(k)})
 }
 
 func result(k checkfile.Check, out plugin.Outcome) check.Result {

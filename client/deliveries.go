@@ -176,7 +176,7 @@ func (d *deliveries) sender(name, address string, reader *journal.Reader, has ui
 	certName, _, _ := strings.Cut(name, "=")
 	me := d.known[name]
 	if me == nil {
-		me = sender.NewIdentity(instanceFor(d.client.instance, name))
+		me = sender.NewIdentity(processFor{d.client.process, name})
 		d.known[name] = me
 	}
 	so := sender.Options{
@@ -192,7 +192,7 @@ func (d *deliveries) sender(name, address string, reader *journal.Reader, has ui
 	if o.BatchMode {
 		so.BatchWait, so.BatchItems = o.BatchWaitTime, o.BatchMaxItems
 	}
-	return sender.New(so, &source{reader: reader, server: name, has: has, maxAge: o.JournalMaxAge, drops: &d.client.outbox.dropped, log: log})
+	return sender.New(so, &source{reader: reader, server: name, process: d.client.process, has: has, maxAge: o.JournalMaxAge, drops: &d.client.outbox.dropped, log: log})
 }
 
 // close ends a way. What the journal holds for it stays there.

@@ -1,45 +1,26 @@
 package client
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
-
-	"massive-passive/wire/durable"
 )
 
 // modernServers are the servers that once spoke version 1 to this client, by
 // their names. None of them is spoken to in the way of version 0.3.9 again: who
 // sits between could wish for that. They outlive the process in a file of one
-// name a line, which an administrator may edit while no client runs.
+// name a line.
 type modernServers struct {
-	file string
-	lost bool // the file could not be read, and is left as it is
+	file stateFile
 
 	mu    sync.Mutex
 	names []string
 }
 
-// loadModernServers returns an error if there is a file that cannot be read, and
-// with it a list that begins empty and is kept in memory only.
-func loadModernServers(stateDir string) (*modernServers, error) {
-	m := &modernServers{file: filepath.Join(stateDir, "modern-servers")}
-	data, err := os.ReadFile(m.file)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		m.lost = true
-		return m, fmt.Errorf("read which servers speak version 1: %w", err)
-	}
-	for line := range strings.Lines(string(data)) {
-		if name := strings.TrimSpace(line); name != "" {
-			m.names = append(m.names, name)
-		}
-	}
-	return m, nil
+func loadModernServers(stateDir string) (m *modernServers, err error) {
+	m = &modernServers{}
+	m.file, m.names, err = openStateFile(stateDir, "modern-servers")
+	return m, err
 }
 
 func (m *modernServers) has(name string) bool {
@@ -56,10 +37,7 @@ func (m *modernServers) add(name string) error {
 		return nil
 	}
 	m.names = append(m.names, name)
-	if m.lost {
-		return nil
-	}
-	if err := durable.Replace(m.file, []byte(strings.Join(m.names, "\n")+"\n")); err != nil {
+	if err := m.file.replace(m.names); err != nil {
 		return fmt.Errorf("note that a server speaks version 1: %w", err)
 	}
 	return nil

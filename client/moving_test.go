@@ -63,7 +63,7 @@ func TestAServerThatNoCheckNamesGetsWhatWaitsForIt(t *testing.T) {
 	must(t, d.follow(map[string]string{"main": nowhere, "main=" + address: address}))
 	must(t, d.follow(map[string]string{"main": nowhere}))
 	r := check.Result{Kind: check.Host, Host: "h", Output: []byte("late")}
-	agent.outbox.put(entry{instance: agent.instance, result: r.Append(nil), servers: []string{"main=" + address}})
+	agent.outbox.put(entry{instance: *agent.process.instance.Load(), result: r.Append(nil), servers: []string{"main=" + address}})
 	for looks := 0; len(agent.outbox.journal.Stats().Readers) > 1; looks++ {
 		eventually(t, "the result", func() bool { return s.count() == 1 })
 		d.tidy()

@@ -82,7 +82,7 @@ func TestAServerThatWasForgottenGoesOnWhereItWas(t *testing.T) {
 		reader, has, err := b.reader("x")
 		must(t, err)
 		defer reader.Close()
-		s := &source{reader: reader, server: "x", has: has, maxAge: time.Hour, drops: &b.dropped, log: zerolog.Nop()}
+		s := &source{reader: reader, server: "x", process: &process{}, has: has, maxAge: time.Hour, drops: &b.dropped, log: zerolog.Nop()}
 		items, err := s.Next(t.Context(), nil, 10, 1<<20)
 		must(t, err)
 		r, err := check.Decode(items[0].Result)

@@ -15,17 +15,18 @@ import (
 // source is one server's view of the journal: what is not for it is passed
 // over. It is a sender.Source.
 type source struct {
-	reader *journal.Reader
-	server string
-	has    uint64 // up to here the server has everything, whatever the reader says
-	maxAge time.Duration
-	drops  *drops
-	log    zerolog.Logger
+	reader  *journal.Reader
+	server  string
+	process *process
+	has     uint64 // up to here the server has everything, whatever the reader says
+	maxAge  time.Duration
+	drops   *drops
+	log     zerolog.Logger
 
 	records []journal.Record // of Next
 	aged    time.Time        // when Next last looked for results that are too old
 
-	process, instance wire.Instance // of the last result that Next gave
+	kept, instance wire.Instance // of the last result that Next gave: in the journal, and on its way
 
 	mu     sync.Mutex
 	seen   uint64 // the last sequence read
@@ -61,8 +62,8 @@ func (s *source) take(dst []sender.Item, r journal.Record) []sender.Item {
 		s.log.Error().Err(err).Uint64("sequence", r.Seq).Msg("passed over an entry of the journal")
 	case r.Seq > s.has && e.isFor(s.server):
 		s.handed = r.Seq
-		if e.instance != s.process {
-			s.process, s.instance = e.instance, instanceFor(e.instance, s.server)
+		if e.instance != s.kept {
+			s.kept, s.instance = e.instance, instanceFor(s.process.current(e.instance), s.server)
 		}
 		return append(dst, sender.Item{Instance: s.instance, Sequence: r.Seq, Result: e.result})
 	}

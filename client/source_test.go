@@ -43,7 +43,7 @@ func newSources(t *testing.T) (*journal.Journal, *source, *source) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &source{reader: reader, server: server, maxAge: time.Hour, drops: &drops{}, log: zerolog.Nop()}
+		return &source{reader: reader, server: server, process: &process{}, maxAge: time.Hour, drops: &drops{}, log: zerolog.Nop()}
 	}
 	return j, view("a"), view("b")
 }

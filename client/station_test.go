@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -27,15 +28,32 @@ type station struct {
 
 	mu    sync.Mutex
 	taken []check.Result
+	held  bool                     // takes nothing
+	known map[wire.Instance]uint64 // up to which sequence it has results of others
+	left  []uint64                 // sequences that were taken for these
+	hello []wire.Instance
 }
 
-func (s *station) Hello(wire.Hello) (uint64, error) { return 0, nil }
-func (s *station) Waiting() string                  { return "busy" }
+func (s *station) Hello(h wire.Hello) (uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hello = append(s.hello, h.Instance)
+	return s.known[h.Instance], nil
+}
+
+func (s *station) Waiting() string { return "busy" }
 
 func (s *station) Submit(_ context.Context, b wire.Batch) ([]wire.Rejection, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.held {
+		return nil, errors.New("held")
+	}
 	for _, e := range b.Entries {
+		if e.Sequence <= s.known[b.Instance] {
+			s.left = append(s.left, e.Sequence)
+			continue
+		}
 		r, err := check.Decode(e.Result)
 		if err != nil {
 			return nil, err
@@ -109,10 +127,14 @@ func (s *station) start(log zerolog.Logger) (agent *Client, stop func()) {
 	s.t.Helper()
 	agent, err := New(s.options, log)
 	must(s.t, err)
+	return agent, s.run(agent)
+}
+
+func (s *station) run(agent *Client) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	over := make(chan error, 1)
 	go func() { over <- agent.Run(ctx, nil, nil) }()
-	return agent, func() {
+	return func() {
 		s.t.Helper()
 		cancel()
 		must(s.t, <-over)

@@ -121,9 +121,7 @@ func (c *connection) sendAll(items []Item) error {
 		c.last = batch.Entries[len(batch.Entries)-1].Sequence
 		c.sent = append(c.sent, sent{c.last, len(batch.Entries)})
 		c.mu.Unlock()
-		if batch.Instance == me.current {
-			me.sent = max(me.sent, c.last)
-		}
+		me.sent = max(me.sent, c.last)
 		if err := c.session.Send(batch); err != nil {
 			return fmt.Errorf("send a batch: %w", err)
 		}

@@ -109,7 +109,7 @@ type Delivery struct {
 // New makes a Delivery; it does nothing before Run.
 func New(o Options, s Source) *Delivery {
 	if o.Identity == nil {
-		o.Identity = NewIdentity(o.Hello.Instance)
+		o.Identity = NewIdentity(&alone{o.Hello.Instance})
 	}
 	d := &Delivery{options: o, source: s, drain: make(chan struct{})}
 	d.bytes.Store(mostBytes)
@@ -179,6 +179,7 @@ func (d *Delivery) connectAndDeliver(ctx context.Context) (steady bool, err erro
 	defer link.Close()
 	d.options.modern()
 	me := d.options.Identity
+	me.follow()
 	d.options.Hello.Instance = me.current
 	session, err := wire.Connect(ctx, link, d.options.Hello, nil, d.waiting)
 	if err == nil && me.isTaken(session.Welcome.Last) {
@@ -191,7 +192,7 @@ func (d *Delivery) connectAndDeliver(ctx context.Context) (steady bool, err erro
 		steady, err = d.deliver(ctx, link, session)
 	}
 	if isTaken(err) && ctx.Err() == nil {
-		me.renew()
+		me.process.Renew(me.current)
 		d.options.Log.Warn().Msg("another process sends as this very run of the client, as after a machine was cloned or restored while it ran: " +
 			"what is not acknowledged is sent under a new instance")
 	}

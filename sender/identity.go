@@ -3,29 +3,41 @@ package sender
 import (
 	"crypto/rand"
 	"errors"
+	"slices"
 
 	"massive-passive/wire"
 )
 
-// Identity says under which instance a process's results travel to one server.
-// They begin under the one that it was made with. When another process turns
-// out to use that too, because the machine was restored from a snapshot of its
-// memory or cloned while it ran, what is not acknowledged goes on under a new
-// one: the server would take it for what the other sent, and leave it out. One
-// Delivery at a time may use it.
-type Identity struct {
-	own     wire.Instance // under which the source knows the process's results
-	current wire.Instance // under which they travel
-	sent    uint64        // the highest sequence that may have reached the server
+// Process is one run of a program, as the Identity for one server sees it. Any
+// goroutine may call it.
+type Process interface {
+	// Instance is the one under which the source gives new results.
+	Instance() wire.Instance
+	// Renew has Instance be another one than taken from now on.
+	Renew(taken wire.Instance)
 }
 
-// NewIdentity returns that of a process whose results a Source gives under own.
-func NewIdentity(own wire.Instance) *Identity { return &Identity{own: own, current: own} }
+// Identity says under which instance a process's results travel to one server.
+// When another process turns out to use that too, because the machine was
+// restored from a snapshot of its memory or cloned while it ran, the process
+// opens a new one, and what is not acknowledged goes on under that: the server
+// would take it for what the other sent, and leave it out. A server whose
+// Identity notices nothing follows at its next connection. One Delivery at a
+// time may use it.
+type Identity struct {
+	process Process
+	current wire.Instance   // that of the connection
+	before  []wire.Instance // what current was earlier in this process
+	sent    uint64          // the highest sequence that may have reached the server
+}
+
+// NewIdentity returns that of a process.
+func NewIdentity(p Process) *Identity { return &Identity{process: p, current: p.Instance()} }
 
 // of is the instance under which a result travels that is not acknowledged
 // yet; what an earlier process left behind keeps its own.
 func (i *Identity) of(it Item) wire.Instance {
-	if it.Instance == i.own {
+	if slices.Contains(i.before, it.Instance) {
 		return i.current
 	}
 	return it.Instance
@@ -35,11 +47,20 @@ func (i *Identity) of(it Item) wire.Instance {
 // the current instance, has that from somebody else.
 func (i *Identity) isTaken(last uint64) bool { return last > i.sent }
 
-// renew opens a new instance, under which all goes from now on that is not
-// acknowledged.
-func (i *Identity) renew() {
-	rand.Read(i.current[:]) // never fails
+// follow makes the process's instance the current one.
+func (i *Identity) follow() {
+	if now := i.process.Instance(); now != i.current {
+		i.before = append(i.before, i.current)
+		i.current = now
+	}
 }
+
+// alone is a process whose source goes on under the first instance.
+type alone struct{ instance wire.Instance }
+
+func (a *alone) Instance() wire.Instance { return a.instance }
+
+func (a *alone) Renew(wire.Instance) { rand.Read(a.instance[:]) } // never fails
 
 // errTaken is a server that has more of this process than it ever sent.
 var errTaken = errors.New("the server has results of this instance that were not sent from here")

@@ -1,0 +1,45 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"massive-passive/wire/durable"
+)
+
+// stateFile is a small file of lines in the state directory. An administrator
+// may edit it while no client runs.
+type stateFile struct {
+	path string
+	lost bool // it could not be read, and is left as it is
+}
+
+// openStateFile returns a file and its lines, none where there is no file yet.
+// With an error the lines begin empty and are kept in memory only.
+func openStateFile(stateDir, name string) (stateFile, []string, error) {
+	f := stateFile{path: filepath.Join(stateDir, name)}
+	data, err := os.ReadFile(f.path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		f.lost = true
+		return f, nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	var lines []string
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return f, lines, nil
+}
+
+// replace puts lines in the place of what the file held.
+func (f *stateFile) replace(lines []string) error {
+	if f.lost {
+		return nil
+	}
+	return durable.Replace(f.path, []byte(strings.Join(lines, "\n")+"\n"))
+}

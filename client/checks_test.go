@@ -101,7 +101,7 @@ func TestOneNameWithTwoAddressesIsTwoServers(t *testing.T) {
 		"127.0.0.1:2": {"core": "127.0.0.1:2", "core=127.0.0.1:1": "127.0.0.1:1"},
 		"127.0.0.1:3": {"core": "127.0.0.1:1", "core=127.0.0.1:2": "127.0.0.1:2"},
 	} {
-		d := &deliveries{running: map[string]*delivery{"core": {address: had}}}
+		d := &deliveries{kept: &serverAddresses{known: map[string]string{"core": had}}}
 		addresses := d.name(all)
 		if !maps.Equal(addresses, want) {
 			t.Errorf("core was at %q: got %v, want %v", had, addresses, want)

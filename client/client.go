@@ -98,12 +98,14 @@ func (c *Client) loadState() error {
 	if err := os.MkdirAll(dir, 0o700); err != nil && !isDiskTrouble(err) {
 		return fmt.Errorf("make the state directory (another can be named with --state-dir): %w", err)
 	}
-	var unread [2]error
+	var unread [3]error
 	c.modern, unread[0] = loadModernServers(dir)
 	c.process, unread[1] = loadProcess(dir, c.log)
+	c.deliveries.kept, unread[2] = loadServerAddresses(dir)
 	for i, what := range []string{
 		"a server that spoke version 1 before is known as such only once it does again, until a restart after the disk was mended",
 		"what an earlier run measured on a machine that was cloned or put back may be taken for what another sent",
+		"where check files give a server several addresses, what waits for it may go to another one of them",
 	} {
 		if err := unread[i]; isDiskTrouble(err) {
 			c.log.Error().Err(err).Msg(what)

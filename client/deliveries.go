@@ -24,6 +24,8 @@ type deliveries struct {
 	certs     certs.End
 	addresses atomic.Pointer[map[string]string] // of the servers that checks name, by the name in the journal
 
+	kept *serverAddresses
+
 	ctx     context.Context // of all deliveries
 	stop    context.CancelFunc
 	mu      sync.Mutex                  // held to change running, and by others to look at it
@@ -60,7 +62,12 @@ func (d *deliveries) route(checks map[string]checkfile.Check) error {
 // those whose address only a check could tell again.
 func (d *deliveries) follow(addresses map[string]string) error {
 	wanted := maps.Clone(addresses)
-	for _, r := range d.client.outbox.journal.Stats().Readers {
+	readers := d.client.outbox.journal.Stats().Readers
+	told := d.kept.unsaved
+	if err := d.kept.keep(addresses, readers); err != nil && !told {
+		d.client.log.Error().Err(err).Msg("after a restart, what waits for a server of several addresses may go to another one of them")
+	}
+	for _, r := range readers {
 		if _, address, told := strings.Cut(r.Name, "="); told && (r.Open || r.Pending > 0) {
 			wanted[r.Name] = address
 		}
@@ -118,8 +125,8 @@ func (d *deliveries) name(checks map[string]checkfile.Check) map[string]string {
 	addresses := map[string]string{}
 	for name, all := range several {
 		own := all[0]
-		if way := d.running[name]; way != nil && slices.Contains(all, way.address) {
-			own = way.address
+		if had := d.kept.known[name]; slices.Contains(all, had) {
+			own = had
 		}
 		addresses[name] = own
 		for _, address := range all {

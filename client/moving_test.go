@@ -2,9 +2,13 @@ package client
 
 import (
 	"context"
+	"maps"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"massive-passive/wire/check"
+	"massive-passive/wire/journal"
 
 	"github.com/rs/zerolog"
 )
@@ -96,4 +100,57 @@ func TestAnotherFileDoesNotTakeANameAway(t *testing.T) {
 	s.serverFor("a", nowhere)
 	eventually(t, "a result of the new file that waits", func() bool { return waiting(agent) > 0 })
 	s.more("b")
+}
+
+// Another file gives a server's name another address and stands before the one
+// that named it first. What waits for the server is not for who is there, also
+// not after a restart.
+func TestWhatWaitsUnderANameStaysWithItsAddressAfterARestart(t *testing.T) {
+	s := newStation(t)
+	address := s.options.DefaultServers[0][len("station="):]
+	s.options.DefaultServers = nil
+	s.serverFor("b", nowhere)
+	agent, stop := s.start(zerolog.Nop())
+	eventually(t, "results of b that wait", func() bool { return waiting(agent) > 0 })
+	s.serverFor("a", address)
+	s.more("a")
+	stop()
+	agent, stop = s.start(zerolog.Nop())
+	s.more("a")
+	stop()
+	if n := len(s.results("b")); n > 0 {
+		t.Errorf("%d results of b came to another server", n)
+	}
+	if at := agent.deliveries.kept.known["main"]; at != nowhere {
+		t.Errorf("main is at %s", at)
+	}
+}
+
+func TestServerAddressesOutliveTheProcess(t *testing.T) {
+	dir := t.TempDir()
+	named := map[string]string{"a": "[::1]:1", "second with a blank": "h:2", "a=h:3": "h:3"}
+	a, err := loadServerAddresses(dir)
+	must(t, err)
+	must(t, a.keep(named, nil))
+	must(t, a.keep(map[string]string{"b": "h:4"}, []journal.ReaderStats{{Name: "a"}, {Name: "unknown"}}))
+	a, err = loadServerAddresses(dir)
+	must(t, err)
+	if want := map[string]string{"a": "[::1]:1", "b": "h:4"}; !maps.Equal(a.known, want) {
+		t.Errorf("known are %v, want %v", a.known, want)
+	}
+}
+
+func TestServerAddressesThatTheDiskRefusesAreKeptLater(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	a, err := loadServerAddresses(dir)
+	must(t, err)
+	named := map[string]string{"a": "h:1"}
+	if err := a.keep(named, nil); err == nil || a.known["a"] != "h:1" {
+		t.Errorf("not kept: %v, known for this run: %v", err, a.known)
+	}
+	must(t, os.Mkdir(dir, 0o700))
+	must(t, a.keep(named, nil))
+	if a, err = loadServerAddresses(dir); err != nil || a.known["a"] != "h:1" {
+		t.Errorf("%v, %v", a.known, err)
+	}
 }

@@ -10,6 +10,7 @@ const (
 	memoryFull  = "the disk refuses, and memory is full"
 	journalFull = "the journal is over --journal-max-bytes"
 	tooOld      = "over --journal-max-age"
+	stopped     = "the client was stopped, and had no journal on disk"
 	unstorable  = "the journal does not take it"
 )
 

@@ -207,6 +207,16 @@ func (b *outbox) tellLost(lost map[string]int, why string) {
 	}
 }
 
+// tellLeft tells what ends with a journal in memory.
+func (b *outbox) tellLeft() {
+	for _, r := range b.journal.Stats().Readers {
+		if r.Pending > 0 {
+			b.dropped.add(r.Name, stopped, r.Pending)
+			b.log.Error().Str("server", r.Name).Uint64("up_to", r.Pending).Str("why", b.diskless).Msg("this stop loses results that wait for a server")
+		}
+	}
+}
+
 // close takes what was put before and closes the journal, which tries the disk
 // once more, whenever that was done last.
 func (b *outbox) close() error {
@@ -217,6 +227,9 @@ func (b *outbox) close() error {
 			b.append(payload)
 			continue
 		default:
+		}
+		if b.diskless != "" {
+			b.tellLeft()
 		}
 		return b.journal.Close()
 	}

@@ -190,3 +190,21 @@ func TestAStopTriesTheDiskThatRefused(t *testing.T) {
 		t.Errorf("of 101 results %d wait, the disk has those up to %d", stats.Readers[0].Pending, stats.Durable)
 	}
 }
+
+func TestAStopTellsWhatAJournalInMemoryLoses(t *testing.T) {
+	log := &words{}
+	b, _ := smallOutbox(t, zerolog.New(log))
+	must(t, b.journal.Close())
+	var err error
+	b.journal, err = journal.Open(journal.Options{ReadUnflushed: true})
+	must(t, err)
+	b.diskless = "no space left"
+	_, err = b.journal.Reader("away", journal.Oldest)
+	must(t, err)
+	b.append(kibibyte("away"))
+	b.puts <- kibibyte("away")
+	must(t, b.close())
+	if n := b.dropped.of("away")[stopped]; n != 2 || log.times(`"server":"away","up_to":2,"why":"no space left"`) != 1 {
+		t.Errorf("counted %d, said %s", n, &log.text)
+	}
+}

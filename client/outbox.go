@@ -200,10 +200,12 @@ func (b *outbox) drop(r journal.ReaderStats) {
 	b.log.Info().Str("server", r.Name).Uint64("given_up", r.Pending).Msg("forgot a server that no check names")
 }
 
+// tellLost counts for each server all that went before it came to it, for the
+// journal does not know for whom a result is.
 func (b *outbox) tellLost(lost map[string]int, why string) {
 	for server, n := range lost {
 		b.dropped.add(server, why, uint64(n))
-		b.log.Error().Str("server", server).Int("results", n).Str("why", why).Msg("the oldest results were given up")
+		b.log.Error().Str("server", server).Int("up_to", n).Str("why", why).Msg("the oldest results were given up; those for other servers only count here, too")
 	}
 }
 

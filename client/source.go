@@ -82,7 +82,7 @@ func (s *source) passOld() error {
 	n, err := s.reader.PassOlder(s.aged.Add(-s.maxAge))
 	if n > 0 {
 		s.drops.add(s.server, tooOld, uint64(n))
-		s.log.Error().Int("results", n).Stringer("age", s.maxAge).Msg("results were over --journal-max-age and given up")
+		s.log.Error().Int("up_to", n).Stringer("age", s.maxAge).Msg("results were over --journal-max-age and given up; those for other servers only count here, too")
 	}
 	return err
 }

@@ -59,11 +59,13 @@ type Outlet struct {
 	Target  string `json:"target"`
 	Waiting string `json:"waiting"` // for what; "" while it delivers
 	// Depth may count results behind the oldest that are for other outlets.
-	Depth     uint64            `json:"depth"`
-	OldestAge Seconds           `json:"oldest_age_seconds"`
-	Delivered uint64            `json:"delivered"`
-	Dropped   map[string]uint64 `json:"dropped"`  // by reason: given up without being delivered
-	Rejected  map[string]uint64 `json:"rejected"` // by reason: refused for good by the other side
+	Depth     uint64  `json:"depth"`
+	OldestAge Seconds `json:"oldest_age_seconds"`
+	Delivered uint64  `json:"delivered"`
+	// Dropped counts, by reason, what was given up without being delivered; as
+	// Depth, it may count results for other outlets.
+	Dropped  map[string]uint64 `json:"dropped"`
+	Rejected map[string]uint64 `json:"rejected"` // by reason: refused for good by the other side
 	// TimeFixed counts results with a time in the future, which became now.
 	TimeFixed uint64 `json:"time_fixed,omitempty"`
 }

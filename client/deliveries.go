@@ -206,6 +206,7 @@ func (d *deliveries) sender(name, address string, reader *journal.Reader, has ui
 func (d *deliveries) close(name string, way *delivery) {
 	way.end()
 	<-way.ended
+	d.client.outbox.closed(name)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.running, name)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"maps"
+	"slices"
 	"sync"
 )
 
@@ -10,6 +11,8 @@ const (
 	memoryFull  = "the disk refuses, and memory is full"
 	journalFull = "the journal is over --journal-max-bytes"
 	tooOld      = "over --journal-max-age"
+	nameless    = "no check named the server for --journal-max-age"
+	unreadable  = "its entry of the journal makes no sense"
 	stopped     = "the client was stopped, and had no journal on disk"
 	unstorable  = "the journal does not take it"
 )
@@ -37,6 +40,13 @@ func (d *drops) forget(server string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.byServer, server)
+}
+
+// servers are those with a count of their own.
+func (d *drops) servers() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Sorted(maps.Keys(d.byServer))
 }
 
 // of returns what a server lost, and what all of them did.

@@ -34,18 +34,20 @@ type outbox struct {
 	diskless string // why there is no journal on disk; "": there is one
 
 	// Owned by run.
-	dirty    bool          // something is not flushed
-	retry    time.Duration // from the last flush, which failed, to the next; 0: it did not
-	triedAt  time.Time     // that flush
-	toldAt   time.Time
-	trimTold time.Time
-	swept    time.Time
-	left     map[string]uint64 // where the reader of a server that was forgotten stood
+	dirty             bool          // something is not flushed
+	retry             time.Duration // from the last flush, which failed, to the next; 0: it did not
+	triedAt           time.Time     // that flush
+	refused           seldom        // said
+	untrimmed, noRoom seldom        // said
+	swept             time.Time
+	begun             uint64            // the last sequence of earlier runs
+	until             map[string]uint64 // up to where there may be results for a server whose way was closed
+	left              map[string]uint64 // where the reader of a server that was forgotten stood
 }
 
 func openOutbox(o Options, log zerolog.Logger) (*outbox, error) {
 	b := &outbox{maxBytes: o.JournalMaxBytes, maxAge: o.JournalMaxAge, log: log, puts: make(chan []byte, 1024), calls: make(chan func()),
-		left: map[string]uint64{}}
+		until: map[string]uint64{}, left: map[string]uint64{}}
 	jo := journal.Options{
 		Dir:           filepath.Join(o.StateDir, "journal"),
 		ReadUnflushed: true,
@@ -54,7 +56,10 @@ func openOutbox(o Options, log zerolog.Logger) (*outbox, error) {
 		},
 	}
 	var err error
-	if b.journal, err = journal.Open(jo); !isDiskTrouble(err) {
+	if b.journal, err = journal.Open(jo); err == nil {
+		b.begun = b.journal.Stats().Last
+	}
+	if !isDiskTrouble(err) {
 		return b, err
 	}
 	// The check that would report the disk must not be silenced by it.
@@ -134,8 +139,7 @@ func (b *outbox) append(payload []byte) {
 // less often: each try writes what room there is full, only to take it back.
 func (b *outbox) flush() bool {
 	if err := b.journal.Flush(); err != nil {
-		if b.retry == 0 || time.Since(b.toldAt) > sayInterval {
-			b.toldAt = time.Now()
+		if say := b.refused.now(); say || b.retry == 0 {
 			b.log.Error().Err(err).Msg("the journal cannot be written: results are kept in memory only")
 		}
 		b.retry = min(max(2*b.retry, flushInterval), flushRetry)
@@ -150,8 +154,7 @@ func (b *outbox) flush() bool {
 }
 
 func (b *outbox) trim() {
-	if err := b.journal.Trim(); err != nil && b.retry == 0 && time.Since(b.trimTold) > sayInterval {
-		b.trimTold = time.Now()
+	if err := b.journal.Trim(); err != nil && b.retry == 0 && b.untrimmed.now() {
 		b.log.Error().Err(err).Msg("the journal cannot be trimmed")
 	}
 	stats := b.journal.Stats()
@@ -162,7 +165,7 @@ func (b *outbox) trim() {
 	if over := stats.Bytes - b.maxBytes; over > 0 {
 		lost, err := b.journal.PushOut(over)
 		b.tellLost(lost, journalFull)
-		if err != nil {
+		if err != nil && b.noRoom.now() {
 			b.log.Error().Err(err).Msg("cannot make room in the journal")
 		}
 	}
@@ -176,6 +179,11 @@ func (b *outbox) reader(server string) (r *journal.Reader, has uint64, err error
 		has = b.left[server]
 	})
 	return r, has, err
+}
+
+// closed tells that no result that is put from now on is for a server.
+func (b *outbox) closed(server string) {
+	b.call(func() { b.until[server] = b.journal.Stats().Last + uint64(len(b.puts)) })
 }
 
 // forget drops servers that no check names any more, once nothing that waits
@@ -196,8 +204,18 @@ func (b *outbox) drop(r journal.ReaderStats) {
 		return
 	}
 	b.left[r.Name] = r.Acked
-	b.dropped.forget(r.Name)
-	b.log.Info().Str("server", r.Name).Uint64("given_up", r.Pending).Msg("forgot a server that no check names")
+	until, closed := b.until[r.Name]
+	if !closed {
+		until = b.begun
+	}
+	lost := min(r.Pending, max(until, r.Acked)-r.Acked) // what came later is for others
+	if lost == 0 {
+		b.dropped.forget(r.Name)
+		b.log.Info().Str("server", r.Name).Msg("forgot a server that no check names")
+		return
+	}
+	b.dropped.add(r.Name, nameless, lost)
+	b.log.Error().Str("server", r.Name).Uint64("up_to", lost).Str("why", nameless).Msg("results that waited for a server were given up")
 }
 
 // tellLost counts for each server all that went before it came to it, for the

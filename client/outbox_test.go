@@ -110,7 +110,7 @@ func smallOutbox(t *testing.T, log zerolog.Logger) (b *outbox, dir string) {
 	j, err := journal.Open(journal.Options{Dir: dir, ReadUnflushed: true, TailBytes: 12 << 10})
 	must(t, err)
 	return &outbox{journal: j, maxBytes: 1 << 30, maxAge: time.Hour, log: log, puts: make(chan []byte, 1024), calls: make(chan func()),
-		left: map[string]uint64{}}, dir
+		until: map[string]uint64{}, left: map[string]uint64{}}, dir
 }
 
 // kibibyte is an entry for a server.
@@ -207,4 +207,68 @@ func TestAStopTellsWhatAJournalInMemoryLoses(t *testing.T) {
 	if n := b.dropped.of("away")[stopped]; n != 2 || log.times(`"server":"away","up_to":2,"why":"no space left"`) != 1 {
 		t.Errorf("counted %d, said %s", n, &log.text)
 	}
+}
+
+// What comes after the last check that named a server is for others.
+func TestForgettingAServerTellsWhatWaitedForIt(t *testing.T) {
+	for _, c := range []struct {
+		acked uint64 // of the two results that were for it
+		lost  uint64
+		words string
+	}{
+		{2, 0, `"level":"info","server":"gone","message":"forgot`},
+		{1, 1, `"level":"error","server":"gone","up_to":1,`},
+	} {
+		log := &words{}
+		b, _ := smallOutbox(t, zerolog.New(log))
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan error, 1)
+		go func() { over <- b.run(ctx) }()
+		reader, _, err := b.reader("gone")
+		must(t, err)
+		b.puts <- kibibyte("gone")
+		b.puts <- kibibyte("gone")
+		eventually(t, "both", func() bool { return b.journal.Stats().Last == 2 })
+		_, err = reader.TryNext(nil, 2, 1<<20)
+		must(t, err)
+		reader.Ack(c.acked)
+		must(t, reader.Close())
+		b.closed("gone")
+		b.puts <- kibibyte("here")
+		eventually(t, "another server's", func() bool { return b.journal.Stats().Last == 3 })
+		b.maxAge = 0
+		b.call(func() { b.forget(b.journal.Stats()) })
+		cancel()
+		must(t, <-over)
+		if n := b.dropped.of("gone")[nameless]; n != c.lost || log.times(c.words) != 1 {
+			t.Errorf("acknowledged %d of 2: counted %d, said %s", c.acked, n, &log.text)
+		}
+	}
+}
+
+func TestWhatKeepsTheJournalFullIsToldOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &words{}
+		b, dir := smallOutbox(t, zerolog.New(log))
+		b.maxBytes = 0
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan error, 1)
+		go func() { over <- b.run(ctx) }()
+		_, _, err := b.reader("away")
+		must(t, err)
+		b.puts <- kibibyte("away")
+		time.Sleep(2 * flushInterval)
+		segments, err := filepath.Glob(filepath.Join(dir, "*.seg"))
+		must(t, err)
+		for _, s := range segments { // a directory of that name, with something in it, does not go
+			must(t, os.Remove(s))
+			must(t, os.MkdirAll(filepath.Join(s, "x"), 0o700))
+		}
+		time.Sleep(3 * time.Minute)
+		cancel()
+		<-over
+		if n := log.times("cannot make room"); n < 2 || n > 4 {
+			t.Errorf("said %d times in three minutes", n)
+		}
+	})
 }

@@ -5,6 +5,17 @@ import (
 	"time"
 )
 
+// seldom limits what one goroutine says to once in sayInterval.
+type seldom struct{ said time.Time }
+
+func (s *seldom) now() bool {
+	if time.Since(s.said) < sayInterval {
+		return false
+	}
+	s.said = time.Now()
+	return true
+}
+
 // skips limits what is said of skipped runs: a check that takes longer than
 // its interval skips every second one. Any goroutine may use it.
 type skips struct {

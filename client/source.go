@@ -30,6 +30,7 @@ type source struct {
 
 	mu     sync.Mutex
 	seen   uint64 // the last sequence read
+	passed uint64 // the last one that makes no sense
 	handed uint64 // the last one that was for this server
 	acked  uint64
 }
@@ -59,7 +60,7 @@ func (s *source) take(dst []sender.Item, r journal.Record) []sender.Item {
 	e, err := decodeEntry(r.Payload)
 	switch {
 	case err != nil:
-		s.log.Error().Err(err).Uint64("sequence", r.Seq).Msg("passed over an entry of the journal")
+		s.passOver(r.Seq, err)
 	case r.Seq > s.has && e.isFor(s.server):
 		s.handed = r.Seq
 		if e.instance != s.kept {
@@ -71,6 +72,15 @@ func (s *source) take(dst []sender.Item, r journal.Record) []sender.Item {
 		s.reader.Ack(s.seen)
 	}
 	return dst
+}
+
+// passOver gives up an entry, which may come again after a broken connection.
+func (s *source) passOver(seq uint64, why error) {
+	if seq > s.passed {
+		s.passed = seq
+		s.drops.add(s.server, unreadable, 1)
+		s.log.Error().Err(why).Uint64("sequence", seq).Msg("passed over an entry of the journal")
+	}
 }
 
 // passOld gives up what is over the journal's age.

@@ -109,4 +109,21 @@ func TestWhatIsForNobodyHoldsNothing(t *testing.T) {
 	}
 }
 
+func TestAnEntryThatMakesNoSenseIsCountedOnce(t *testing.T) {
+	j, a, _ := newSources(t)
+	add(t, j, "one", "a")
+	if _, err := j.Append([]byte("no entry")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got := take(t, a); !reflect.DeepEqual(got, []string{"1 one"}) {
+			t.Errorf("a has %v", got)
+		}
+		a.Rewind()
+	}
+	if n := a.drops.of("a")[unreadable]; n != 1 {
+		t.Errorf("counted %d times", n)
+	}
+}
+
 var _ sender.Source = (*source)(nil)

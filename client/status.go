@@ -3,6 +3,7 @@ package client
 import (
 	"os"
 	"runtime"
+	"slices"
 	"sort"
 	"time"
 
@@ -77,11 +78,17 @@ func (c *Client) checksPage() *status.Client {
 }
 
 // status returns a line for each server, and for each that no check names any
-// more while results still wait for it.
+// more while results still wait for it, or if some were given up.
 func (d *deliveries) status(stats journal.Stats, now time.Time) []status.Outlet {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	outlets := []status.Outlet{}
+	for _, name := range d.client.outbox.dropped.servers() {
+		known := slices.ContainsFunc(stats.Readers, func(r journal.ReaderStats) bool { return r.Name == name })
+		if name != "" && !known {
+			stats.Readers = append(stats.Readers, journal.ReaderStats{Name: name})
+		}
+	}
 	for _, r := range stats.Readers {
 		o := status.Outlet{Name: r.Name, Depth: r.Pending, OldestAge: ageOf(r, now), Dropped: d.client.outbox.dropped.of(r.Name),
 			Waiting: "no check names this server any more", Rejected: map[string]uint64{}}

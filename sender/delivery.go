@@ -99,6 +99,7 @@ type Delivery struct {
 
 	told   string // the last trouble in the log
 	toldAt time.Time
+	gaveUp uint64 // the last sequence that could not be put into the words of 0.3.9
 
 	// Of the goroutine that receives.
 	rejected   int // results since the last line in the log about it

@@ -126,5 +126,10 @@ func sendOld(ctx context.Context, l *link, items []Item, giveUp func(Item, error
 }
 
 func (d *Delivery) giveUp(it Item, why error) {
+	if it.Sequence <= d.gaveUp { // the message around it is sent again
+		return
+	}
+	d.gaveUp = it.Sequence
+	d.tally.reject(unspeakable)
 	d.options.Log.Error().Uint64("sequence", it.Sequence).Err(why).Msg("gave up a result")
 }

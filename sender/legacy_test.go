@@ -162,6 +162,9 @@ func TestADeliveryToAnOldServerThatIsUpdated(t *testing.T) {
 	eventually(t, "2 results confirmed", func() bool { return q.ackedUpTo() == 2 })
 	q.add("what no old server can take", oldResult(4))
 	eventually(t, "4 results confirmed", func() bool { return q.ackedUpTo() == 4 })
+	if _, rejected := d.Counts(); rejected[unspeakable] != 1 {
+		t.Errorf("what it cannot take is counted as %v", rejected)
+	}
 	s.set(func() { s.modern = true })
 	q.add(oldResult(5))
 	eventually(t, "5 results confirmed", func() bool { return q.ackedUpTo() == 5 })

@@ -9,6 +9,9 @@ import (
 // not sent.
 const tooLarge = "too large"
 
+// unspeakable is that of results that a server of version 0.3.9 cannot be told.
+const unspeakable = "not in the words of version 0.3.9"
+
 // sent is a batch that waits for its ACK.
 type sent struct {
 	last    uint64 // its last sequence

@@ -124,7 +124,11 @@ func (o *Options) defaults() (checkfile.Defaults, error) {
 		if err != nil {
 			return d, &OptionError{"--default-servers", fmt.Sprintf("%q: %v", server, err)}
 		}
-		d.Servers = append(d.Servers, checkfile.Server{Name: name, Address: address})
+		named := checkfile.Server{Name: name, Address: address}
+		if err := named.Validate(); err != nil {
+			return d, &OptionError{"--default-servers", err.Error()}
+		}
+		d.Servers = append(d.Servers, named)
 	}
 	return d, nil
 }

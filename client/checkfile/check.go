@@ -1,12 +1,14 @@
 package checkfile
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
 	"massive-passive/client/plugin"
 	"massive-passive/sched"
 	"massive-passive/wire/check"
+	"massive-passive/wire/journal"
 )
 
 // Check is what one check file asks for, with the defaults filled in.
@@ -46,6 +48,18 @@ type Server struct {
 	Name string
 	// Address is host:port, as net.Dial takes it.
 	Address string
+}
+
+// Validate says what is wrong with the name, as what waits for the server may
+// have to be kept under it and the address.
+func (s Server) Validate() error {
+	if err := check.ValidName("server", s.Name); err != nil {
+		return err
+	}
+	if err := journal.ValidReaderName(s.Name + "=" + s.Address); err != nil {
+		return fmt.Errorf("server name %.40q is too long: with \"=%s\" behind it, %w; take a shorter one", s.Name, s.Address, err)
+	}
+	return nil
 }
 
 // Defaults stand in for what a check file leaves out.

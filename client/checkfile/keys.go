@@ -110,9 +110,6 @@ func (r *reader) readServers(key string, n node) error {
 	}
 	var servers []Server
 	for _, f := range r.unique(key+".", n) {
-		if err := check.ValidName("server", f.key); err != nil {
-			return r.broken(f.offset, "%q: %v", key, err)
-		}
 		address, err := r.string(key+"."+f.key, f.value)
 		if err != nil {
 			return err
@@ -120,7 +117,11 @@ func (r *reader) readServers(key string, n node) error {
 		if address, err = ParseAddress(strings.TrimSpace(address)); err != nil {
 			return r.wrong(f.value, key+"."+f.key, "%v", err)
 		}
-		servers = append(servers, Server{Name: f.key, Address: address})
+		server := Server{Name: f.key, Address: address}
+		if err := server.Validate(); err != nil {
+			return r.broken(f.offset, "%q: %v", key, err)
+		}
+		servers = append(servers, server)
 	}
 	r.check.Servers = sorted(servers)
 	return nil

@@ -53,12 +53,20 @@ type Reader struct {
 	refusal refusal // what the disk last did not give
 }
 
+// ValidReaderName returns nil if a reader may have that name.
+func ValidReaderName(name string) error {
+	if n := len(url.PathEscape(name)); n == 0 || n > maxEscapedName {
+		return fmt.Errorf("the name must have 1 to %d bytes as a file name, and has %d", maxEscapedName, n)
+	}
+	return nil
+}
+
 // Reader opens the reader called name. One that is known from before, in this
 // process or an earlier one, goes on behind what it acknowledged; another begins
 // at from. One whose cursor is damaged reads again from the oldest record.
 func (j *Journal) Reader(name string, from Start) (*Reader, error) {
-	if escaped := url.PathEscape(name); name == "" || len(escaped) > maxEscapedName {
-		return nil, fmt.Errorf("open journal reader %q: the name must have 1 to %d bytes as a file name", name, maxEscapedName)
+	if err := ValidReaderName(name); err != nil {
+		return nil, fmt.Errorf("open journal reader %q: %w", name, err)
 	}
 	j.mu.Lock()
 	if j.closed {

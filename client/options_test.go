@@ -1,0 +1,24 @@
+package client
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestADefaultServerThatCannotBeMeant(t *testing.T) {
+	for server, want := range map[string]string{
+		"127.0.0.1":                             "is not NAME=ADDRESS[:PORT]",
+		"=127.0.0.1":                            "is not NAME=ADDRESS[:PORT]",
+		"core=:80":                              "names no host",
+		"co;re=127.0.0.1":                       "which may not stand in a name",
+		strings.Repeat("x", 190) + "=127.0.0.1": "1 to 200 bytes",
+	} {
+		o := DefaultOptions()
+		o.DefaultServers = []string{server}
+		var wrong *OptionError
+		if err := o.validate(); !errors.As(err, &wrong) || wrong.Option != "--default-servers" || !strings.Contains(wrong.Problem, want) {
+			t.Errorf("%s: %v, want an error with %q", server, err, want)
+		}
+	}
+}

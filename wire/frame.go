@@ -35,6 +35,25 @@ type frames struct {
 
 	head [HeaderSize]byte
 	got  int // bytes of the frame that is being read
+
+	mu       sync.Mutex
+	deadline time.Time // for the first byte of the next frame
+}
+
+// await sets the read deadline for the first byte of the next frame. Any
+// goroutine may call it.
+func (f *frames) await(deadline time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.deadline = deadline
+	f.conn.SetReadDeadline(deadline)
+}
+
+// awaitNext puts the deadline that await set in the place of that of a body.
+func (f *frames) awaitNext() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.conn.SetReadDeadline(f.deadline)
 }
 
 // StalledError is a frame that began and whose rest did not come in time. The
@@ -54,8 +73,8 @@ func (e *StalledError) Error() string {
 
 var pool = sync.Pool{New: func() any { b := make([]byte, 0, firstPart); return &b }}
 
-// next reads one frame. The caller has set the read deadline for its first
-// byte; an os.ErrDeadlineExceeded says that this did not come, and next may be
+// next reads one frame, and skips those before it that may be. The caller has set
+// the read deadline for its first byte by await; an os.ErrDeadlineExceeded says that this did not come, and next may be
 // called again. Who ends ctx sets a read deadline in the past.
 func (f *frames) next(ctx context.Context) (frame, error) {
 	for {
@@ -79,6 +98,10 @@ func (f *frames) next(ctx context.Context) (frame, error) {
 			return fr, nil
 		}
 		fr.release()
+		f.awaitNext()
+		if ctx.Err() != nil { // and with it all reading
+			return frame{}, context.Cause(ctx)
+		}
 	}
 }
 

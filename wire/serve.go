@@ -157,7 +157,7 @@ func (s *Serving) welcome(ctx context.Context) (done bool, err error) {
 // takeFlight handles the batch that came in one flight with the HELLO, if one
 // did: what is said next, its ACK as a rule, takes the WELCOME along.
 func (s *Serving) takeFlight(ctx context.Context) (done bool, err error) {
-	s.in.conn.SetReadDeadline(time.Unix(1, 0)) // nothing that is yet to come
+	s.in.await(time.Unix(1, 0)) // nothing that is yet to come
 	fr, err := s.in.next(ctx)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -226,7 +226,7 @@ func (s *Serving) decode(ctx context.Context, fr frame) (pending, error) {
 // as it waits for an ACK.
 func (s *Serving) next(ctx context.Context, limit time.Duration) (frame, error) {
 	for {
-		s.in.conn.SetReadDeadline(time.Now().Add(limit))
+		s.in.await(time.Now().Add(limit))
 		if ctx.Err() != nil {
 			return frame{}, context.Cause(ctx)
 		}

@@ -56,7 +56,7 @@ func Connect(ctx context.Context, conn net.Conn, hello Hello, first *Batch, wait
 	// A server that refuses may have closed already: what it said counts more
 	// than the failed write.
 	writeErr := s.out.flush()
-	conn.SetReadDeadline(time.Now().Add(AnswerTimeout))
+	s.in.await(time.Now().Add(AnswerTimeout))
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -181,7 +181,7 @@ func (s *Session) arm() {
 	case s.pinged:
 		deadline = s.since.Add(AnswerTimeout)
 	}
-	s.conn.SetReadDeadline(deadline)
+	s.in.await(deadline)
 }
 
 // Receive returns the next ACK. An error ends the session; a *ByeError is the

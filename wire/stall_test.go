@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -112,4 +114,52 @@ func TestWhoWaitsForMemoryIsNotSilent(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A frame of a later version that is skipped leaves an idle connection as it
+// was, at either end.
+func TestASkippedFrameDoesNotEndAnIdleConnection(t *testing.T) {
+	later := rawFrame(skippable, 5, []byte("later"))
+	t.Run("to the server", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			h := &taker{}
+			conn, _, _ := pipes(t, h)
+			s := connect(t, conn, nil, nil)
+			conn.Write(later)
+			time.Sleep(IdleTimeout - time.Second)
+			if err := s.Send(batchOf(1)); err != nil {
+				t.Fatal(err)
+			}
+			if ack, err := s.Receive(t.Context()); err != nil || ack.Sequence != 1 {
+				t.Errorf("after a silence: ACK of %d, %v", ack.Sequence, err)
+			}
+			conn.Write(later)
+			time.Sleep(IdleTimeout + time.Second)
+			var bye *ByeError
+			if _, err := s.Receive(t.Context()); !errors.As(err, &bye) || bye.Reason != Idle {
+				t.Errorf("after too long a silence: %v", err)
+			}
+		})
+	})
+	t.Run("to the client", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := net.Pipe()
+			server := buffer(far)
+			defer server.Close()
+			go io.Copy(io.Discard, far)
+			server.Write(appendFrame(nil, TypeWelcome, &Welcome{MaxFrame: MaxFrame, Window: Window}))
+			s := connect(t, near, nil, nil)
+			go func() {
+				server.Write(later)
+				time.Sleep(IdleTimeout)
+				if err := s.Send(batchOf(1)); err != nil {
+					t.Error(err)
+				}
+				server.Write(append(later, appendFrame(nil, TypeAck, &Ack{Sequence: 1})...))
+			}()
+			if ack, err := s.Receive(t.Context()); err != nil || ack.Sequence != 1 {
+				t.Errorf("after a silence: ACK of %d, %v", ack.Sequence, err)
+			}
+		})
+	})
 }

@@ -39,9 +39,7 @@ type source struct {
 func (s *source) Next(ctx context.Context, dst []sender.Item, maxItems, maxBytes int) ([]sender.Item, error) {
 	dst = dst[:0]
 	for len(dst) == 0 {
-		if err := s.passOld(); err != nil {
-			return nil, err
-		}
+		s.passOld()
 		var err error
 		if s.records, err = s.reader.Next(ctx, s.records, maxItems, maxBytes); err != nil {
 			return nil, err
@@ -83,10 +81,11 @@ func (s *source) passOver(seq uint64, why error) {
 	}
 }
 
-// passOld gives up what is over the journal's age.
-func (s *source) passOld() error {
+// passOld gives up what is over the journal's age, now and then. Where the disk
+// does not give the times of what waits, it may still give what is younger.
+func (s *source) passOld() {
 	if time.Since(s.aged) < sayInterval {
-		return nil
+		return
 	}
 	s.aged = time.Now()
 	n, err := s.reader.PassOlder(s.aged.Add(-s.maxAge))
@@ -94,7 +93,9 @@ func (s *source) passOld() error {
 		s.drops.add(s.server, tooOld, uint64(n))
 		s.log.Error().Int("up_to", n).Stringer("age", s.maxAge).Msg("results were over --journal-max-age and given up; those for other servers only count here, too")
 	}
-	return err
+	if err != nil {
+		s.log.Error().Err(err).Msg("cannot tell which results are over --journal-max-age")
+	}
 }
 
 // Ack tells that the server has everything up to sequence.

@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
@@ -123,6 +125,33 @@ func TestAnEntryThatMakesNoSenseIsCountedOnce(t *testing.T) {
 	}
 	if n := a.drops.of("a")[unreadable]; n != 1 {
 		t.Errorf("counted %d times", n)
+	}
+}
+
+func TestWhatCanBeReadGoesOnWhereAgesCannot(t *testing.T) {
+	dir := t.TempDir()
+	j, err := journal.Open(journal.Options{Dir: dir, ReadUnflushed: true})
+	must(t, err)
+	defer j.Close()
+	reader, err := j.Reader("a", journal.Oldest)
+	must(t, err)
+	log := &words{}
+	a := &source{reader: reader, server: "a", process: &process{}, maxAge: time.Hour, drops: &drops{}, log: zerolog.New(log)}
+	add(t, j, "one", "a")
+	must(t, j.Flush())
+	if got := take(t, a); len(got) != 1 {
+		t.Fatalf("a has %v", got)
+	}
+	segments, err := filepath.Glob(filepath.Join(dir, "*.seg"))
+	must(t, err)
+	for _, s := range segments {
+		must(t, os.Remove(s))
+		must(t, os.Symlink(s, s)) // ELOOP, where its times are read
+	}
+	add(t, j, "two", "a")
+	a.maxAge, a.aged = 0, time.Time{} // last looked a while ago
+	if got := take(t, a); !reflect.DeepEqual(got, []string{"2 two"}) || log.times("cannot tell which") != 1 {
+		t.Errorf("a has %v, and says %s", got, &log.text)
 	}
 }
 

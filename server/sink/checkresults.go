@@ -210,7 +210,11 @@ func (c *CheckResults) look(now time.Time) error {
 	if c.watch.over() {
 		return fmt.Errorf("the core that reads %s ended: what it may have dropped is written again", c.Dir)
 	}
-	if info, err := os.Stat(c.Dir); err != nil || !sameCores(info, c.opened) {
+	info, err := os.Stat(c.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil // what its file system cannot tell now is no news of the core
+	}
+	if err != nil || !sameCores(info, c.opened) {
 		return fmt.Errorf("%s was removed, made anew or given to another user", c.Dir)
 	}
 	if !c.watch.seen() && now.Sub(c.watch.scanned) > watchTick {
@@ -219,7 +223,7 @@ func (c *CheckResults) look(now time.Time) error {
 	if c.out == nil {
 		return nil
 	}
-	info, err := os.Lstat(c.out.path)
+	info, err = os.Lstat(c.out.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c.gone(now)
 	}

@@ -19,8 +19,8 @@ const (
 )
 
 // Rejects tells people of results that a core will never take, or that are kept
-// from it as too old: in the log and in a small file, for each object at most once a minute. Any goroutine may
-// use it.
+// from it as too old: in the log and in a small file, for each object at most
+// once a minute. Any goroutine may use it.
 type Rejects struct {
 	file string
 	log  zerolog.Logger

@@ -23,8 +23,7 @@ type deliveries struct {
 	client    *Client
 	certs     certs.End
 	addresses atomic.Pointer[map[string]string] // of the servers that checks name, by the name in the journal
-
-	kept *serverAddresses
+	kept      *serverAddresses
 
 	ctx     context.Context // of all deliveries
 	stop    context.CancelFunc
@@ -63,8 +62,8 @@ func (d *deliveries) route(checks map[string]checkfile.Check) error {
 func (d *deliveries) follow(addresses map[string]string) error {
 	wanted := maps.Clone(addresses)
 	readers := d.client.outbox.journal.Stats().Readers
-	told := d.kept.unsaved
-	if err := d.kept.keep(addresses, readers); err != nil && !told {
+	said := d.kept.unsaved
+	if err := d.kept.keep(addresses, readers); err != nil && !said {
 		d.client.log.Error().Err(err).Msg("after a restart, what waits for a server of several addresses may go to another one of them")
 	}
 	for _, r := range readers {

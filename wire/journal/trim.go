@@ -119,19 +119,20 @@ func (j *Journal) removeOldest(n int) error {
 	return nil
 }
 
-// saveCursors stores the cursors that moved since they were last stored. The
-// errors of those that never were stored are returned apart: they need room on
+// saveCursors stores the cursors that moved since they were last stored, or whose
+// records were flushed since: else these would seem to be missing once they are
+// removed. The errors of those that never were stored are returned apart: they need room on
 // the disk, and without one a reader begins anew after a crash, whichever
 // segments are there.
 func (j *Journal) saveCursors(readers []*Reader) (err, unborn error) {
 	for _, r := range readers {
 		acked := r.Acked()
-		if acked == r.stored.seq && r.stored.generation > 0 {
-			continue
-		}
 		j.mu.Lock()
 		s := slot{r.stored.generation, acked, j.ordinalLocked(acked)}
 		j.mu.Unlock()
+		if s == r.stored && s.generation > 0 {
+			continue
+		}
 		stored, failed := writeSlot(r.path, s, !j.o.NoSync)
 		switch {
 		case failed == nil:

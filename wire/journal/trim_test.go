@@ -213,3 +213,28 @@ func TestDropTailSparesTheDisk(t *testing.T) {
 		t.Errorf("who is not gets %v", got)
 	}
 }
+
+// Records that were acknowledged before they were flushed are not missing once their segment is gone.
+func TestWhatWasAcknowledgedUnflushedIsNotMissed(t *testing.T) {
+	o := Options{Dir: t.TempDir(), ReadUnflushed: true}
+	h := open(t, o)
+	r := h.reader("a", Oldest)
+	h.put(0, 10, 10)
+	h.add(10, 13)
+	drain(t, r)
+	r.Ack(13)
+	for range 2 {
+		if err := errors.Join(h.Trim(), h.Flush()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.lock.Close() // a kill: the next process begins a segment
+	h = open(t, o)
+	h.put(13, 20, 7)
+	if err := h.Trim(); err != nil || len(segments(t, o.Dir)) != 1 {
+		t.Fatal(err, segments(t, o.Dir))
+	}
+	h.lock.Close()
+	h = open(t, o)
+	h.wantDamages(0)
+}

@@ -23,7 +23,7 @@ import (
 // configuration of ours, so that a test sees what an installation would do.
 
 const (
-	coreStartLimit = 30 * time.Second
+	coreStartLimit = 90 * time.Second // beside seven others on two processors
 	coreStopLimit  = 20 * time.Second
 	readingLimit   = 30 * time.Second
 	pollInterval   = 50 * time.Millisecond

@@ -187,6 +187,9 @@ func (c *CommandFile) flush(ctx context.Context) error {
 // core is busy.
 func (c *CommandFile) write(ctx context.Context, b []byte) error {
 	for {
+		if err := c.ended(); err != nil {
+			return err
+		}
 		c.pipe.SetWriteDeadline(time.Now().Add(busyTick))
 		n, err := c.pipe.Write(b)
 		c.wrote += int64(n)

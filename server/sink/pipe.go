@@ -89,10 +89,19 @@ func (c *CommandFile) look() error {
 	if gone {
 		return fmt.Errorf("the core closed %s", c.Path)
 	}
+	if err := c.ended(); err != nil {
+		return err
+	}
+	return c.lookForCore()
+}
+
+// ended tells at once of a core that is seen. Nothing is to be written to the one
+// that takes its place before what the old one may have dropped.
+func (c *CommandFile) ended() error {
 	if c.watch.over() {
 		return fmt.Errorf("the core that read from %s ended: what it may have dropped is written again", c.Path)
 	}
-	return c.lookForCore()
+	return nil
 }
 
 // lookForCore looks again for a core that was not seen when the pipe was

@@ -74,8 +74,9 @@ func (e *StalledError) Error() string {
 var pool = sync.Pool{New: func() any { b := make([]byte, 0, firstPart); return &b }}
 
 // next reads one frame, and skips those before it that may be. The caller has set
-// the read deadline for its first byte by await; an os.ErrDeadlineExceeded says that this did not come, and next may be
-// called again. Who ends ctx sets a read deadline in the past.
+// the read deadline for its first byte by await; an os.ErrDeadlineExceeded says
+// that this did not come, and next may be called again. Who ends ctx sets a read
+// deadline in the past.
 func (f *frames) next(ctx context.Context) (frame, error) {
 	for {
 		if err := f.header(ctx); err != nil {

@@ -16,16 +16,17 @@ func TestE2EDeadPeerIsNoticed(t *testing.T) {
 	c := newCore(t)
 	p := newPair(t, c.path, "nagios")
 	n := newNetwork(t)
+	far := n.addFarEnd()
 	port := strconv.Itoa(p.port)
 	replace(t, p.serverArgs, "--listen", net.JoinHostPort("0.0.0.0", port))
-	replace(t, p.clientArgs, "--default-servers", "localhost="+net.JoinHostPort(networkName, port)) // a name in the certificate
+	replace(t, p.clientArgs, "--default-servers", "localhost="+net.JoinHostPort(far.name, port)) // a name in the certificate
 	p.addCheck("once", map[string]any{"check_description": "once", "check_hostname": "h", "check_type": "service_check",
 		"interval": 3600, "command": "/bin/echo hello"})
-	server := startWrapped(t, runIn(n.server), "massive-passive-server", append(p.serverArgs, "--loglevel", "debug")...)
+	server := startWrapped(t, runIn(far.server), "massive-passive-server", append(p.serverArgs, "--loglevel", "debug")...)
 	client := startWrapped(t, runIn(n.client), "massive-passive-client", append(p.clientArgs, "--loglevel", "debug")...)
 	c.await(";h;once;")
 	time.Sleep(2 * time.Second) // until the ACK was acknowledged, too
-	mustRun(t, "ip", "-n", n.server, "link", "set", cable, "down")
+	mustRun(t, "ip", "-n", far.server, "link", "set", far.cable, "down")
 	cut := time.Now()
 	for _, noticed := range []struct {
 		by   *daemon

@@ -160,7 +160,9 @@ func (w *witness) compare(t testing.TB, inServer []entry, exactly bool) {
 }
 
 // coreFaults end a core.
-func coreFaults() []fault {
+func coreFaults() []fault { return append(coreKilled(), restarted()) }
+
+func coreKilled() []fault {
 	return []fault{
 		{"core killed", false, func(s *site) { s.core.kill(); s.core.start() }},
 		{"core hangs and is killed", false, func(s *site) {
@@ -175,8 +177,11 @@ func coreFaults() []fault {
 			s.core.kill() // what a service manager does with what is left
 			s.core.start()
 		}},
-		{"core restarted", false, func(s *site) { s.core.stop(); s.core.start() }},
 	}
+}
+
+func restarted() fault {
+	return fault{"core restarted", false, func(s *site) { s.core.stop(); s.core.start() }}
 }
 
 func stopped() fault {

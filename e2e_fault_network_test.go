@@ -10,74 +10,93 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
 
-// network is two namespaces with one cable between them; the server lives in one, the client in the other and
-// knows the server by name.
+// network is a namespace that the client lives in, with a cable to each of those of servers, whom it knows by name.
 type network struct {
-	t              testing.TB
-	server, client string // the namespaces
-	address        int    // the last number of the server's address now
+	t      testing.TB
+	client string // the namespace
+	far    []*farEnd
 }
 
-const (
-	cable       = "cable" // the interface in both
-	networkName = "server.fault.test"
-)
+// farEnd is where one server lives.
+type farEnd struct {
+	*network
+	server  string // the namespace
+	name    string // of the server
+	cable   string // its interface in both
+	subnet  string // up to the last number
+	address int    // the last number of the server's address now
+}
 
 func newNetwork(t testing.TB) *network {
 	t.Helper()
-	id := "mpfault" + strconv.Itoa(os.Getpid())
-	n := &network{t: t, server: id + "s", client: id + "c", address: 10}
+	n := &network{t: t, client: "mpfault" + strconv.Itoa(os.Getpid())}
 	folder := filepath.Join("/etc/netns", n.client) // `ip netns exec` puts what is in it over /etc
 	t.Cleanup(func() {
-		for _, namespace := range []string{n.server, n.client} {
-			exec.Command("ip", "netns", "del", namespace).Run() // one that could not be made is not there
-		}
 		os.RemoveAll(folder)
 		os.Remove(filepath.Dir(folder)) // unless others use it
 	})
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	mustRun(t, "ip", "netns", "add", n.server)
-	mustRun(t, "ip", "netns", "add", n.client)
-	mustRun(t, "ip", "link", "add", cable, "netns", n.server, "type", "veth", "peer", "name", cable, "netns", n.client)
-	mustRun(t, "ip", "-n", n.client, "addr", "add", "198.18.0.2/24", "dev", cable)
-	mustRun(t, "ip", "-n", n.server, "addr", "add", n.serverAddress()+"/24", "dev", cable)
-	for _, namespace := range []string{n.server, n.client} {
-		mustRun(t, "ip", "-n", namespace, "link", "set", cable, "up")
-	}
+	n.addNamespace(n.client)
 	mustRun(t, "ip", "-n", n.client, "link", "set", "lo", "up") // for the relays
-	n.publish()
 	return n
 }
 
-func (n *network) serverAddress() string { return fmt.Sprint("198.18.0.", n.address) }
+func (n *network) addNamespace(name string) {
+	n.t.Helper()
+	mustRun(n.t, "ip", "netns", "add", name)
+	n.t.Cleanup(func() { exec.Command("ip", "netns", "del", name).Run() })
+}
+
+// addFarEnd adds a namespace for a server, and the cable to it.
+func (n *network) addFarEnd() *farEnd {
+	n.t.Helper()
+	id := strconv.Itoa(len(n.far))
+	f := &farEnd{network: n, server: n.client + "s" + id, name: "server" + id + ".fault.test", cable: "cable" + id, subnet: "198.18." + id + ".", address: 10}
+	n.far = append(n.far, f)
+	n.addNamespace(f.server)
+	mustRun(n.t, "ip", "link", "add", f.cable, "netns", f.server, "type", "veth", "peer", "name", f.cable, "netns", n.client)
+	mustRun(n.t, "ip", "-n", n.client, "addr", "add", f.subnet+"2/24", "dev", f.cable)
+	mustRun(n.t, "ip", "-n", f.server, "addr", "add", f.serverAddress()+"/24", "dev", f.cable)
+	for _, namespace := range []string{f.server, n.client} {
+		mustRun(n.t, "ip", "-n", namespace, "link", "set", f.cable, "up")
+	}
+	n.publish()
+	return f
+}
+
+func (f *farEnd) serverAddress() string { return f.subnet + strconv.Itoa(f.address) }
 
 // runIn returns the command that runs another in one of the namespaces.
 func runIn(namespace string) []string { return []string{"ip", "netns", "exec", namespace} }
 
-// publish writes the file in which the client's namespace finds the server's address. It is written in place, for
+// publish writes the file in which the client's namespace finds the servers' addresses. It is written in place, for
 // the one there is a mount of this very file.
 func (n *network) publish() {
 	n.t.Helper()
-	file := filepath.Join("/etc/netns", n.client, "hosts")
-	if err := os.WriteFile(file, []byte(n.serverAddress()+" "+networkName+"\n"), 0o644); err != nil {
+	var hosts strings.Builder
+	for _, f := range n.far {
+		fmt.Fprintln(&hosts, f.serverAddress(), f.name)
+	}
+	if err := os.WriteFile(filepath.Join("/etc/netns", n.client, "hosts"), []byte(hosts.String()), 0o644); err != nil {
 		n.t.Fatal(err)
 	}
 }
 
-func (n *network) move() {
-	n.t.Helper()
-	old := n.serverAddress()
-	n.address = n.address%200 + 10
-	mustRun(n.t, "ip", "-n", n.server, "addr", "del", old+"/24", "dev", cable)
-	mustRun(n.t, "ip", "-n", n.server, "addr", "add", n.serverAddress()+"/24", "dev", cable)
-	n.publish()
+func (f *farEnd) move() {
+	f.t.Helper()
+	old := f.serverAddress()
+	f.address = f.address%200 + 10
+	mustRun(f.t, "ip", "-n", f.server, "addr", "del", old+"/24", "dev", f.cable)
+	mustRun(f.t, "ip", "-n", f.server, "addr", "add", f.serverAddress()+"/24", "dev", f.cable)
+	f.publish()
 }
 
 // listen opens a port on the loopback of the client's namespace.
@@ -104,21 +123,23 @@ func (n *network) listen() (net.Listener, error) {
 	return o.listener, o.err
 }
 
-// networkFaults are for a site that is reached across the world's network.
-func networkFaults() []fault {
-	return []fault{
-		{"cable out", true, func(s *site) {
-			n := s.world.network
-			mustRun(s.t, "ip", "-n", n.server, "link", "set", cable, "down")
-			s.pause(s.while())
-			mustRun(s.t, "ip", "-n", n.server, "link", "set", cable, "up")
-		}},
-		{"network slow", true, func(s *site) { // a third of what the load needs
-			n := s.world.network
-			mustRun(s.t, "tc", "-n", n.client, "qdisc", "add", "dev", cable, "root", "tbf", "rate", "200kbit", "burst", "4kb", "latency", "400ms")
-			s.pause(s.while())
-			mustRun(s.t, "tc", "-n", n.client, "qdisc", "del", "dev", cable, "root")
-		}},
-		{"server's address moved", true, func(s *site) { s.world.network.move() }},
-	}
+func (f *farEnd) cableOut() fault {
+	return fault{"cable out", true, func(s *site) {
+		mustRun(s.t, "ip", "-n", f.server, "link", "set", f.cable, "down")
+		s.pause(s.while())
+		mustRun(s.t, "ip", "-n", f.server, "link", "set", f.cable, "up")
+	}}
+}
+
+// slow gives a third of what the load needs.
+func (f *farEnd) slow() fault {
+	return fault{"network slow", true, func(s *site) {
+		mustRun(s.t, "tc", "-n", f.client, "qdisc", "add", "dev", f.cable, "root", "tbf", "rate", "200kbit", "burst", "4kb", "latency", "400ms")
+		s.pause(s.while())
+		mustRun(s.t, "tc", "-n", f.client, "qdisc", "del", "dev", f.cable, "root")
+	}}
+}
+
+func (f *farEnd) moved() fault {
+	return fault{"server's address moved", true, func(*site) { f.move() }}
 }

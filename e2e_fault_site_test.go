@@ -94,14 +94,14 @@ func (s *site) relayed() {
 	s.reachedAt, s.wrap = s.relay.listener.Addr().String(), nil
 }
 
-// across puts the server at the other end of the client's network.
-func (s *site) across() {
+// across puts the server at the far end of a cable.
+func (s *site) across(f *farEnd) {
 	_, port, err := net.SplitHostPort(s.listenAt)
 	if err != nil {
 		s.world.t.Fatal(err)
 	}
-	s.wrap, s.listenAt = runIn(s.world.network.server), net.JoinHostPort("0.0.0.0", port)
-	s.nameOfServer, s.reachedAt = "localhost", net.JoinHostPort(networkName, port) // a name in the certificate
+	s.wrap, s.listenAt = runIn(f.server), net.JoinHostPort("0.0.0.0", port)
+	s.nameOfServer, s.reachedAt = f.name, net.JoinHostPort(f.name, port)
 }
 
 // over tells who waits for this site, however it ended.
@@ -150,12 +150,13 @@ func (s *site) strikeAt(faults []fault) {
 	s.t.Helper()
 	s.awaitNewer(s.world.lastBoot(), "the start of the client")
 	took := map[string][]time.Duration{}
+rounds:
 	for range s.world.rounds {
 		s.rng.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
 		for _, f := range faults {
 			took[f.name] = append(took[f.name], s.round(f))
-			if s.world.t.Failed() { // what goes on with another site missing proves nothing
-				return
+			if s.world.ending() {
+				break rounds
 			}
 			if s.world.rounds >= manyRounds && s.rng.IntN(4) == 0 {
 				s.pause(sinkWindow) // else a core that is restarted ever again gets all of it each time

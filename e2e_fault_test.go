@@ -46,7 +46,9 @@ func clientFaults() []clientFault {
 
 // The faults of processes and power are at a server that the client reaches without anything between.
 func TestE2EFault(t *testing.T) {
-	w := newWorld(t, newNetwork(t), false)
+	n := newNetwork(t)
+	one, other := n.addFarEnd(), n.addFarEnd()
+	w := newWorld(t, n, false)
 	w.add("server by Nagios's pipe", newWitnessedNagios, func(s *site) []fault {
 		realDisk(s.t, s.dir)
 		return slices.Concat(processFaults(), powerFaults())
@@ -60,12 +62,16 @@ func TestE2EFault(t *testing.T) {
 		return []fault{heldUp(), reloaded(true), serverDiskFull()}
 	})
 	w.add("connection to Nagios's pipe", newWitnessedNagios, func(*site) []fault { return relayFaults() }).relayed()
-	w.add("Icinga by its pipe", newWitnessedIcinga, func(*site) []fault {
-		return append(coreFaults(), pipeMadeAgain(), reloaded(false))
+	w.add("Icinga by its pipe, killed", newWitnessedIcinga, func(*site) []fault { return coreKilled() })
+	w.add("Icinga by its pipe, restarted", newWitnessedIcinga, func(*site) []fault {
+		return []fault{restarted(), pipeMadeAgain(), reloaded(false)}
 	})
 	w.add("Icinga by its pipe, stopped", newWitnessedIcinga, func(*site) []fault { return []fault{stopped()} })
-	w.add("network to Icinga's pipe", newWitnessedIcinga, func(*site) []fault {
-		return append(networkFaults(), heldUp())
-	}).across()
+	w.add("network to Icinga's pipe, broken", newWitnessedIcinga, func(*site) []fault {
+		return []fault{one.cableOut(), one.moved()}
+	}).across(one)
+	w.add("network to Icinga's pipe, slow", newWitnessedIcinga, func(*site) []fault {
+		return []fault{other.slow(), heldUp()}
+	}).across(other)
 	w.run(t)
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -15,6 +16,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"massive-passive/wire/certs/certstest"
 )
 
 // The load: each service is checked once a second, with slow doors every other second in a short run.
@@ -41,6 +44,7 @@ type world struct {
 	*pair  // for its client, and the certificates
 	rounds int
 	seed   uint64
+	until  time.Time     // that the test may last; zero: no limit
 	long   time.Duration // how long a core is away, and the most that anything else goes wrong
 	sites  []*site
 
@@ -68,10 +72,19 @@ func newWorld(t *testing.T, n *network, slow bool) *world {
 	if seed, ok := numberFrom(t, seedVariable); ok {
 		w.seed = seed
 	}
-	t.Logf("%s=%d %s=%d repeats the order of this run", roundsVariable, w.rounds, seedVariable, w.seed)
+	w.until, _ = t.Deadline()
+	names := []string{"127.0.0.1", "localhost"}
 	if n != nil {
 		w.clientWrap = runIn(n.client)
+		for _, f := range n.far {
+			names = append(names, f.name)
+		}
 	}
+	server := certstest.Request{Name: "server", Hosts: names, Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	if err := w.set.Authority.Write(server, w.set.ServerCert, w.set.ServerKey); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s=%d %s=%d repeats the order of this run", roundsVariable, w.rounds, seedVariable, w.seed)
 	w.clientArgs = append(w.clientArgs, "--initial-random-wait-range", "3", "--loglevel", "warning")
 	w.serverArgs = append(w.serverArgs, "--loglevel", "warning")
 	shareMounts(t, w.dir)
@@ -185,6 +198,15 @@ func (w *world) run(t *testing.T) {
 	}
 }
 
+// closingTime is what may go by from the last round to the end of the books.
+const closingTime = 10 * time.Minute
+
+// ending tells that no more is to be struck at: what goes on with a site missing proves nothing, and what the limit of
+// the whole test (go test -timeout) cuts off has no books.
+func (w *world) ending() bool {
+	return w.t.Failed() || !w.until.IsZero() && time.Until(w.until) < closingTime
+}
+
 // begin starts the client, which delivers to those sites that can take results, and the books.
 func (w *world) begin() {
 	w.t.Helper()
@@ -245,7 +267,7 @@ func (w *world) strikeAtClient(t *testing.T) {
 			s.pause(s.moment(20 * time.Second)) // most of what goes wrong at the sites is to be under full load
 			s.harmClient(func() { f.strike(s) })
 			s.awaitGrowth(f.name)
-			if w.t.Failed() {
+			if w.ending() {
 				return
 			}
 		}

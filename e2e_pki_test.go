@@ -25,6 +25,8 @@ type twoHosts struct {
 const (
 	monitorName    = "monitor.pki.test"
 	monitorAddress = "198.18.7.1"
+
+	cable = "cable" // the interface in both namespaces
 )
 
 func newTwoHosts(t *testing.T) *twoHosts {

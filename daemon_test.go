@@ -94,10 +94,19 @@ func startProgram(t testing.TB, name string, words []string) *daemon {
 	t.Cleanup(func() {
 		d.stop()
 		if t.Failed() {
-			t.Logf("%s said:\n%.20000s", name, d.words())
+			t.Logf("%s said:\n%s", name, ends(d.words()))
 		}
 	})
 	return d
+}
+
+// ends are the beginning of a long text and its end, where things go wrong.
+func ends(text string) string {
+	const first, last = 4000, 16000
+	if len(text) <= first+last {
+		return text
+	}
+	return text[:first] + "\n...\n" + text[len(text)-last:]
 }
 
 func (d *daemon) stop() {

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -116,6 +118,25 @@ func readFrom(file string, offset int64) ([]byte, error) {
 		return nil, fmt.Errorf("%s was cut off", file)
 	}
 	return io.ReadAll(io.NewSectionReader(f, offset, info.Size()-offset))
+}
+
+// about returns the lines that the core wrote of a result and of those right before and after it of the same service,
+// also such as do not tell that it worked on them: it may have dropped the result.
+func (w *witness) about(s sighting) string {
+	data, err := os.ReadFile(w.file)
+	if err != nil {
+		return err.Error()
+	}
+	service := fmt.Sprintf("h%d;s%d;", s.host, s.service)
+	number := strconv.FormatInt(s.number, 10)
+	near := number[:len(number)-10] // within ten seconds
+	var lines strings.Builder
+	for line := range strings.Lines(string(data)) {
+		if strings.Contains(line, service) && strings.Contains(line, ";"+near) {
+			lines.WriteString(line)
+		}
+	}
+	return lines.String()
 }
 
 // repeats is how often the core got a result again.

@@ -214,6 +214,11 @@ func (s *site) awaitNewer(then time.Time, after string) {
 func (s *site) awaitArrival(after string) {
 	s.t.Helper()
 	awaited := s.entered(s.arrived)
+	defer func() {
+		if s.t.Failed() && len(awaited) > 0 {
+			s.t.Logf("what the core wrote of it:\n%s", s.witness.about(awaited[0].sighting))
+		}
+	}()
 	eventually(s.t, arrivalLimit, "all results at the core after: "+after, func() error {
 		s.witness.read()
 		for len(awaited) > 0 {
@@ -279,7 +284,7 @@ func (d *daemon) running(t testing.TB) {
 	t.Helper()
 	select {
 	case <-d.exited:
-		t.Fatalf("%s ended by itself: %v\n%.20000s", d.cmd.Path, d.cmd.ProcessState, d.words())
+		t.Fatalf("%s ended by itself: %v\n%s", d.cmd.Path, d.cmd.ProcessState, ends(d.words()))
 	default:
 	}
 }

@@ -52,7 +52,7 @@ e2e: ## through the real main, against real Nagios and Icinga; needs root and .c
 	CGO_ENABLED=1 $(GO) test -race -tags e2e -run E2E -skip E2EFault -count 1 -timeout 20m . ./wire
 	CGO_ENABLED=0 $(GO) test -tags e2e -run E2EFault -count 1 -timeout 20m .
 
-soak: ## 20,000 hosts for ten minutes, then FAULT_ROUNDS times (50) the faults of `make e2e`: hours; FAULT_SEED repeats an order
+soak: ## 20,000 hosts for ten minutes, then FAULT_ROUNDS times (50) the faults of `make e2e`: two hours or three; FAULT_SEED repeats an order
 	CGO_ENABLED=0 $(GO) test -tags e2e,bench -run '^TestSoak' -count 1 -v -timeout 30m .
 	CGO_ENABLED=0 FAULT_ROUNDS=$(FAULT_ROUNDS) $(GO) test -tags e2e -run E2EFault -count 1 -v -timeout 24h .
 

@@ -203,8 +203,8 @@ func (c *connection) gather(ctx context.Context, items []Item) ([]Item, error) {
 	for most := int(c.bytes.Load()); len(all) < limit && size < most; {
 		var err error
 		if more, err = c.take(wait, more, limit-len(all), most-size); err != nil {
-			if wait.Err() != nil && ctx.Err() == nil {
-				return all, nil
+			if ctx.Err() == nil {
+				return all, nil // what went wrong, if it is not the wait that is over, the next take tells
 			}
 			return nil, err
 		}

@@ -74,10 +74,8 @@ func (c *CommandFile) look() error {
 	}
 	c.looked = time.Now()
 	info, err := os.Stat(c.Path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil // what its file system cannot tell now is no news of the core
-	}
-	if err != nil || !sameCores(info, c.opened) {
+	// What its file system cannot tell now is no news of the core.
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !sameCores(info, c.opened) {
 		return fmt.Errorf("%s was removed, made anew or given to another user: the core restarted", c.Path)
 	}
 	gone := false

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"sort"
 	"time"
 
@@ -36,6 +37,7 @@ func (r *Reader) readSegment(dst []Record, t *take, seg segment) ([]Record, erro
 				w.unread()
 				return dst, nil
 			}
+			r.gave(w.next - 1)
 			n := len(w.payload)
 			dst = append(dst, Record{w.next - 1, time.Unix(0, w.mark.time), w.payload[:n:n]})
 			r.pos = w.next
@@ -70,12 +72,13 @@ func (w *walker) endedAt() int64 {
 	return w.off
 }
 
-// refusal is a place that the disk did not give, and how long it has been asked
-// for it.
+// refusal is an unbroken run of places that the disk did not give, and how long
+// it has been asked for them. A record from behind the last place ends it.
 type refusal struct {
-	seq   uint64
+	seq   uint64    // of the last place
 	asked time.Time // last
 	spent time.Duration
+	given []uint64 // places for which it was asked long enough, should they come again
 }
 
 const (
@@ -96,16 +99,29 @@ const (
 // until that has lasted.
 func (r *Reader) refused(op, path string, cause error) error {
 	now := time.Now()
-	if r.refusal.seq != r.pos {
-		r.refusal = refusal{seq: r.pos, asked: now}
+	f := &r.refusal
+	if slices.Contains(f.given, r.pos) {
+		return nil // a reader that went back has no need to ask again
 	}
-	r.refusal.spent += min(now.Sub(r.refusal.asked), patienceStep)
-	r.refusal.asked = now
-	if r.refusal.spent >= patience {
+	if f.seq == 0 {
+		f.asked = now
+	}
+	f.spent += min(now.Sub(f.asked), patienceStep)
+	f.seq, f.asked = r.pos, now
+	if f.spent >= patience {
+		acked := r.Acked()
+		f.given = append(slices.DeleteFunc(f.given, func(seq uint64) bool { return seq <= acked }), r.pos)
 		return nil
 	}
 	_ = r.leaveSegment() // the next try opens it anew
 	return r.j.note(&DiskError{op, path, cause})
+}
+
+// gave notes that the disk gave a record.
+func (r *Reader) gave(seq uint64) {
+	if f := &r.refusal; f.seq != 0 && seq > f.seq {
+		f.seq, f.spent = 0, 0
+	}
 }
 
 // passOver goes beyond a gap that the walker came to, unless the disk may still

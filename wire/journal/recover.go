@@ -241,7 +241,7 @@ func (r *recovery) walk(src io.ReaderAt, s *segment, limit uint64, linked bool) 
 }
 
 // finishLast cuts the torn tail of the last segment. What the disk did not give
-// is left where it is: it may give it another time.
+// is not cut off: a reader that is not beyond it at another start may get it.
 func (r *recovery) finishLast(s *segment, w *walker) {
 	if w.tornAt < 0 {
 		return
@@ -250,7 +250,7 @@ func (r *recovery) finishLast(s *segment, w *walker) {
 	what := fmt.Sprintf("torn tail, %d bytes cut behind the last good record", s.size-w.tornAt)
 	if w.failed != nil {
 		s.unread = true
-		what = fmt.Sprintf("the end could not be read (%v), %d bytes are left untouched and not used", w.failed, s.size-w.tornAt)
+		what = fmt.Sprintf("the end could not be read (%v), %d bytes are not used", w.failed, s.size-w.tornAt)
 	} else if err := os.Truncate(s.path, w.tornAt); err != nil {
 		what = fmt.Sprintf("torn tail, could not be cut (%v) and is not used", err)
 	}

@@ -157,8 +157,17 @@ func TestWhatADiskRefusesForMinutesIsPassedOver(t *testing.T) {
 	if d := (*h.damages)[0]; d.What != "damaged (input/output error)" {
 		t.Errorf("told %v", d)
 	}
+	if err := ask(); err != nil {
+		t.Error("a disk that gives nothing at all was asked again for each place")
+	}
+	r.pos -= 20 // as by Rewind
+	if err := ask(); err != nil {
+		t.Errorf("asked for a place again after a rewind: %v", err)
+	}
+	r.gave(r.pos + 50)
+	r.pos += 100
 	if err := ask(); err == nil {
-		t.Error("the next place was not asked for")
+		t.Error("the next place of a disk that gave something was not asked for")
 	}
 }
 

@@ -57,6 +57,9 @@ type Feed struct {
 	told   string // the last trouble in the log
 	toldAt time.Time
 
+	older     int       // results that the guard dropped since olderTold
+	olderTold time.Time // when it was last said that it drops some
+
 	unreadTold time.Time // when it was last said that the journal cannot be read; zero if it can
 
 	mu      sync.Mutex // guards what follows
@@ -196,7 +199,7 @@ func (f *Feed) fate(it *item) string {
 		f.ahead.passed++
 		return CountPassedOver
 	case f.guard != nil && !f.guard.pass(o, it):
-		f.tellReject(it, CountOlder, "it is older than one that another client delivered before: do both check this, and are their clocks right?")
+		f.tellOlder(it)
 		return CountOlder
 	}
 	return CountDelivered
@@ -244,6 +247,18 @@ func (f *Feed) tellReject(it *item, reason, text string) {
 	if f.o.Rejects != nil {
 		f.o.Rejects.tell(f.o.Target, it, reason, text)
 	}
+}
+
+// tellOlder says that the order guard drops results: at once, then once a minute
+// with how many, for of two clients that check the same it may be every other one.
+func (f *Feed) tellOlder(it *item) {
+	f.older++
+	if !f.olderTold.IsZero() && time.Since(f.olderTold) < time.Minute {
+		return
+	}
+	f.o.Log.Warn().Str("sink", f.o.Target).Int("results", f.older).Str("client", it.client).Str("host", it.result.Host).Str("service", it.result.Service).
+		Msg("dropped results older than what another client delivered, this one at last: do both check this, and are their clocks right?")
+	f.older, f.olderTold = 0, time.Now()
 }
 
 func (f *Feed) count(reason string, n uint64) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -149,14 +148,20 @@ func TestACommandOfTheJournalIsHeldAgainstTheRules(t *testing.T) {
 func TestTheGuardTellsWhatItDrops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		r := newFeedRig(t, FeedOptions{OrderGuard: true, Rejects: NewRejects(filepath.Join(t.TempDir(), "rejects.log"), zerolog.New(&log))})
+		r := newFeedRig(t, FeedOptions{OrderGuard: true, Log: zerolog.New(&log)})
 		r.put("a", "s", 1)
 		for range 3 {
 			r.put("b", "s", 9)
 		}
 		r.expect("1")
-		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, `"client":"b","object":"h;s"`) || !strings.Contains(text, "older than one") {
+		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, `"results":1,"client":"b","host":"h","service":"s"`) {
 			t.Errorf("the log says: %s", text)
+		}
+		time.Sleep(time.Minute)
+		r.put("b", "s", 100)
+		r.expect("")
+		if text := log.String(); strings.Count(text, "\n") != 2 || !strings.Contains(text, `"results":3,`) {
+			t.Errorf("a minute later the log says: %s", text)
 		}
 	})
 }

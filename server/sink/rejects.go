@@ -18,9 +18,9 @@ const (
 	rejectsClip  = 200    // bytes of an output
 )
 
-// Rejects tells people of results that a core will never take, or that are kept
-// from it as too old: in the log and in a small file, for each object at most
-// once a minute. Any goroutine may use it.
+// Rejects tells people of results that a core will never take: in the log and
+// in a small file, for each object at most once a minute. Any goroutine may
+// use it.
 type Rejects struct {
 	file string
 	log  zerolog.Logger

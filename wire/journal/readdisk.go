@@ -175,10 +175,14 @@ func (r *Reader) enter(seg segment) error {
 	return r.skip(seg)
 }
 
-// cannotOpen goes beyond a segment whose file the disk has lost for good. What
-// else keeps it from being opened, as too many open files, ends some time.
+// lostForGood is what an open says of a file that the disk, or a file system
+// that checks itself, has lost.
+var lostForGood = []error{unix.EIO, unix.EUCLEAN, unix.EBADMSG, unix.ESTALE}
+
+// cannotOpen goes beyond a segment whose file is lost for good. What else keeps
+// it from being opened, as too many open files, ends some time.
 func (r *Reader) cannotOpen(seg segment, cause error) error {
-	if !errors.Is(cause, unix.EIO) && !errors.Is(cause, unix.EUCLEAN) {
+	if !slices.ContainsFunc(lostForGood, func(lost error) bool { return errors.Is(cause, lost) }) {
 		return r.j.note(&DiskError{openOp, seg.path, cause})
 	}
 	if err := r.refused(openOp, seg.path, cause); err != nil {

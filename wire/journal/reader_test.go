@@ -239,7 +239,7 @@ func TestStateCannotBeStored(t *testing.T) {
 	if err := h.Trim(); err != nil || h.Stats().Failing != nil {
 		t.Fatal(err, h.Stats().Failing)
 	}
-	if s, err := readSlots(state); err != nil || s.seq < seqReserve {
+	if s, err := readSlots(state, new(asker)); err != nil || s.seq < seqReserve {
 		t.Fatal(s, err)
 	}
 }

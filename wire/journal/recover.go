@@ -23,6 +23,7 @@ type recovery struct {
 	state   slot   // zero if there was none
 	highest uint64 // ordinal that the state or a cursor knows of
 	walker  walker
+	disk    asker
 }
 
 // noLimit is the limit of the last segment.
@@ -96,7 +97,7 @@ func (r *recovery) list() error {
 
 // load reads the header of a segment, or sets the file aside.
 func (r *recovery) load(path string, first uint64, regular bool) {
-	h, size, err := loadHeader(path, regular)
+	h, size, err := r.loadHeader(path, regular)
 	if err == nil && h.first != first {
 		err = fmt.Errorf("its header says that it begins with record %d", h.first)
 	}
@@ -126,11 +127,11 @@ func (r *recovery) setAside(path string, first uint64, err error) {
 
 var errEmpty = errors.New("the file is too short to hold a record")
 
-func loadHeader(path string, regular bool) (header, int64, error) {
+func (r *recovery) loadHeader(path string, regular bool) (header, int64, error) {
 	if !regular {
 		return header{}, 0, errors.New("not a regular file")
 	}
-	f, err := os.Open(path)
+	f, err := r.disk.open(path)
 	if err != nil {
 		return header{}, 0, err
 	}
@@ -140,7 +141,7 @@ func loadHeader(path string, regular bool) (header, int64, error) {
 		return header{}, 0, err
 	}
 	b := make([]byte, headerBlock)
-	n, _ := f.ReadAt(b, 0)
+	n, _ := askedFile{f, &r.disk}.ReadAt(b, 0)
 	h, err := decodeHeader(b[:n])
 	if errors.Is(err, errNoHeader) && info.Size() < headerBlock {
 		err = errEmpty // a crash in the first write to it, or it was cut since
@@ -151,7 +152,7 @@ func loadHeader(path string, regular bool) (header, int64, error) {
 // loadState tells whether a state was there but could not be read.
 func (r *recovery) loadState() (lost bool) {
 	path := filepath.Join(r.j.o.Dir, stateName)
-	s, err := readSlots(path)
+	s, err := readSlots(path, &r.disk)
 	if errors.Is(err, fs.ErrNotExist) {
 		return len(r.segs)+len(r.aside)+len(r.cursors) > 0
 	}
@@ -203,7 +204,7 @@ func (r *recovery) scanAll() {
 // scan reads a segment up to the sequence limit and returns the one behind its
 // last record. That the segment must reach the limit is known if it is linked.
 func (r *recovery) scan(s *segment, limit uint64, linked bool) (after uint64, err error) {
-	f, err := os.Open(s.path)
+	f, err := r.disk.open(s.path)
 	if err != nil {
 		return 0, err
 	}
@@ -213,7 +214,7 @@ func (r *recovery) scan(s *segment, limit uint64, linked bool) (after uint64, er
 
 func (r *recovery) walk(src io.ReaderAt, s *segment, limit uint64, linked bool) (after uint64, err error) {
 	w := &r.walker
-	w.src, w.salt, w.end, w.limit = src, s.salt, s.size, limit
+	w.src, w.salt, w.end, w.limit = askedFile{src, &r.disk}, s.salt, s.size, limit
 	w.start(headerBlock, s.first())
 	s.indexed = true
 	for {
@@ -266,7 +267,7 @@ func (r *recovery) loadCursors() {
 			continue // not made by this package
 		}
 		rd := r.j.newReaderLocked(name)
-		s, err := readSlots(rd.path)
+		s, err := readSlots(rd.path, &r.disk)
 		if err != nil {
 			r.j.damage(Damage{rd.path, 0, fmt.Sprintf("cursor not used (%v), %q reads again from the oldest record", err, name), 0, false})
 			if len(r.segs) > 0 {

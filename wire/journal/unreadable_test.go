@@ -26,6 +26,19 @@ func (b badFrom) ReadAt(p []byte, off int64) (int, error) {
 	return n, syscall.EIO
 }
 
+// awayUntil is a file on a disk that gives nothing before a time.
+type awayUntil struct {
+	io.ReaderAt
+	back time.Time
+}
+
+func (a awayUntil) ReadAt(p []byte, off int64) (int, error) {
+	if time.Now().Before(a.back) {
+		return 0, syscall.EIO
+	}
+	return a.ReaderAt.ReadAt(p, off)
+}
+
 // oneSegment is a journal of several batches.
 func oneSegment(t *testing.T) (dir string) {
 	t.Helper()
@@ -50,7 +63,9 @@ func lastOf(t *testing.T, dir string) (*recovery, *segment, *[]Damage) {
 }
 
 // What a disk does not give now it may give another time.
-func TestWhatCannotBeReadIsNotCut(t *testing.T) {
+func TestWhatCannotBeReadIsNotCut(t *testing.T) { synctest.Test(t, whatCannotBeReadIsNotCut) }
+
+func whatCannotBeReadIsNotCut(t *testing.T) {
 	r, s, told := lastOf(t, oneSegment(t))
 	f, err := os.Open(s.path)
 	if err != nil {
@@ -62,8 +77,12 @@ func TestWhatCannotBeReadIsNotCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	lastMark := r.walker.markOff
+	begun := time.Now()
 	if after, err := r.walk(badFrom{f, lastMark}, s, noLimit, false); err != nil || after <= s.first() {
 		t.Fatalf("up to record %d, %v", after, err)
+	}
+	if took := time.Since(begun); took != startPatience {
+		t.Errorf("asked for %v in all", took)
 	}
 	if info, err := f.Stat(); err != nil || info.Size() != size {
 		t.Errorf("the segment had %d bytes and has %d, %v", size, info.Size(), err)
@@ -77,6 +96,10 @@ func TestWhatCannotBeReadIsNotCut(t *testing.T) {
 }
 
 func TestASegmentOfWhichNothingCanBeReadStays(t *testing.T) {
+	synctest.Test(t, aSegmentOfWhichNothingCanBeReadStays)
+}
+
+func aSegmentOfWhichNothingCanBeReadStays(t *testing.T) {
 	r, s, told := lastOf(t, oneSegment(t))
 	f, err := os.Open(s.path)
 	if err != nil {
@@ -86,6 +109,45 @@ func TestASegmentOfWhichNothingCanBeReadStays(t *testing.T) {
 	if _, err := r.walk(badFrom{f, headerBlock}, s, noLimit, false); !errors.Is(err, syscall.EIO) || len(*told) > 0 {
 		t.Errorf("error %v, told %v", err, *told)
 	}
+}
+
+func TestADiskThatIsAwayForAMomentCostsAStartNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, s, told := lastOf(t, oneSegment(t))
+		f, err := os.Open(s.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		size := s.size
+		after, err := r.walk(awayUntil{f, time.Now().Add(startPatience / 2)}, s, noLimit, false)
+		if err != nil || after != s.first()+50 || s.size != size || r.torn || len(*told) > 0 {
+			t.Errorf("up to record %d, %v; %d of %d bytes are used, torn %v, told %v", after, err, s.size, size, r.torn, *told)
+		}
+	})
+}
+
+func TestAStartAsksForWhatMayComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct {
+			refused error
+			asked   bool
+		}{
+			{syscall.EIO, true}, {syscall.EMFILE, true}, {syscall.ESTALE, true},
+			{syscall.ENOENT, false}, {syscall.EACCES, false}, {io.EOF, false},
+		} {
+			tries := 0
+			err := new(asker).ask(func() error {
+				if tries++; tries < 3 {
+					return c.refused
+				}
+				return nil
+			})
+			if want := map[bool]int{true: 3, false: 1}[c.asked]; tries != want || (err == nil) != c.asked {
+				t.Errorf("%v: %d tries, %v", c.refused, tries, err)
+			}
+		}
+	})
 }
 
 // What the disk did not give at one start it may give at the next, which must look for it.

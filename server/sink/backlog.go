@@ -80,7 +80,7 @@ func (f *Feed) old(it *item) bool {
 func (f *Feed) lookAhead(ctx context.Context) error {
 	var it item
 	for ctx.Err() == nil {
-		err := f.read(ctx, func() ([]journal.Record, error) {
+		err := f.read(ctx, func(context.Context) ([]journal.Record, error) {
 			return f.reader.TryNext(f.records, batchItems, batchBytes)
 		})
 		if err != nil {

@@ -42,6 +42,10 @@ func (c *CheckResults) moveIn() error {
 	if err := give(c.file, c.opened, 0o640); err != nil {
 		return fmt.Errorf("let the core read a file of check results: %w", err)
 	}
+	now := time.Now()
+	if err := os.Chtimes(c.file.Name(), now, now); err != nil { // all of it may have been written long ago
+		return fmt.Errorf("renew a file of check results: %w", err)
+	}
 	if err := os.Rename(c.file.Name(), path); err != nil {
 		return fmt.Errorf("move a file of check results in: %w", err)
 	}
@@ -51,7 +55,6 @@ func (c *CheckResults) moveIn() error {
 	}
 	ok.Close()
 	c.file.Close()
-	now := time.Now()
 	c.file, c.size = nil, 0
 	c.out = &spooled{path: path, seq: c.last, since: now, renewed: now.Round(0)}
 	return nil

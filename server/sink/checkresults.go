@@ -268,10 +268,14 @@ func (c *CheckResults) await(now, modified time.Time) error {
 	if age := now.Sub(modified); age >= 0 && age < renew {
 		return nil
 	}
-	c.out.renewed = now.Round(0)
-	if err := os.Chtimes(c.out.path, now, now); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := os.Chtimes(c.out.path, now, now)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // taken meanwhile, at the age that it had
+	}
+	if err != nil {
 		return fmt.Errorf("renew a file before the core throws it away for its age: %w", err)
 	}
+	c.out.renewed = now.Round(0)
 	return nil
 }
 

@@ -179,6 +179,30 @@ func TestCheckResultsStateAndRenewal(t *testing.T) {
 	})
 }
 
+// What waited in the next file for the core to take the one before is no older for the core than what comes now.
+func TestCheckResultsMoveInYoung(t *testing.T) {
+	spoolTest(t, FeedOptions{}, func(r *spoolRig) {
+		r.number(1, 1)
+		if err := errors.Join(r.sink.open(), r.sink.gather(r.t.Context()), r.sink.flush()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * r.sink.MaxFileAge)
+		if err := r.sink.write(); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(r.file())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if age := time.Since(info.ModTime()).Abs(); age > time.Second {
+			t.Errorf("the file is %v old", age)
+		}
+		r.sink.leave()
+		r.start()
+		r.expectFile(1, 1)
+	})
+}
+
 // The clock is set: at once the file is too old for the core, or of the future.
 func TestCheckResultsAreRenewedByTheClockThatTheCoreGoesBy(t *testing.T) {
 	spoolTest(t, FeedOptions{}, func(r *spoolRig) {

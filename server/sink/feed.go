@@ -99,7 +99,7 @@ func (f *Feed) next(ctx context.Context) ([]item, error) {
 				return nil, err
 			}
 		}
-		err := f.read(ctx, func() (records []journal.Record, err error) {
+		err := f.read(ctx, func(ctx context.Context) (records []journal.Record, err error) {
 			return f.reader.Next(ctx, f.records, batchItems, batchBytes)
 		})
 		if err != nil {
@@ -116,9 +116,9 @@ const readAgain = time.Second
 
 // read takes what get returns for f.records. What the disk does not give is no
 // news of the core: what that was handed stays handed, and the disk is asked again.
-func (f *Feed) read(ctx context.Context, get func() ([]journal.Record, error)) error {
+func (f *Feed) read(ctx context.Context, get func(context.Context) ([]journal.Record, error)) error {
 	for {
-		records, err := get()
+		records, err := f.try(ctx, get)
 		if err == nil {
 			f.records = records
 			f.readable()
@@ -130,11 +130,26 @@ func (f *Feed) read(ctx context.Context, get func() ([]journal.Record, error)) e
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			f.readable() // nothing is left that the disk could refuse
+			continue
+		}
 		f.unreadable(err)
 		if err := sleep(ctx, readAgain); err != nil {
 			return err
 		}
 	}
+}
+
+// try gets once, without waiting long for something new where it is not known yet
+// that what there is can be read.
+func (f *Feed) try(ctx context.Context, get func(context.Context) ([]journal.Record, error)) ([]journal.Record, error) {
+	if !f.unreadTold.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, readAgain)
+		defer cancel()
+	}
+	return get(ctx)
 }
 
 // nextWithin is next, but returns nothing where there is nothing within d.
@@ -294,7 +309,7 @@ func (f *Feed) unreadable(err error) {
 	f.setState(err.Error())
 	if time.Since(f.unreadTold) > time.Minute {
 		f.unreadTold = time.Now()
-		f.o.Log.Error().Err(err).Str("sink", f.o.Target).Msg("the journal cannot be read: look after its disk; what cannot be read for five minutes is passed over and told as damage")
+		f.o.Log.Error().Err(err).Str("sink", f.o.Target).Msg("the journal cannot be read: look after its disk; what that has lost is asked for five minutes, then passed over and told as damage")
 	}
 }
 

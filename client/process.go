@@ -27,9 +27,10 @@ type process struct {
 	instance atomic.Pointer[wire.Instance]
 	earlier  map[wire.Instance]wire.Instance // renewed by earlier runs
 
-	mu    sync.Mutex // held to renew
-	file  stateFile
-	lines []string // oldest first
+	mu     sync.Mutex      // held to renew
+	before []wire.Instance // what instance was in this run, oldest first
+	file   stateFile
+	lines  []string // oldest first
 }
 
 func loadProcess(stateDir string, log zerolog.Logger) (p *process, err error) {
@@ -79,16 +80,28 @@ type processFor struct {
 	server string
 }
 
-func (p processFor) Instance() wire.Instance { return instanceFor(*p.instance.Load(), p.server) }
+func (p processFor) Instances() []wire.Instance {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make([]wire.Instance, 0, len(p.before)+1)
+	for _, i := range p.before {
+		all = append(all, instanceFor(i, p.server))
+	}
+	return append(all, p.last())
+}
+
+func (p processFor) last() wire.Instance { return instanceFor(*p.instance.Load(), p.server) }
 
 // Renew does nothing where another server has led to it already.
 func (p processFor) Renew(taken wire.Instance) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.Instance() != taken {
+	if p.last() != taken {
 		return
 	}
 	was, is := p.instance.Load(), newInstance()
+	p.before = append(p.before, *was)
+	p.before = p.before[max(0, len(p.before)-mostRenewals):]
 	p.instance.Store(is)
 	p.lines = append(p.lines, fmt.Sprint(was, " ", is))
 	p.lines = p.lines[max(0, len(p.lines)-mostRenewals):]

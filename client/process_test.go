@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"massive-passive/wire"
@@ -60,20 +61,24 @@ func TestAnInstanceIsRenewedOnceForAllServersThatNotice(t *testing.T) {
 	p, err := loadProcess(dir, zerolog.Nop())
 	must(t, err)
 	a, b := processFor{p, "a"}, processFor{p, "b"}
-	first, firstOfB := *p.instance.Load(), b.Instance()
-	a.Renew(a.Instance())
+	first, firstOfB := *p.instance.Load(), b.last()
+	a.Renew(a.last())
 	second := *p.instance.Load()
-	if second == first || b.Instance() == firstOfB {
+	if second == first || b.last() == firstOfB {
 		t.Error("a taken instance stays")
 	}
 	b.Renew(firstOfB)
 	if *p.instance.Load() != second {
 		t.Error("the second server that noticed has it renewed again")
 	}
-	b.Renew(b.Instance())
+	b.Renew(b.last())
 	third := *p.instance.Load()
 	if third == second {
 		t.Error("the second instance is taken, and stays")
+	}
+	all := []wire.Instance{instanceFor(first, "b"), instanceFor(second, "b"), instanceFor(third, "b")}
+	if got := b.Instances(); !slices.Equal(got, all) {
+		t.Errorf("its instances are %v, want %v", got, all)
 	}
 	p, err = loadProcess(dir, zerolog.Nop())
 	must(t, err)

@@ -110,7 +110,7 @@ type Delivery struct {
 // New makes a Delivery; it does nothing before Run.
 func New(o Options, s Source) *Delivery {
 	if o.Identity == nil {
-		o.Identity = NewIdentity(&alone{o.Hello.Instance})
+		o.Identity = NewIdentity(&alone{[]wire.Instance{o.Hello.Instance}})
 	}
 	d := &Delivery{options: o, source: s, drain: make(chan struct{})}
 	d.bytes.Store(mostBytes)

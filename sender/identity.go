@@ -11,9 +11,10 @@ import (
 // Process is one run of a program, as the Identity for one server sees it. Any
 // goroutine may call it.
 type Process interface {
-	// Instance is the one under which the source gives new results.
-	Instance() wire.Instance
-	// Renew has Instance be another one than taken from now on.
+	// Instances are those of this run, oldest first. Under the last the source
+	// gives new results.
+	Instances() []wire.Instance
+	// Renew has the last of Instances be another one than taken from now on.
 	Renew(taken wire.Instance)
 }
 
@@ -27,12 +28,16 @@ type Process interface {
 type Identity struct {
 	process Process
 	current wire.Instance   // that of the connection
-	before  []wire.Instance // what current was earlier in this process
+	before  []wire.Instance // those of this process before current
 	sent    uint64          // the highest sequence that may have reached the server
 }
 
 // NewIdentity returns that of a process.
-func NewIdentity(p Process) *Identity { return &Identity{process: p, current: p.Instance()} }
+func NewIdentity(p Process) *Identity {
+	i := &Identity{process: p}
+	i.follow()
+	return i
+}
 
 // of is the instance under which a result travels that is not acknowledged
 // yet; what an earlier process left behind keeps its own.
@@ -47,20 +52,22 @@ func (i *Identity) of(it Item) wire.Instance {
 // the current instance, has that from somebody else.
 func (i *Identity) isTaken(last uint64) bool { return last > i.sent }
 
-// follow makes the process's instance the current one.
+// follow makes the process's last instance the current one.
 func (i *Identity) follow() {
-	if now := i.process.Instance(); now != i.current {
-		i.before = append(i.before, i.current)
-		i.current = now
-	}
+	all := i.process.Instances()
+	i.before, i.current = all[:len(all)-1], all[len(all)-1]
 }
 
 // alone is a process whose source goes on under the first instance.
-type alone struct{ instance wire.Instance }
+type alone struct{ instances []wire.Instance }
 
-func (a *alone) Instance() wire.Instance { return a.instance }
+func (a *alone) Instances() []wire.Instance { return a.instances }
 
-func (a *alone) Renew(wire.Instance) { rand.Read(a.instance[:]) } // never fails
+func (a *alone) Renew(wire.Instance) {
+	var i wire.Instance
+	rand.Read(i[:]) // never fails
+	a.instances = append(a.instances, i)
+}
 
 // errTaken is a server that has more of this process than it ever sent.
 var errTaken = errors.New("the server has results of this instance that were not sent from here")

@@ -9,11 +9,11 @@ import (
 // Another server has led to a new instance: this one's connection lasts, and
 // carries results of both.
 func TestAnIdentityFollowsItsProcess(t *testing.T) {
-	run := &alone{wire.Instance{1}}
+	run := &alone{[]wire.Instance{{1}}}
 	me := NewIdentity(run)
-	old := Item{Instance: run.Instance(), Sequence: 7}
-	run.Renew(run.Instance())
-	fresh := Item{Instance: run.Instance(), Sequence: 8}
+	old := Item{Instance: wire.Instance{1}, Sequence: 7}
+	run.Renew(old.Instance)
+	fresh := Item{Instance: run.instances[1], Sequence: 8}
 	if me.of(old) != old.Instance || me.of(fresh) != fresh.Instance {
 		t.Error("within a connection, results change their instance")
 	}
@@ -27,5 +27,19 @@ func TestAnIdentityFollowsItsProcess(t *testing.T) {
 	}
 	if left := (Item{Instance: wire.Instance{9}}); me.of(left) != left.Instance {
 		t.Error("what an earlier process left does not keep its instance")
+	}
+}
+
+// While this server was away, others have led to two of them.
+func TestAnIdentityKnowsTheInstancesThatItMissed(t *testing.T) {
+	run := &alone{[]wire.Instance{{1}}}
+	me := NewIdentity(run)
+	run.Renew(run.instances[0])
+	run.Renew(run.instances[1])
+	me.follow()
+	for _, i := range run.instances {
+		if got := me.of(Item{Instance: i}); got != run.instances[2] {
+			t.Errorf("what was kept under %v goes under %v, want %v", i, got, run.instances[2])
+		}
 	}
 }

@@ -223,7 +223,7 @@ func (s *site) awaitArrival(after string) {
 		s.witness.read()
 		for len(awaited) > 0 {
 			e := awaited[0]
-			if s.witness.times[e.sighting] == 0 {
+			if !s.witness.has(e.sighting) {
 				return fmt.Errorf("%v (sequence %d, appended %v) is not there; %d before it are, and %d behind it were looked for no further",
 					e.sighting, e.sequence, e.at(), s.arrived, len(awaited)-1)
 			}

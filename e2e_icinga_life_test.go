@@ -3,9 +3,11 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -91,4 +93,62 @@ func TestE2ERigIcingaMainKilled(t *testing.T) {
 	if pids := r.pids(); len(pids) > 0 {
 		t.Errorf("processes %v are left", pids)
 	}
+}
+
+// In its first moments Icinga works on results without running event handlers, by which the fault suite's witness
+// knows of them otherwise.
+func TestE2ERigIcingaIsSilentAtItsStart(t *testing.T) {
+	many := rigHost{name: "many"} // that it takes a moment to begin with
+	for i := range 20_000 {
+		many.services = append(many.services, strconv.Itoa(i))
+	}
+	r, w := newTellingIcinga(t, append(faultHosts(), many))
+	written := make(chan []sighting)
+	go func() {
+		var all []sighting
+		defer func() { written <- all }()
+		pipe := openAtOnce(t, r.commandFile())
+		if pipe == nil {
+			return
+		}
+		defer pipe.Close()
+		for i := range faultServices {
+			s := sighting{uint16(i / servicesPerHost), uint16(i % servicesPerHost), int64(1e18) + int64(i)}
+			line := fmt.Sprintf("[%d] PROCESS_SERVICE_CHECK_RESULT;h%d;s%d;%d;%d\n", time.Now().Unix(), s.host, s.service, critical, s.number)
+			if _, err := pipe.WriteString(line); err != nil {
+				t.Errorf("write to the pipe: %v", err)
+				return
+			}
+			all = append(all, s)
+		}
+	}()
+	r.start()
+	all := <-written
+	eventually(t, readingLimit, "all results at the witness", func() error {
+		w.read()
+		for i, s := range all {
+			if !w.has(s) {
+				return fmt.Errorf("%v, the result %d, is not there", s, i)
+			}
+		}
+		return nil
+	})
+	if n := len(w.seen); n != faultServices {
+		t.Errorf("%d results were told, want %d", n, faultServices)
+	}
+	if data, err := os.ReadFile(r.outputFile()); err != nil || !bytes.Contains(data, []byte(silence)) {
+		t.Errorf("it ran an event handler for each: %v", err)
+	}
+	r.stop()
+}
+
+// openAtOnce opens a pipe in the moment in which somebody begins to read it.
+func openAtOnce(t *testing.T, path string) *os.File {
+	for begun := time.Now(); time.Since(begun) < readingLimit; time.Sleep(time.Millisecond) {
+		if pipe, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
+			return pipe
+		}
+	}
+	t.Errorf("nobody reads %s", path)
+	return nil
 }

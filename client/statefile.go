@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -22,7 +21,7 @@ type stateFile struct {
 // With an error the lines begin empty and are kept in memory only.
 func openStateFile(stateDir, name string) (stateFile, []string, error) {
 	f := stateFile{path: filepath.Join(stateDir, name)}
-	data, err := os.ReadFile(f.path)
+	data, err := new(durable.Asker).ReadFile(f.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		f.lost = true
 		return f, nil, fmt.Errorf("read %s: %w", name, err)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -21,7 +20,7 @@ const ownerFile = "owner"
 // the same paths, and often the same host name.
 func (s *Server) openOwner() {
 	file := filepath.Join(s.options.StateDir, ownerFile)
-	text, err := os.ReadFile(file)
+	text, err := new(durable.Asker).ReadFile(file)
 	if drawn := strings.TrimSpace(string(text)); err == nil && len(drawn) == len(rand.Text()) {
 		s.owner = drawn
 		return

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"massive-passive/wire/durable"
 )
 
 // recovery is what Open finds in a directory.
@@ -23,7 +25,7 @@ type recovery struct {
 	state   slot   // zero if there was none
 	highest uint64 // ordinal that the state or a cursor knows of
 	walker  walker
-	disk    asker
+	disk    durable.Asker
 }
 
 // noLimit is the limit of the last segment.
@@ -131,7 +133,7 @@ func (r *recovery) loadHeader(path string, regular bool) (header, int64, error) 
 	if !regular {
 		return header{}, 0, errors.New("not a regular file")
 	}
-	f, err := r.disk.open(path)
+	f, err := r.disk.Open(path)
 	if err != nil {
 		return header{}, 0, err
 	}
@@ -141,7 +143,7 @@ func (r *recovery) loadHeader(path string, regular bool) (header, int64, error) 
 		return header{}, 0, err
 	}
 	b := make([]byte, headerBlock)
-	n, _ := askedFile{f, &r.disk}.ReadAt(b, 0)
+	n, _ := r.disk.Reader(f).ReadAt(b, 0)
 	h, err := decodeHeader(b[:n])
 	if errors.Is(err, errNoHeader) && info.Size() < headerBlock {
 		err = errEmpty // a crash in the first write to it, or it was cut since
@@ -204,7 +206,7 @@ func (r *recovery) scanAll() {
 // scan reads a segment up to the sequence limit and returns the one behind its
 // last record. That the segment must reach the limit is known if it is linked.
 func (r *recovery) scan(s *segment, limit uint64, linked bool) (after uint64, err error) {
-	f, err := r.disk.open(s.path)
+	f, err := r.disk.Open(s.path)
 	if err != nil {
 		return 0, err
 	}
@@ -214,7 +216,7 @@ func (r *recovery) scan(s *segment, limit uint64, linked bool) (after uint64, er
 
 func (r *recovery) walk(src io.ReaderAt, s *segment, limit uint64, linked bool) (after uint64, err error) {
 	w := &r.walker
-	w.src, w.salt, w.end, w.limit = askedFile{src, &r.disk}, s.salt, s.size, limit
+	w.src, w.salt, w.end, w.limit = r.disk.Reader(src), s.salt, s.size, limit
 	w.start(headerBlock, s.first())
 	s.indexed = true
 	for {

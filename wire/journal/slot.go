@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"massive-passive/wire/durable"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -45,14 +47,14 @@ func decodeSlot(b []byte) (slot, bool) {
 
 // readSlots returns the newest good slot; fs.ErrNotExist if there is no file,
 // errBadSlots if it holds no good one.
-func readSlots(path string, disk *asker) (slot, error) {
-	f, err := disk.open(path)
+func readSlots(path string, disk *durable.Asker) (slot, error) {
+	f, err := disk.Open(path)
 	if err != nil {
 		return slot{}, err
 	}
 	defer f.Close()
 	b := make([]byte, slotSecond+slotSize)
-	n, err := askedFile{f, disk}.ReadAt(b, 0)
+	n, err := disk.Reader(f).ReadAt(b, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return slot{}, fmt.Errorf("read: %w", err)
 	}

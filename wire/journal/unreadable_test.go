@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"massive-passive/wire/durable"
 )
 
 // badFrom is a file that the disk does not give from an offset on.
@@ -81,7 +83,7 @@ func whatCannotBeReadIsNotCut(t *testing.T) {
 	if after, err := r.walk(badFrom{f, lastMark}, s, noLimit, false); err != nil || after <= s.first() {
 		t.Fatalf("up to record %d, %v", after, err)
 	}
-	if took := time.Since(begun); took != startPatience {
+	if took := time.Since(begun); took != durable.Patience {
 		t.Errorf("asked for %v in all", took)
 	}
 	if info, err := f.Stat(); err != nil || info.Size() != size {
@@ -120,32 +122,9 @@ func TestADiskThatIsAwayForAMomentCostsAStartNothing(t *testing.T) {
 		}
 		defer f.Close()
 		size := s.size
-		after, err := r.walk(awayUntil{f, time.Now().Add(startPatience / 2)}, s, noLimit, false)
+		after, err := r.walk(awayUntil{f, time.Now().Add(durable.Patience / 2)}, s, noLimit, false)
 		if err != nil || after != s.first()+50 || s.size != size || r.torn || len(*told) > 0 {
 			t.Errorf("up to record %d, %v; %d of %d bytes are used, torn %v, told %v", after, err, s.size, size, r.torn, *told)
-		}
-	})
-}
-
-func TestAStartAsksForWhatMayComeBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		for _, c := range []struct {
-			refused error
-			asked   bool
-		}{
-			{syscall.EIO, true}, {syscall.EMFILE, true}, {syscall.ESTALE, true},
-			{syscall.ENOENT, false}, {syscall.EACCES, false}, {io.EOF, false},
-		} {
-			tries := 0
-			err := new(asker).ask(func() error {
-				if tries++; tries < 3 {
-					return c.refused
-				}
-				return nil
-			})
-			if want := map[bool]int{true: 3, false: 1}[c.asked]; tries != want || (err == nil) != c.asked {
-				t.Errorf("%v: %d tries, %v", c.refused, tries, err)
-			}
 		}
 	})
 }

@@ -106,7 +106,7 @@ var modules = map[string]place{
 	"github.com/xrash/smetrics":      {paths: []string{"./usage.go", "sched"}}, // urfave/cli brings it
 	"golang.org/x/sync":              {paths: []string{"wire"}},
 	"golang.org/x/sys": {paths: []string{
-		".", "client", "client/plugin", "sender", "server", "server/access", "server/sink", "wire/journal", "packaging/demo"}},
+		".", "client", "client/plugin", "sender", "server", "server/access", "server/sink", "wire/durable", "wire/journal", "packaging/demo"}},
 	"google.golang.org/protobuf": {paths: []string{"wire", "wire/check"}},
 	"go.etcd.io/bbolt":           {paths: []string{"wire/journal", "."}, tests: true},
 	"mvdan.cc/sh/v3":             {paths: []string{"client/plugin"}, tests: true},

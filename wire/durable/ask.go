@@ -11,31 +11,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// stays is what the system says of what asking again does not change.
+var stays = []error{fs.ErrNotExist, fs.ErrPermission, fs.ErrExist, unix.EISDIR, unix.ENOTDIR, unix.ELOOP, unix.ENAMETOOLONG, unix.ENXIO,
+	unix.ENOSPC, unix.EDQUOT, unix.EROFS}
+
+// MayPass tells whether an error is the system's word for something that may be
+// over soon, as a disk that does not answer, or too many open files.
+func MayPass(err error) bool {
+	var said unix.Errno
+	return errors.As(err, &said) && !slices.ContainsFunc(stays, func(e error) bool { return errors.Is(err, e) })
+}
+
 // Asker asks a disk again for what it refuses, as one does that is away for a
 // moment. It is for starts, where nobody comes back later for what is not read.
 // The zero value is one that was not refused anything yet.
 type Asker struct{ spent time.Duration }
 
 const (
-	// Patience is how long an Asker asks again, in all, so that a dead disk does
-	// not keep a program from starting.
+	// Patience is how long an Asker asks again, in all. What it is asked for
+	// later, it asks the disk for once.
 	Patience = 10 * time.Second
 	tick     = 100 * time.Millisecond
 )
 
-// stays is what asking again does not change.
-var stays = []error{io.EOF, fs.ErrNotExist, fs.ErrPermission, unix.EISDIR, unix.ENOTDIR, unix.ELOOP}
-
-// Ask calls get until the disk does not refuse any more, or the time is over,
-// and returns its last error.
+// Ask calls get until it succeeds, fails with what does not pass, or Patience is
+// over, and returns its last error. How long the disk takes to refuse counts, too.
 func (a *Asker) Ask(get func() error) error {
 	for {
+		begun := time.Now()
 		err := get()
-		if err == nil || slices.ContainsFunc(stays, func(e error) bool { return errors.Is(err, e) }) || a.spent >= Patience {
+		if !MayPass(err) || a.spent >= Patience {
 			return err
 		}
 		time.Sleep(tick)
-		a.spent += tick
+		a.spent += time.Since(begun)
 	}
 }
 

@@ -1,10 +1,12 @@
 package durable
 
 import (
+	"errors"
 	"io"
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 func TestAskerAsksForWhatMayComeBack(t *testing.T) {
@@ -28,4 +30,27 @@ func TestAskerAsksForWhatMayComeBack(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A bad sector may take a disk long to refuse, each time.
+func TestAskerCountsHowLongADiskTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		err := new(Asker).Ask(func() error {
+			tries++
+			time.Sleep(Patience)
+			return syscall.EIO
+		})
+		if err != syscall.EIO || tries != 2 {
+			t.Errorf("%d tries, %v", tries, err)
+		}
+	})
+}
+
+func TestAskerDoesNotAskForWhatIsNotTheDisks(t *testing.T) {
+	tries := 0
+	wrong := errors.New("wrong version")
+	if err := new(Asker).Ask(func() error { tries++; return wrong }); err != wrong || tries != 1 {
+		t.Errorf("%d tries, %v", tries, err)
+	}
 }

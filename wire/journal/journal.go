@@ -98,8 +98,9 @@ type segment struct {
 	count   uint64 // records, also those that damage took
 	size    int64  // bytes that count
 	points  []point
-	indexed bool // points cover the whole segment
-	unread  bool // what the disk did not give may follow
+	indexed bool      // points cover the whole segment
+	refused time.Time // when the disk last refused to give all of them
+	unread  bool      // what the disk did not give may follow
 }
 
 // point is a mark's place in a segment.

@@ -11,17 +11,24 @@ import (
 	"strings"
 	"time"
 
+	"massive-passive/wire/durable"
+
 	"golang.org/x/sys/unix"
 )
 
 // lockDir makes dir if it is not there and takes its lock. The kernel lets go of
 // it when the process ends, however it ends.
 func lockDir(dir string) (*os.File, error) {
-	if err := makeDir(dir); err != nil {
+	var disk durable.Asker
+	if err := makeDir(dir, &disk); err != nil {
 		return nil, withOwner(fmt.Errorf("make journal directory: %w", err), dir)
 	}
 	path := filepath.Join(dir, lockName)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	var f *os.File
+	err := disk.Ask(func() (err error) {
+		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		return err
+	})
 	if err != nil {
 		return nil, withOwner(fmt.Errorf("open journal lock: %w", err), dir)
 	}
@@ -91,15 +98,19 @@ func account(uid string) string {
 
 // makeDir makes dir and what it lies in, and makes their names durable: a lost
 // directory takes all that was flushed into it along.
-func makeDir(dir string) error {
+func makeDir(dir string, disk *durable.Asker) error {
 	var parents []string
 	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
-		if _, err := os.Stat(d); !errors.Is(err, fs.ErrNotExist) {
+		err := disk.Ask(func() error {
+			_, err := os.Stat(d)
+			return err
+		})
+		if !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 		parents = append(parents, filepath.Dir(d))
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.Ask(func() error { return os.MkdirAll(dir, 0o700) }); err != nil {
 		return err
 	}
 	for _, d := range parents {

@@ -177,10 +177,10 @@ func (r *Reader) enter(seg segment) error {
 
 // lostForGood is what an open says of a file that the disk, or a file system
 // that checks itself, has lost.
-var lostForGood = []error{unix.EIO, unix.EUCLEAN, unix.EBADMSG, unix.ESTALE}
+var lostForGood = []error{unix.EIO, unix.EUCLEAN, unix.EBADMSG}
 
 // cannotOpen goes beyond a segment whose file is lost for good. What else keeps
-// it from being opened, as too many open files, ends some time.
+// it from being opened, as too many open files or a stale mount, ends some time.
 func (r *Reader) cannotOpen(seg segment, cause error) error {
 	if !slices.ContainsFunc(lostForGood, func(lost error) bool { return errors.Is(cause, lost) }) {
 		return r.j.note(&DiskError{openOp, seg.path, cause})
@@ -320,6 +320,10 @@ func (j *Journal) olderInSegment(seg segment, upTo uint64, a age) (uint64, error
 				return max(upTo, w.mark.first-1), nil
 			}
 			upTo = max(upTo, min(w.mark.after(), w.limit)-1)
+		case evGap:
+			if w.failed != nil {
+				return upTo, nil // what is there may be young
+			}
 		case evEnd:
 			return upTo, nil
 		}

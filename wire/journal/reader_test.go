@@ -8,8 +8,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"massive-passive/wire/durable"
 )
 
 func TestReadersStartAndGo(t *testing.T) {
@@ -241,7 +239,7 @@ func TestStateCannotBeStored(t *testing.T) {
 	if err := h.Trim(); err != nil || h.Stats().Failing != nil {
 		t.Fatal(err, h.Stats().Failing)
 	}
-	if s, err := readSlots(state, new(durable.Asker)); err != nil || s.seq < seqReserve {
+	if s, err := readSlots(state); err != nil || s.seq < seqReserve {
 		t.Fatal(s, err)
 	}
 }

@@ -82,7 +82,11 @@ func (j *Journal) recover() error {
 }
 
 func (r *recovery) list() error {
-	entries, err := os.ReadDir(r.j.o.Dir)
+	var entries []os.DirEntry
+	err := r.disk.Ask(func() (err error) {
+		entries, err = os.ReadDir(r.j.o.Dir)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("list journal: %w", err)
 	}
@@ -99,7 +103,12 @@ func (r *recovery) list() error {
 
 // load reads the header of a segment, or sets the file aside.
 func (r *recovery) load(path string, first uint64, regular bool) {
-	h, size, err := r.loadHeader(path, regular)
+	var h header
+	var size int64
+	err := r.disk.Ask(func() (err error) {
+		h, size, err = loadHeader(path, regular)
+		return err
+	})
 	if err == nil && h.first != first {
 		err = fmt.Errorf("its header says that it begins with record %d", h.first)
 	}
@@ -129,11 +138,11 @@ func (r *recovery) setAside(path string, first uint64, err error) {
 
 var errEmpty = errors.New("the file is too short to hold a record")
 
-func (r *recovery) loadHeader(path string, regular bool) (header, int64, error) {
+func loadHeader(path string, regular bool) (header, int64, error) {
 	if !regular {
 		return header{}, 0, errors.New("not a regular file")
 	}
-	f, err := r.disk.Open(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return header{}, 0, err
 	}
@@ -143,8 +152,11 @@ func (r *recovery) loadHeader(path string, regular bool) (header, int64, error) 
 		return header{}, 0, err
 	}
 	b := make([]byte, headerBlock)
-	n, _ := r.disk.Reader(f).ReadAt(b, 0)
+	n, readErr := f.ReadAt(b, 0)
 	h, err := decodeHeader(b[:n])
+	if err != nil && readErr != nil && !errors.Is(readErr, io.EOF) {
+		return h, 0, readErr
+	}
 	if errors.Is(err, errNoHeader) && info.Size() < headerBlock {
 		err = errEmpty // a crash in the first write to it, or it was cut since
 	}
@@ -154,7 +166,7 @@ func (r *recovery) loadHeader(path string, regular bool) (header, int64, error) 
 // loadState tells whether a state was there but could not be read.
 func (r *recovery) loadState() (lost bool) {
 	path := filepath.Join(r.j.o.Dir, stateName)
-	s, err := readSlots(path, &r.disk)
+	s, err := readSlots(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return len(r.segs)+len(r.aside)+len(r.cursors) > 0
 	}
@@ -220,7 +232,11 @@ func (r *recovery) walk(src io.ReaderAt, s *segment, limit uint64, linked bool) 
 	w.start(headerBlock, s.first())
 	s.indexed = true
 	for {
-		switch w.step() {
+		ev := w.step()
+		if w.failed != nil && (ev == evGap || ev == evEnd) {
+			s.indexed = false
+		}
+		switch ev {
 		case evMark:
 			s.addPoint(point{w.mark.first, w.markOff, w.mark.time})
 		case evRecord:
@@ -269,7 +285,7 @@ func (r *recovery) loadCursors() {
 			continue // not made by this package
 		}
 		rd := r.j.newReaderLocked(name)
-		s, err := readSlots(rd.path, &r.disk)
+		s, err := readSlots(rd.path)
 		if err != nil {
 			r.j.damage(Damage{rd.path, 0, fmt.Sprintf("cursor not used (%v), %q reads again from the oldest record", err, name), 0, false})
 			if len(r.segs) > 0 {

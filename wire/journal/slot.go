@@ -3,9 +3,7 @@ package journal
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -47,18 +45,13 @@ func decodeSlot(b []byte) (slot, bool) {
 
 // readSlots returns the newest good slot; fs.ErrNotExist if there is no file,
 // errBadSlots if it holds no good one.
-func readSlots(path string, disk *durable.Asker) (slot, error) {
-	f, err := disk.Open(path)
+func readSlots(path string) (slot, error) {
+	// Not the asker of the segments: a bad sector there must not cost a cursor.
+	b, err := new(durable.Asker).ReadFile(path)
 	if err != nil {
 		return slot{}, err
 	}
-	defer f.Close()
-	b := make([]byte, slotSecond+slotSize)
-	n, err := disk.Reader(f).ReadAt(b, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return slot{}, fmt.Errorf("read: %w", err)
-	}
-	b = b[:n]
+	b = b[:min(len(b), slotSecond+slotSize)]
 	best, ok := decodeSlot(b)
 	if len(b) > slotSecond {
 		if s, good := decodeSlot(b[slotSecond:]); good && (!ok || s.generation > best.generation) {

@@ -28,10 +28,11 @@ type ReaderStats struct {
 	Pending uint64    // records that are there and not acknowledged
 	Bytes   int64     // of the segments and the tail that hold them
 	Oldest  time.Time // append time of the first of them by the clock as it is set now, up to 10 s early; zero if none
+	Unsure  bool      // the disk did not tell, and Oldest may be far too early
 }
 
 // Stats may be called from any goroutine. It reads at most one segment for each
-// reader, and each segment only once.
+// reader, and each segment only once, or once a minute where the disk refuses.
 func (j *Journal) Stats() Stats {
 	for seg := j.toIndex(); seg != nil; seg = j.toIndex() {
 		j.index(seg)
@@ -54,6 +55,7 @@ func (j *Journal) Stats() Stats {
 		if rs.Pending > 0 {
 			rs.Bytes = j.bytesLocked(rs.Acked + 1)
 			rs.Oldest = j.timeLocked(rs.Acked+1, times)
+			rs.Unsure = j.unindexedLocked(rs.Acked+1) != nil
 		}
 		s.Readers = append(s.Readers, rs)
 	}
@@ -97,39 +99,66 @@ func (j *Journal) timeLocked(seq uint64, times dates) time.Time {
 	return time.Time{}
 }
 
+// indexAgain is how long a segment rests whose marks the disk refused.
+const indexAgain = time.Minute
+
 // toIndex returns a segment that some reader stands in and whose times only its
 // file knows.
 func (j *Journal) toIndex() *segment {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, r := range j.readers {
-		seq := r.Acked() + 1
-		if i := j.segmentLocked(seq); i < len(j.segs) && !j.segs[i].indexed && seq > j.segs[i].first() {
-			return j.segs[i]
+		if s := j.unindexedLocked(r.Acked() + 1); s != nil && time.Since(s.refused) > indexAgain {
+			return s
 		}
 	}
 	return nil
 }
 
-// index reads the marks of a segment that was there at the start. Whatever it
-// finds is good enough: without it the header's time stands in.
+// unindexedLocked returns the segment of seq if only its file knows the time.
+func (j *Journal) unindexedLocked(seq uint64) *segment {
+	if i := j.segmentLocked(seq); i < len(j.segs) && !j.segs[i].indexed && seq > j.segs[i].first() {
+		return j.segs[i]
+	}
+	return nil
+}
+
+// index reads the marks of a segment that was there at the start. Where the disk
+// refuses, the time of the mark before, or the header's, stands in.
 func (j *Journal) index(s *segment) {
 	j.mu.Lock()
 	seg := *s
 	j.mu.Unlock()
-	found := segment{}
-	if w, f, err := j.walkMarks(seg, point{seg.first(), headerBlock, 0}); err == nil {
-		defer f.Close()
-		for ev := w.step(); ev != evEnd; ev = w.step() {
-			if ev == evMark {
-				found.addPoint(point{w.mark.first, w.markOff, w.mark.time})
-			}
-		}
-	}
+	points, err := j.marks(seg)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	s.indexed = true
-	if len(found.points) > 0 {
-		s.points = found.points
+	if len(points) > 0 {
+		s.points = points
+	}
+	if s.indexed = err == nil; err != nil {
+		s.refused = time.Now()
+	}
+}
+
+// marks reads what there is of them, and returns what the disk said if it did not
+// give all.
+func (j *Journal) marks(seg segment) (points []point, refused error) {
+	w, f, err := j.walkMarks(seg, point{seg.first(), headerBlock, 0})
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	found := segment{}
+	for {
+		ev := w.step()
+		switch {
+		case ev == evMark:
+			found.addPoint(point{w.mark.first, w.markOff, w.mark.time})
+		case w.failed != nil:
+			refused = w.failed
+		}
+		if ev == evEnd {
+			return found.points, refused
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"massive-passive/wire/durable"
+	"massive-passive/wire/durable/durabletest"
 )
 
 // badFrom is a file that the disk does not give from an offset on.
@@ -125,6 +127,53 @@ func TestADiskThatIsAwayForAMomentCostsAStartNothing(t *testing.T) {
 		after, err := r.walk(awayUntil{f, time.Now().Add(durable.Patience / 2)}, s, noLimit, false)
 		if err != nil || after != s.first()+50 || s.size != size || r.torn || len(*told) > 0 {
 			t.Errorf("up to record %d, %v; %d of %d bytes are used, torn %v, told %v", after, err, s.size, size, r.torn, *told)
+		}
+	})
+}
+
+func TestCursorsThatAreAwayForAMomentAreRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t, Options{Dir: t.TempDir()})
+		r := h.reader("a", Oldest)
+		h.put(0, 50, 10)
+		drain(t, r)
+		r.Ack(20)
+		if err := h.Close(); err != nil {
+			t.Fatal(err)
+		}
+		durabletest.TakeAwayFor(t, 2*time.Second, r.path) // it is read behind the state
+		durabletest.TakeAwayFor(t, time.Second, filepath.Join(h.o.Dir, stateName))
+		last := h.Stats().Last
+		h = open(t, h.o)
+		if got := drain(t, h.reader("a", Oldest)); !slices.Equal(got, numbers(20, 50)) || h.Stats().Last != last {
+			t.Errorf("got %v, the last sequence is %d and was %d", got, h.Stats().Last, last)
+		}
+		h.wantDamages(0)
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Young records must not seem old for it.
+func TestASegmentThatIsNotIndexedForNowIsLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t, Options{Dir: oneSegment(t)})
+		r := h.reader("a", Oldest)
+		drain(t, r)
+		r.Ack(20)
+		putBack := durabletest.TakeAway(t, segments(t, h.o.Dir)[0])
+		h.segs[0].indexed = false
+		if s := h.Stats(); !s.Readers[0].Unsure || h.segs[0].indexed {
+			t.Error("a segment that could not be read is indexed")
+		}
+		putBack()
+		time.Sleep(indexAgain + 1)
+		if s := h.Stats(); s.Readers[0].Unsure || !h.segs[0].indexed {
+			t.Error("a segment that can be read is not indexed")
+		}
+		if err := h.Close(); err != nil {
+			t.Error(err)
 		}
 	})
 }

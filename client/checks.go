@@ -3,11 +3,13 @@ package client
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"massive-passive/client/checkfile"
 	"massive-passive/sched"
+	"massive-passive/wire/durable"
 
 	"github.com/rs/zerolog"
 )
@@ -20,6 +22,7 @@ type checks struct {
 	log      zerolog.Logger
 	good     map[string]checkfile.Check // the last good version of each file
 	told     map[string]bool            // what the last load said
+	unread   bool                       // the disk did not give all at the last load
 
 	// What other goroutines may know.
 	count atomic.Int64             // of good
@@ -37,6 +40,7 @@ type change struct {
 // each load, but if it only makes sure of what was just read.
 func (c *checks) load(again bool) (change, error) {
 	files, warnings, err := checkfile.ReadDir(c.dir, c.defaults)
+	c.unread = durable.MayPass(err) || slices.ContainsFunc(files, func(f checkfile.File) bool { return f.Unread })
 	if err != nil {
 		return change{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"massive-passive/client/checkfile"
+	"massive-passive/wire/durable/durabletest"
 
 	"github.com/rs/zerolog"
 )
@@ -157,5 +158,23 @@ func TestAFirstLoadThatFailsEndsNothing(t *testing.T) {
 	agent.reload(false)
 	if len(d.running) != 1 {
 		t.Errorf("%d ways are open once there are check files, want 1", len(d.running))
+	}
+}
+
+func TestAFileThatTheDiskDoesNotGiveIsToBeReadAgain(t *testing.T) {
+	dir := t.TempDir()
+	writeCheck(t, dir, "a.cfg", goodCheck)
+	c := &checks{dir: dir, log: zerolog.Nop()}
+	putBack := durabletest.TakeAway(t, filepath.Join(dir, "a.cfg"))
+	if found, err := c.load(false); err != nil || len(found.set) > 0 || !c.unread {
+		t.Errorf("set %v, all read: %v, %v", names(found.set), !c.unread, err)
+	}
+	putBack()
+	if found, err := c.load(true); err != nil || len(found.set) != 1 || c.unread {
+		t.Errorf("set %v, all read: %v, %v", names(found.set), !c.unread, err)
+	}
+	c.dir = filepath.Join(dir, "gone") // when it comes, the watch tells
+	if _, err := c.load(true); err == nil || c.unread {
+		t.Errorf("to be read again: %v, %v", c.unread, err)
 	}
 }

@@ -210,6 +210,9 @@ func (c *Client) keepLoading(ctx context.Context, asked <-chan func()) {
 			c.reload(first)
 			first = false
 		case <-tidy.C:
+			if c.checks.unread {
+				c.reload(true) // what comes back makes no event
+			}
 			c.deliveries.tidy()
 		}
 	}

@@ -6,8 +6,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"massive-passive/wire/certs/certstest"
+	"massive-passive/wire/durable/durabletest"
 
 	"github.com/rs/zerolog"
 )
@@ -55,6 +58,10 @@ func TestModernServersThatCannotBeKept(t *testing.T) {
 
 // The check that would report a failing disk must not be silenced by it.
 func TestAClientStartsWhereItsDiskFails(t *testing.T) {
+	synctest.Test(t, aClientStartsWhereItsDiskFails)
+}
+
+func aClientStartsWhereItsDiskFails(t *testing.T) {
 	o := DefaultOptions()
 	set, err := certstest.WriteSet(t.TempDir(), "web1")
 	if err != nil {
@@ -63,9 +70,10 @@ func TestAClientStartsWhereItsDiskFails(t *testing.T) {
 	o.SSLCACert, o.SSLCert, o.SSLKey = set.CA, set.ClientCert, set.ClientKey
 	o.StateDir, o.ConfDir = t.TempDir(), t.TempDir()
 	file := filepath.Join(o.StateDir, "modern-servers")
-	if err := os.Symlink("/proc/self/mem", file); err != nil { // reading its beginning is EIO
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	durabletest.TakeAway(t, file)
 	var log bytes.Buffer
 	c, err := New(o, zerolog.New(&log))
 	if err != nil {
@@ -81,4 +89,21 @@ func TestAClientStartsWhereItsDiskFails(t *testing.T) {
 	if to, err := os.Readlink(file); err != nil || to != "/proc/self/mem" {
 		t.Errorf("the file that could not be read was replaced: %q, %v", to, err)
 	}
+}
+
+func TestAStateFileThatIsAwayForAMomentIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		m, err := loadModernServers(dir)
+		if err == nil {
+			err = m.add("a")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		durabletest.TakeAwayFor(t, time.Second, filepath.Join(dir, "modern-servers"))
+		if m, err = loadModernServers(dir); err != nil || !m.has("a") {
+			t.Errorf("known: %v, %v", m.has("a"), err)
+		}
+	})
 }

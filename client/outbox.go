@@ -190,7 +190,7 @@ func (b *outbox) closed(server string) {
 // for them is young enough to be delivered.
 func (b *outbox) forget(stats journal.Stats) {
 	for _, r := range stats.Readers {
-		if r.Open || r.Pending > 0 && time.Since(r.Oldest) < b.maxAge {
+		if r.Open || r.Pending > 0 && (r.Unsure || time.Since(r.Oldest) < b.maxAge) {
 			continue
 		}
 		b.drop(r)

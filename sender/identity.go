@@ -11,8 +11,7 @@ import (
 // Process is one run of a program, as the Identity for one server sees it. Any
 // goroutine may call it.
 type Process interface {
-	// Instances are those of this run, oldest first. Under the last the source
-	// gives new results.
+	// Instances are those of this run, oldest first.
 	Instances() []wire.Instance
 	// Renew has the last of Instances be another one than taken from now on.
 	Renew(taken wire.Instance)
@@ -27,17 +26,13 @@ type Process interface {
 // time may use it.
 type Identity struct {
 	process Process
-	current wire.Instance   // that of the connection
+	current wire.Instance   // that of the connection, once there was one
 	before  []wire.Instance // those of this process before current
 	sent    uint64          // the highest sequence that may have reached the server
 }
 
 // NewIdentity returns that of a process.
-func NewIdentity(p Process) *Identity {
-	i := &Identity{process: p}
-	i.follow()
-	return i
-}
+func NewIdentity(p Process) *Identity { return &Identity{process: p} }
 
 // of is the instance under which a result travels that is not acknowledged
 // yet; what an earlier process left behind keeps its own.

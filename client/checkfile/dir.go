@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"massive-passive/wire/check"
+	"massive-passive/wire/durable"
 )
 
 // File is what became of one file of a directory: a Check, or the error about
@@ -19,6 +20,8 @@ type File struct {
 	Name  string
 	Check Check
 	Err   error // an *Error
+	// Unread tells that the disk did not give the file: another time it may.
+	Unread bool
 }
 
 // ReadDir reads the check files of a directory: those whose names end in .cfg
@@ -41,7 +44,7 @@ func ReadDir(dir string, d Defaults) ([]File, []Warning, error) {
 		var found []Warning
 		data, err := readFile(filepath.Join(dir, name))
 		if err != nil {
-			f.Err = &Error{Place: Place{File: name}, Reason: fmt.Sprintf("cannot be read: %v", err)}
+			f.Err, f.Unread = &Error{Place: Place{File: name}, Reason: fmt.Sprintf("cannot be read: %v", err)}, durable.MayPass(err)
 		} else {
 			f.Check, found, f.Err = Parse(name, data, d)
 		}

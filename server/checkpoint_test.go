@@ -9,9 +9,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"massive-passive/server/record"
 	"massive-passive/wire"
+	"massive-passive/wire/durable/durabletest"
 
 	"github.com/rs/zerolog"
 )
@@ -201,4 +204,15 @@ func TestNothingIsTakenForAConnectionThatIsOver(t *testing.T) {
 	if err := in.append(s); err != nil || in.known.highest("c", o.Instance) != 7 {
 		t.Errorf("%v, known up to %d", err, in.known.highest("c", o.Instance))
 	}
+}
+
+func TestACheckpointThatIsAwayForAMomentIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file, _ := remembering(t)
+		durabletest.TakeAwayFor(t, time.Second, file)
+		d := newDuplicates()
+		if err := d.load(file); err != nil || len(d.clients) != 3 {
+			t.Errorf("%d clients are known, %v", len(d.clients), err)
+		}
+	})
 }

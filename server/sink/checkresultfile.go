@@ -12,6 +12,10 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"massive-passive/wire/durable"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -43,7 +47,7 @@ func (c *CheckResults) moveIn() error {
 		return fmt.Errorf("let the core read a file of check results: %w", err)
 	}
 	now := time.Now()
-	if err := os.Chtimes(c.file.Name(), now, now); err != nil { // all of it may have been written long ago
+	if err := touch(c.file.Name(), now); err != nil { // all of it may have been written long ago
 		return fmt.Errorf("renew a file of check results: %w", err)
 	}
 	if err := os.Rename(c.file.Name(), path); err != nil {
@@ -58,6 +62,13 @@ func (c *CheckResults) moveIn() error {
 	c.file, c.size = nil, 0
 	c.out = &spooled{path: path, seq: c.last, since: now, renewed: now.Round(0)}
 	return nil
+}
+
+// touch has the core take a file for written now. Whoever may write to the
+// directory could put a link in the place of its name.
+func touch(path string, now time.Time) error {
+	at := unix.NsecToTimespec(now.UnixNano())
+	return unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW)
 }
 
 // freeName returns a path that no file has, as the core expects it.
@@ -160,14 +171,28 @@ func (c *CheckResults) clean() error {
 	return nil
 }
 
-// isOurs tells by its first line whether a file is ours.
+// isOurs tells by its first line whether a file is ours. One that the disk does
+// not give may be anybody's.
 func (c *CheckResults) isOurs(path string) bool {
+	var first []byte
+	err := new(durable.Asker).Ask(func() (err error) {
+		first, err = beginning(path, len(c.header()))
+		return err
+	})
+	if durable.MayPass(err) {
+		c.Log.Warn().Err(err).Msg("cannot see whether a file of check results is of an earlier run: it stays, and the core may get its results late")
+	}
+	return err == nil && bytes.Equal(first, []byte(c.header()))
+}
+
+// beginning returns the first n bytes of a file that is no link.
+func beginning(path string, n int) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
 	if err != nil {
-		return false
+		return nil, err
 	}
 	defer f.Close()
-	first := make([]byte, len(c.header()))
-	_, err = io.ReadFull(f, first)
-	return err == nil && bytes.Equal(first, []byte(c.header()))
+	b := make([]byte, n)
+	_, err = io.ReadFull(f, b)
+	return b, err
 }

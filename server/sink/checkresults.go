@@ -237,14 +237,22 @@ func (c *CheckResults) look(now time.Time) error {
 // for an age that it only has since the clock was set, or the machine slept.
 func (c *CheckResults) gone(now time.Time) error {
 	c.asked = time.Time{}
-	if age := now.Sub(c.out.renewed); c.MaxFileAge > 0 && age > c.MaxFileAge/2 {
-		return fmt.Errorf("the clock was set, or the machine slept: the core may have thrown a file away as %v old, and what is in it is written again", age.Round(time.Second))
+	if err := c.tooOld(now); err != nil {
+		return err
 	}
 	c.Feed.well()
 	c.taken = append(c.taken, spooled{path: c.out.path, seq: c.out.seq, since: now})
 	c.out = nil
 	if !c.watch.seen() {
 		c.watch.begin(now) // whoever took it runs
+	}
+	return nil
+}
+
+// tooOld tells that the core may throw the file away, or did.
+func (c *CheckResults) tooOld(now time.Time) error {
+	if age := now.Sub(c.out.renewed); c.MaxFileAge > 0 && age > c.MaxFileAge/2 {
+		return fmt.Errorf("the clock was set, or the machine slept: the core may throw a file away as %v old, and what is in it is written again", age.Round(time.Second))
 	}
 	return nil
 }
@@ -268,7 +276,10 @@ func (c *CheckResults) await(now, modified time.Time) error {
 	if age := now.Sub(modified); age >= 0 && age < renew {
 		return nil
 	}
-	err := os.Chtimes(c.out.path, now, now)
+	if err := c.tooOld(now); err != nil {
+		return err // it may be at it
+	}
+	err := touch(c.out.path, now)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // taken meanwhile, at the age that it had
 	}

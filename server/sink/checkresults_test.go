@@ -237,6 +237,9 @@ func TestCheckResultsThatTheCoreThrewAwayAreWrittenAgain(t *testing.T) {
 			if err := errors.Join(r.sink.open(), r.sink.gather(r.t.Context()), r.sink.write()); err != nil {
 				t.Fatal(err)
 			}
+			if err := r.sink.look(time.Now().Add(forward)); lost != (err != nil) {
+				t.Errorf("the clock was set by %v, and the core may be at it: %v", forward, err)
+			}
 			r.expectFile(1, 1)
 			err := r.sink.look(time.Now().Add(forward))
 			if lost != (err != nil && strings.Contains(err.Error(), "the clock was set")) {

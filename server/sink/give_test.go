@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // Who is in the core's group can put a link in the place of a file that is just
@@ -54,5 +55,23 @@ func TestASpoolThatIsALinkIsNotGiven(t *testing.T) {
 	}
 	if info, err := os.Stat(victim); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the victim's mode is %v, %v", info.Mode(), err)
+	}
+}
+
+func TestTouchDoesNotFollowALink(t *testing.T) {
+	victim := filepath.Join(t.TempDir(), "victim")
+	link := victim + ".link"
+	if err := errors.Join(os.WriteFile(victim, nil, 0o600), os.Symlink(victim, link)); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(victim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := touch(link, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := os.Stat(victim); err != nil || !after.ModTime().Equal(before.ModTime()) {
+		t.Errorf("what the link leads to is of %v now, %v", after.ModTime(), err)
 	}
 }

@@ -269,7 +269,7 @@ func (s *site) close(exactly bool) {
 	s.witness.read()
 	s.world.ledger.onceInServer(s.t, inServer)
 	s.witness.compare(s.t, inServer, exactly)
-	s.t.Logf("%d results, %d repeats at the core", len(inServer), s.witness.repeats())
+	s.t.Logf("%d results, %d repeats at the core, %d results that it did not tell apart", len(inServer), s.witness.repeats(), s.witness.untold)
 }
 
 // summary is one line about the rounds of a fault.

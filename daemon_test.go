@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -183,15 +185,40 @@ func (p *pair) addCheck(name string, keys map[string]any) {
 	}
 }
 
-// unusedPort finds a port on loopback that nobody listens on now.
+// lastPort is the port that unusedPort gave last. Another run of the tests on this machine begins elsewhere.
+var lastPort = func() *atomic.Int32 {
+	p := new(atomic.Int32)
+	p.Store(10_000 + rand.Int32N(10_000))
+	return p
+}()
+
+// unusedPort finds a port on loopback that nobody listens on now, and gives none twice. It is none of those that the
+// kernel gives to connections: one of them could have it while a server that is to come back is away.
 func unusedPort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	for {
+		port := int(lastPort.Add(1))
+		if port >= ephemeralPorts(t) {
+			t.Fatal("no port is left below those that the kernel gives to connections")
+		}
+		if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port)); err == nil {
+			l.Close()
+			return port
+		}
+	}
+}
+
+// ephemeralPorts is where those begin that the kernel gives to connections.
+func ephemeralPorts(t testing.TB) (first int) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if err == nil {
+		_, err = fmt.Sscan(string(text), &first)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return first
 }
 
 // awaitPort waits until the server listens.

@@ -53,8 +53,9 @@ func TestE2EFault(t *testing.T) {
 		realDisk(s.t, s.dir)
 		return slices.Concat(processFaults(), powerFaults())
 	})
-	w.add("Nagios by its pipe", newWitnessedNagios, func(*site) []fault {
-		return append(coreFaults(), pipeMadeAgain())
+	w.add("Nagios by its pipe, killed", newWitnessedNagios, func(*site) []fault { return coreKilled() })
+	w.add("Nagios by its pipe, restarted", newWitnessedNagios, func(*site) []fault {
+		return []fault{restarted(), pipeMadeAgain()}
 	})
 	w.add("Nagios by its pipe, stopped", newWitnessedNagios, func(*site) []fault { return []fault{stopped()} })
 	w.add("Nagios by its pipe, unharmed", newWitnessedNagios, func(s *site) []fault {

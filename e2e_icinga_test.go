@@ -45,7 +45,7 @@ const (
 // configuration as it stands.
 func newIcingaRig(t *testing.T, hosts []rigHost, settings ...string) *icingaRig {
 	t.Helper()
-	r := &icingaRig{coreProcess: newCoreProcess(t, "icinga2"), port: freePort(t)}
+	r := &icingaRig{coreProcess: newCoreProcess(t, "icinga2"), port: unusedPort(t)}
 	certificate, key := selfSigned(t, icingaNode)
 	r.layOut([]string{"data/certs", "run", "cache", "log", "spool"}, map[string]string{
 		"data/certs/" + icingaNode + ".crt": certificate,

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -321,16 +320,4 @@ func writePipe(t *testing.T, path, lines string) {
 	if _, err := pipe.WriteString(lines); err != nil {
 		t.Fatalf("write pipe: %v", err)
 	}
-}
-
-// freePort returns a TCP port of 127.0.0.1 that nothing listens on. Another program may take it before the
-// core does; then the core says so and the test fails.
-func freePort(t *testing.T) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
 }

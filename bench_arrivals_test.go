@@ -116,8 +116,13 @@ func (t *turn) take(b []byte, now time.Time) []byte {
 		if end < 0 {
 			return b
 		}
-		number, ok := parseNumber(b[:end])
+		line := b[:end]
+		number, ok := parseNumber(line)
 		b = b[end+1:]
+		if marker, is := markerIn(string(line)); !ok && is {
+			os.Remove(marker) // as a core does
+			continue
+		}
 		if !ok || number < t.first || number-t.first >= uint64(len(t.seen)) {
 			t.strange++
 			continue

@@ -120,7 +120,7 @@ func (c *core) arrived(want []string) map[string]int {
 	times := map[string]int{}
 	c.pipe.SetReadDeadline(time.Now().Add(20 * time.Second))
 	for missing := len(want); missing > 0; {
-		line, err := c.lines.ReadString('\n')
+		line, err := c.next()
 		if err != nil {
 			c.t.Fatalf("%v: %d of %d results did not arrive; these did: %v", err, missing, len(want), slices.Sorted(maps.Keys(times)))
 		}

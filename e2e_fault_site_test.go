@@ -16,7 +16,7 @@ import (
 
 const (
 	// sinkWindow is longer than the server keeps what the core took.
-	sinkWindow = 12 * time.Second
+	sinkWindow = 15 * time.Second
 
 	// arrivalLimit is how long after the end of a fault everything must have arrived. A dead connection is
 	// noticed within a minute, and the client tries again after at most half of one.

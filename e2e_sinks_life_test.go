@@ -31,10 +31,10 @@ func (p *pair) sendLife(from, to int) {
 	p.send(sets.String())
 }
 
-// lived says which of the first n results the core does not have.
-func lived(n int) func(map[objectName]reading) error {
+// lived says which of the results from up to before to the core does not have.
+func lived(from, to int) func(map[objectName]reading) error {
 	return func(readings map[objectName]reading) error {
-		for i := range n {
+		for i := from; i < to; i++ {
 			if got, want := readings[doorObject("life", i, false)].output, fmt.Sprint("number ", i); got != want {
 				return fmt.Errorf("service %d has %q, want %q", i, got, want)
 			}
@@ -50,7 +50,7 @@ func TestE2EPipeOfANagiosWhoseMainProcessIsKilled(t *testing.T) {
 	p := startServerFor(t, "--sink", "command-file:"+r.commandFile(), "--dialect", "nagios")
 	r.start()
 	p.sendLife(0, 100)
-	r.await("before", lived(100))
+	r.await("before", lived(0, 100))
 	// The orphans end of themselves, now at once and now after seconds. Here the test is one that holds the pipe until
 	// the next core does.
 	orphan, err := os.OpenFile(r.commandFile(), os.O_RDWR|syscall.O_NONBLOCK, 0)
@@ -64,7 +64,7 @@ func TestE2EPipeOfANagiosWhoseMainProcessIsKilled(t *testing.T) {
 	r.start()
 	orphan.Close()
 	p.sendLife(200, lifeResults)
-	r.await("after", lived(lifeResults))
+	r.await("after", lived(0, lifeResults))
 }
 
 // Nagios' main process is held up for longer than the window, and nothing is killed: its worker reads the pipe meanwhile,
@@ -74,7 +74,7 @@ func TestE2EPipeOfANagiosThatIsHeldUp(t *testing.T) {
 	p := startServerFor(t, "--sink", "command-file:"+r.commandFile(), "--dialect", "nagios")
 	r.start()
 	p.sendLife(0, 1)
-	r.await("before", lived(1))
+	r.await("before", lived(0, 1))
 	r.signal(syscall.SIGSTOP)
 	long := doorObject("life", 1, false)
 	output := "number 1 " + strings.Repeat("y", 6000)
@@ -93,17 +93,34 @@ func TestE2EPipeOfANagiosThatIsHeldUp(t *testing.T) {
 	})
 }
 
+// Nagios' main process hangs for longer than the window, its worker reads the pipe meanwhile, and then somebody kills it
+// all: what the worker had read goes with it.
+func TestE2EPipeOfANagiosThatHangsAndIsKilled(t *testing.T) {
+	r := newNagiosRig(t, lifeHosts())
+	p := startServerFor(t, "--sink", "command-file:"+r.commandFile(), "--dialect", "nagios")
+	r.start()
+	p.sendLife(0, 100)
+	r.await("before", lived(0, 100))
+	r.signal(syscall.SIGSTOP)
+	p.sendLife(100, 200)
+	time.Sleep(sink.DefaultWindow + 5*time.Second)
+	r.kill()
+	r.start()
+	p.sendLife(200, lifeResults)
+	r.await("after", lived(100, lifeResults)) // what it had worked on long before, is its own to keep
+}
+
 func TestE2EDirectoryOfANagiosThatIsKilled(t *testing.T) {
 	r := newNagiosRig(t, lifeHosts())
 	p := startServerFor(t, "--nagios-config", r.configFile())
 	r.start()
 	p.sendLife(0, 100)
-	r.await("before", lived(100))
+	r.await("before", lived(0, 100))
 	r.kill()
 	p.sendLife(100, 200)
 	r.start()
 	p.sendLife(200, lifeResults)
-	r.await("after", lived(lifeResults))
+	r.await("after", lived(0, lifeResults))
 }
 
 func TestE2EAPIOfAnIcingaThatIsKilled(t *testing.T) {
@@ -111,12 +128,12 @@ func TestE2EAPIOfAnIcingaThatIsKilled(t *testing.T) {
 	p := startServerFor(t, r.apiSink(t)...)
 	r.start()
 	p.sendLife(0, 100)
-	r.await("before", lived(100))
+	r.await("before", lived(0, 100))
 	r.kill()
 	p.sendLife(100, 200)
 	r.start()
 	p.sendLife(200, lifeResults)
-	r.await("after", lived(lifeResults))
+	r.await("after", lived(0, lifeResults))
 	r.reload()
 	p.stopAndSee("restarted Icinga")
 }

@@ -180,7 +180,7 @@ func oddNumbers(s *siege) {
 	}
 	begin := time.Now().Unix()
 	s.submit(session, 10, check.Result{Kind: check.Host, Host: "h", Finish: math.MaxInt64}) // from the future: brought to now
-	line, err := s.core.lines.ReadString('\n')
+	line, err := s.core.next()
 	var stamp int64
 	if n, _ := fmt.Sscanf(line, "[%d] PROCESS_HOST_CHECK_RESULT;h;0;\n", &stamp); err != nil || n != 1 || stamp < begin || stamp > begin+60 {
 		s.Errorf("a result from the end of time became %q, %v", line, err)

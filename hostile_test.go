@@ -132,7 +132,7 @@ func (s *siege) serveTheNext() {
 func (s *siege) expectLine(want string) {
 	s.Helper()
 	s.core.pipe.SetReadDeadline(time.Now().Add(30 * time.Second))
-	line, err := s.core.lines.ReadString('\n')
+	line, err := s.core.next()
 	if err != nil || line != want {
 		s.Fatalf("the core got %q, %v, want %q", line, err, want)
 	}

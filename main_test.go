@@ -35,12 +35,33 @@ func newCore(t testing.TB) *core {
 	return &core{t, path, pipe, bufio.NewReader(pipe)}
 }
 
+// next reads a line that is no marker: those it does away with, as a core does that has worked on what is before them.
+func (c *core) next() (string, error) {
+	for {
+		line, err := c.lines.ReadString('\n')
+		marker, ok := markerIn(line)
+		if !ok || err != nil {
+			return line, err
+		}
+		if err := os.Remove(marker); err != nil {
+			return "", err
+		}
+	}
+}
+
+// markerIn returns the file of a marker.
+func markerIn(line string) (path string, ok bool) {
+	_, path, ok = strings.Cut(line, "] PROCESS_FILE;")
+	path = strings.TrimSuffix(strings.TrimSpace(path), ";1")
+	return path, ok && strings.Contains(filepath.Base(path), "-marker-")
+}
+
 // await reads lines until one contains text.
 func (c *core) await(text string) string {
 	c.t.Helper()
 	c.pipe.SetReadDeadline(time.Now().Add(30 * time.Second))
 	for {
-		line, err := c.lines.ReadString('\n')
+		line, err := c.next()
 		if err != nil {
 			c.t.Fatalf("wait for %q in the pipe: %v", text, err)
 		}

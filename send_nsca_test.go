@@ -239,7 +239,7 @@ func (r *sendRig) arrived(want []string) string {
 func (c *core) line() (string, error) {
 	c.pipe.SetReadDeadline(time.Now().Add(10 * time.Second))
 	for {
-		line, err := c.lines.ReadString('\n')
+		line, err := c.next()
 		if err != nil {
 			return "", err
 		}

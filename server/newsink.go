@@ -22,7 +22,7 @@ func (s *Server) makeSink(t target, name string, r *journal.Reader, core *sink.N
 		feed.OrderGuard = o.orderGuard(dialect != sink.Icinga)
 		s.log.Info().Stringer("sink", t).Str("dialect", string(dialect)).Msg("results go there")
 		return &sink.CommandFile{Feed: sink.NewFeed(r, feed), Path: t.to, Dialect: dialect, Spool: o.spoolDir(name), Window: sink.DefaultWindow,
-			Unread: sink.DefaultUnread, Config: config, Log: s.log}, nil
+			Unread: sink.DefaultUnread, Config: config, MarkerTick: sink.DefaultMarkerTick, Log: s.log}, nil
 	case kindCheckResults:
 		feed.OrderGuard = o.orderGuard(true)
 		s.log.Info().Stringer("sink", t).Str("dialect", string(dialect)).Msg("results go there")

@@ -35,7 +35,10 @@ type CommandFile struct {
 	Window  time.Duration // how long a result stays in the journal after the core took it
 	Unread  time.Duration // how long the core may leave a file in Spool unread before its result is given up
 	Config  string        // the core's main configuration, where it is known
-	Log     zerolog.Logger
+	// MarkerTick is the time between two markers for a core that works on results
+	// in another process than reads them; 0: what it has read counts as worked on.
+	MarkerTick time.Duration
+	Log        zerolog.Logger
 
 	// Owned by Run.
 	pipe   *os.File
@@ -51,7 +54,14 @@ type CommandFile struct {
 	files  []passed  // that hold up what is acknowledged, oldest first
 	gone   int       // of files, from the first: seen to be removed
 	held   int64     // bytes of the others
-	watch  coreWatch
+	acked  uint64    // to the journal
+
+	unmarked      uint64    // the first result that no marker is behind; 0: there is none
+	marked        time.Time // when the last marker was written
+	markerOut     bool      // the core has not removed it
+	markersSeen   bool      // the core has removed one before
+	unmarkedUntil time.Time // until then no markers are written
+	watch         coreWatch
 
 	full     time.Time // since when the pipe has no room; zero: it has
 	coreSeen time.Time // when a process of the core was last seen
@@ -131,6 +141,9 @@ func (c *CommandFile) feed(ctx context.Context) error {
 		if err := c.flush(ctx); err != nil {
 			return err
 		}
+		if err := c.addMarker(ctx); err != nil {
+			return err
+		}
 		if err := c.look(); err != nil {
 			return err
 		}
@@ -141,7 +154,7 @@ func (c *CommandFile) feed(ctx context.Context) error {
 // next waits for results, but no longer than busyTick while some are inside
 // their window.
 func (c *CommandFile) next(ctx context.Context) ([]item, error) {
-	if len(c.marks) == 0 && len(c.files) == 0 {
+	if len(c.marks) == 0 && len(c.files) == 0 && (c.unmarked == 0 || !c.marksWork(time.Now())) {
 		return c.Feed.next(ctx)
 	}
 	return c.Feed.nextWithin(ctx, busyTick)
@@ -150,6 +163,9 @@ func (c *CommandFile) next(ctx context.Context) ([]item, error) {
 // add puts a result's line into the group, and writes the group first where it
 // would grow too long.
 func (c *CommandFile) add(ctx context.Context, it *item) error {
+	if c.unmarked == 0 {
+		c.unmarked = it.seq
+	}
 	before := len(c.group)
 	c.group = c.Dialect.appendLine(c.group, &it.result)
 	length := len(c.group) - before
@@ -236,16 +252,19 @@ func (c *CommandFile) settle(now time.Time) {
 		c.marks, c.taken = c.marks[done:], c.taken-done
 	}
 	if len(c.files) > 0 {
-		done += c.settleFiles(now)
-	}
-	if done == 0 {
-		return
+		c.settleFiles(now)
 	}
 	upTo := c.over
 	if len(c.files) > 0 {
 		upTo = min(upTo, c.files[0].it.seq-1)
 	}
-	c.Feed.ack(upTo)
+	if c.unmarked > 0 && c.marksWork(now) {
+		upTo = min(upTo, c.unmarked-1)
+	}
+	if upTo > c.acked {
+		c.acked = upTo
+		c.Feed.ack(upTo)
+	}
 }
 
 // settlePipe returns how many of the marks, from the first, are out of their
@@ -279,4 +298,5 @@ func (c *CommandFile) forgetWritten() {
 	c.wrote, c.read, c.group, c.full = 0, 0, c.group[:0], time.Time{}
 	c.marks, c.taken, c.over = nil, 0, 0
 	c.files, c.gone, c.held, c.late, c.ignored = nil, 0, 0, false, time.Time{}
+	c.acked, c.unmarked, c.markerOut, c.unmarkedUntil = 0, 0, false, time.Time{}
 }

@@ -33,6 +33,10 @@ func ParseDialect(name string) (Dialect, error) {
 	return "", fmt.Errorf("unknown dialect %q: it is one of %s", name, strings.Join(Dialects(), ", "))
 }
 
+// queues tells whether the core has another process read the pipe than works on
+// what was read.
+func (d Dialect) queues() bool { return d != Icinga }
+
 // GuessDialect takes the dialect from the usual paths of a command file. What
 // is not known is taken for Nagios.
 func GuessDialect(commandFile string) Dialect {

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -43,6 +42,8 @@ type passed struct {
 	end  int64     // of the command that names it, in the stream of bytes
 	told time.Time // when the command was seen to be read
 	gone time.Time // when the file was seen to be removed
+
+	marker bool // it holds nothing; it is the first result that it is behind
 }
 
 // passFile hands a line that is too long for one write to the core in a file.
@@ -50,8 +51,8 @@ func (c *CommandFile) passFile(ctx context.Context, it *item, line []byte) error
 	if !c.ignored.IsZero() && time.Since(c.ignored) < spoolAgain && it.result.Kind != check.Command {
 		return c.passCut(ctx, it, errUnread)
 	}
-	file, err := c.writeSpool(line)
-	for since := time.Now(); err != nil; file, err = c.writeSpool(line) {
+	file, err := c.writeSpool(spoolPrefix, line)
+	for since := time.Now(); err != nil; file, err = c.writeSpool(spoolPrefix, line) {
 		patient := time.Since(since) < spoolPatience && time.Since(c.refused) > time.Minute
 		if !patient {
 			c.refused = time.Now()
@@ -67,8 +68,7 @@ func (c *CommandFile) passFile(ctx context.Context, it *item, line []byte) error
 		}
 	}
 	c.Feed.well()
-	command := "[" + strconv.FormatInt(it.result.Finish/1e6, 10) + "] PROCESS_FILE;" + file + ";1\n"
-	if err := c.write(ctx, []byte(command)); err != nil {
+	if err := c.write(ctx, passFileCommand(time.UnixMicro(it.result.Finish), file)); err != nil {
 		c.removeFile(file)
 		return err
 	}
@@ -83,18 +83,17 @@ func (c *CommandFile) passFile(ctx context.Context, it *item, line []byte) error
 var errUnread = errors.New("it did not read those that it was passed")
 
 // settleFiles finds out which files the core has read, gives up those that it
-// leaves unread, and returns how many of the files, from the first, are out of
-// their window.
-func (c *CommandFile) settleFiles(now time.Time) (done int) {
+// leaves unread, and drops those from the first that are out of their window.
+func (c *CommandFile) settleFiles(now time.Time) {
 	if now.Sub(c.searched) >= busyTick {
 		c.searched = now
 		c.search(now)
 	}
+	done := 0
 	for done < c.gone && now.Sub(c.files[done].gone) >= c.Window {
 		done++
 	}
 	c.files, c.gone = c.files[done:], c.gone-done
-	return done
 }
 
 // search looks which files are gone. The core reads them in their order.
@@ -110,10 +109,12 @@ func (c *CommandFile) search(now time.Time) {
 			break
 		}
 		if _, err := os.Lstat(f.path); !errors.Is(err, fs.ErrNotExist) {
-			if now.Sub(f.told) < c.Unread {
+			if now.Sub(f.told) < c.patience(f) {
 				break
 			}
 			c.giveUp(f, now)
+		} else if f.marker {
+			c.markerGone()
 		}
 		f.gone, c.held = now, c.held-f.size
 	}
@@ -123,13 +124,17 @@ func (c *CommandFile) search(now time.Time) {
 // giveUp takes back a file that the core leaves unread.
 func (c *CommandFile) giveUp(f *passed, now time.Time) {
 	c.removeFile(f.path)
+	if f.marker {
+		c.giveUpMarker(now)
+		return
+	}
 	c.ignored = now
 	c.Feed.reject(&f.it, CountUnread, fmt.Sprintf("the core did not remove %s, as it does once it has read it, for %v", f.path, c.Unread))
 }
 
 // tellLate says that the core has not read a file, as long as that is so.
 func (c *CommandFile) tellLate(now time.Time) {
-	if c.gone == len(c.files) || c.files[c.gone].told.IsZero() || now.Sub(c.files[c.gone].told) < spoolOverdue {
+	if c.gone == len(c.files) || c.files[c.gone].told.IsZero() || now.Sub(c.files[c.gone].told) < spoolOverdue || c.files[c.gone].marker && !c.markersSeen {
 		if c.late {
 			c.late = false
 			c.Feed.setState("")
@@ -187,14 +192,14 @@ func (c *CommandFile) idle(ctx context.Context) error {
 }
 
 // writeSpool writes a file that the core, and nobody else, can read and remove.
-func (c *CommandFile) writeSpool(line []byte) (string, error) {
+func (c *CommandFile) writeSpool(prefix string, line []byte) (string, error) {
 	if c.held > 0 && c.held+int64(len(line)) > spoolHeld {
 		return "", fmt.Errorf("the core has yet to read %d files of together %d MiB in %s", len(c.files)-c.gone, c.held>>20, c.Spool)
 	}
 	if err := c.prepareSpool(); err != nil {
 		return "", err
 	}
-	f, err := os.CreateTemp(c.Spool, spoolPrefix+"*")
+	f, err := os.CreateTemp(c.Spool, prefix+"*")
 	if err != nil {
 		return "", err
 	}

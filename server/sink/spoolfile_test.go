@@ -16,7 +16,7 @@ import (
 func (c *core) passed() string {
 	c.t.Helper()
 	line := strings.TrimSpace(c.line())
-	path, begins := strings.CutPrefix(line, "[1] PROCESS_FILE;")
+	_, path, begins := strings.Cut(line, "] PROCESS_FILE;")
 	path, ends := strings.CutSuffix(path, ";1")
 	if !begins || !ends {
 		c.t.Fatalf("got %q", line)

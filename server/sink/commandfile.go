@@ -57,10 +57,13 @@ type CommandFile struct {
 	acked  uint64    // to the journal
 
 	unmarked      uint64    // the first result that no marker is behind; 0: there is none
-	marked        time.Time // when the last marker was written
-	markerOut     bool      // the core has not removed it
-	markersSeen   bool      // the core has removed one before
-	unmarkedUntil time.Time // until then no markers are written
+	markerOut     bool      // the core has not removed the last marker
+	markerDue     time.Time // before, no other is written
+	unmarkedUntil time.Time // before, none is written, and what the core has read counts as worked on
+	holdUntil     time.Time // but not before this
+	filesSeen     bool      // the core has removed a file before
+	refusing      time.Time // since when the spool directory refuses a marker; zero: it does not
+	refusalTold   time.Time
 	watch         coreWatch
 
 	full     time.Time // since when the pipe has no room; zero: it has
@@ -154,7 +157,7 @@ func (c *CommandFile) feed(ctx context.Context) error {
 // next waits for results, but no longer than busyTick while some are inside
 // their window.
 func (c *CommandFile) next(ctx context.Context) ([]item, error) {
-	if len(c.marks) == 0 && len(c.files) == 0 && (c.unmarked == 0 || !c.marksWork(time.Now())) {
+	if len(c.marks) == 0 && len(c.files) == 0 && (c.unmarked == 0 || c.acked >= c.last) {
 		return c.Feed.next(ctx)
 	}
 	return c.Feed.nextWithin(ctx, busyTick)
@@ -258,7 +261,7 @@ func (c *CommandFile) settle(now time.Time) {
 	if len(c.files) > 0 {
 		upTo = min(upTo, c.files[0].it.seq-1)
 	}
-	if c.unmarked > 0 && c.marksWork(now) {
+	if c.holdsUnmarked(now) {
 		upTo = min(upTo, c.unmarked-1)
 	}
 	if upTo > c.acked {
@@ -298,5 +301,6 @@ func (c *CommandFile) forgetWritten() {
 	c.wrote, c.read, c.group, c.full = 0, 0, c.group[:0], time.Time{}
 	c.marks, c.taken, c.over = nil, 0, 0
 	c.files, c.gone, c.held, c.late, c.ignored = nil, 0, 0, false, time.Time{}
-	c.acked, c.unmarked, c.markerOut, c.unmarkedUntil = 0, 0, false, time.Time{}
+	c.acked, c.unmarked, c.markerOut = 0, 0, false
+	c.unmarkedUntil, c.holdUntil, c.refusing = time.Time{}, time.Time{}, time.Time{}
 }

@@ -17,9 +17,13 @@ const DefaultMarkerTick = 2 * time.Second
 
 const (
 	markerPrefix = spoolPrefix + "marker-"
-	// markerPatience is for the first marker of a core, which may not see the
-	// file: it may run in a container of its own.
+	// markerPatience is for a core that may not see the files, as in a container of
+	// its own: none of its processes is seen, and it has not removed one yet.
 	markerPatience = time.Minute
+	// markerAgain is how long none are written where the spool directory refused one
+	// for spoolPatience, or that a core which had removed others left unread.
+	markerAgain = time.Minute
+	markerRetry = time.Second // while the spool directory refuses
 )
 
 // marksWork tells whether markers say what the core has worked on. Else what it has
@@ -28,28 +32,60 @@ func (c *CommandFile) marksWork(now time.Time) bool {
 	return c.MarkerTick > 0 && c.Dialect.queues() && now.After(c.unmarkedUntil)
 }
 
+// holdsUnmarked tells whether results without a marker behind them stay in the
+// journal, although the core has read them.
+func (c *CommandFile) holdsUnmarked(now time.Time) bool {
+	return c.unmarked > 0 && (c.marksWork(now) || now.Before(c.holdUntil))
+}
+
 // addMarker writes a marker behind results that none is behind yet, one at a time.
 func (c *CommandFile) addMarker(ctx context.Context) error {
 	now := time.Now()
-	if c.unmarked == 0 || c.markerOut || now.Sub(c.marked) < c.MarkerTick || !c.marksWork(now) {
+	if c.unmarked == 0 || c.markerOut || now.Before(c.markerDue) || !c.marksWork(now) {
 		return nil
 	}
 	file, err := c.writeSpool(markerPrefix, nil)
 	if err != nil {
-		c.unmarkedUntil = now.Add(time.Minute)
-		c.Log.Warn().Err(err).Str("sink", c.Feed.o.Target).
-			Msg("the core cannot be passed a file, and so does not tell what it has worked on: what it has read counts, and is lost if it is killed while it hangs")
+		c.markerRefused(now, err)
 		return nil
 	}
+	c.refusing = time.Time{}
 	if err := c.write(ctx, passFileCommand(now, file)); err != nil {
 		c.removeFile(file)
 		return err
 	}
 	c.marks = append(c.marks, mark{seq: c.last, end: c.wrote})
 	c.files = append(c.files, passed{it: item{seq: c.unmarked}, path: file, end: c.wrote, marker: true})
-	c.unmarked, c.marked, c.markerOut = 0, now, true
+	c.unmarked, c.markerDue, c.markerOut = 0, time.Now().Add(c.MarkerTick), true
 	return nil
 }
+
+// markerRefused gives the spool directory some time.
+func (c *CommandFile) markerRefused(now time.Time, err error) {
+	c.markerDue = now.Add(markerRetry)
+	if c.refusing.IsZero() {
+		c.refusing = now
+	}
+	if now.Sub(c.refusing) < spoolPatience {
+		return
+	}
+	c.refusing = time.Time{}
+	c.stopMarkers(now, markerAgain)
+	if now.Sub(c.refusalTold) > spoolAgain {
+		c.refusalTold = now
+		c.Log.Warn().Err(err).Str("sink", c.Feed.o.Target).
+			Msg("the core cannot be passed a file, and so does not tell what it has worked on: what it has read counts, and is lost if it is killed while it hangs")
+	}
+}
+
+// stopMarkers has what the core has read count as worked on for a while, but not
+// before another window is over.
+func (c *CommandFile) stopMarkers(now time.Time, d time.Duration) {
+	c.unmarkedUntil, c.holdUntil = now.Add(d), now.Add(c.Window)
+}
+
+// blind tells whether the core may be one that does not see the files.
+func (c *CommandFile) blind() bool { return !c.filesSeen && !c.watch.seen() }
 
 // passFileCommand has the core read a file, and remove it.
 func passFileCommand(at time.Time, file string) []byte {
@@ -58,18 +94,20 @@ func passFileCommand(at time.Time, file string) []byte {
 
 // patience is how long the core may leave a file unread.
 func (c *CommandFile) patience(f *passed) time.Duration {
-	if f.marker && !c.markersSeen {
+	if f.marker && c.blind() {
 		return min(c.Unread, markerPatience)
 	}
 	return c.Unread
 }
 
-// markerGone notes that the core has worked on all before a marker.
-func (c *CommandFile) markerGone() { c.markerOut, c.markersSeen = false, true }
-
-// giveUpMarker has what the core has read count as worked on for a while.
+// giveUpMarker is called when a marker was left unread for as long as may be.
 func (c *CommandFile) giveUpMarker(now time.Time) {
-	c.markerOut, c.unmarkedUntil = false, now.Add(spoolAgain)
-	c.Log.Warn().Str("sink", c.Feed.o.Target).Str("spool", c.Spool).Stringer("tried_again_after", spoolAgain).
+	again := spoolAgain
+	if c.filesSeen {
+		again = markerAgain // it hung
+	}
+	c.markerOut, c.filesSeen = false, false
+	c.stopMarkers(now, again)
+	c.Log.Warn().Str("sink", c.Feed.o.Target).Str("spool", c.Spool).Stringer("tried_again_after", again).
 		Msg("the core does not remove the files by which it tells what it has worked on: what it has read counts, and is lost if it is killed while it hangs; may its user enter the directory and remove files there?")
 }

@@ -81,12 +81,33 @@ func TestOfACoreThatRemovesNoMarkersWhatItHasReadCounts(t *testing.T) {
 }
 
 func TestACoreThatCannotBePassedMarkersGetsResults(t *testing.T) {
+	t.Parallel()
 	r, c := newMarkerRig(t)
 	r.sink.Spool = r.path + "/below a pipe"
 	r.start()
 	r.submit(2, 0)
 	c.expect(1, 2)
+	time.Sleep(spoolPatience / 2)
+	if acked := r.reader.Acked(); acked != 0 {
+		t.Errorf("acknowledged up to %d, while the directory may be well soon", acked)
+	}
 	eventually(t, "acknowledged", func() bool { return r.reader.Acked() == 2 })
+}
+
+// One that hung may hang again; one that cannot see the files never will.
+func TestACoreThatLeftAMarkerUnreadIsTriedAgain(t *testing.T) {
+	now := time.Now()
+	for seen, again := range map[bool]time.Duration{true: markerAgain, false: spoolAgain} {
+		c := newRig(t).sink
+		c.MarkerTick, c.filesSeen, c.unmarked = time.Second, seen, 1
+		c.giveUpMarker(now)
+		if c.marksWork(now.Add(again)) || !c.marksWork(now.Add(again+1)) {
+			t.Errorf("had removed others %v: markers come again at %v", seen, c.unmarkedUntil.Sub(now))
+		}
+		if !c.holdsUnmarked(now.Add(c.Window-1)) || c.holdsUnmarked(now.Add(c.Window)) {
+			t.Errorf("what the core has read stays until %v", c.holdUntil.Sub(now))
+		}
+	}
 }
 
 func TestIcingaGetsNoMarkers(t *testing.T) {

@@ -113,8 +113,9 @@ func (c *CommandFile) search(now time.Time) {
 				break
 			}
 			c.giveUp(f, now)
-		} else if f.marker {
-			c.markerGone()
+		} else {
+			c.filesSeen = true
+			c.markerOut = c.markerOut && !f.marker
 		}
 		f.gone, c.held = now, c.held-f.size
 	}
@@ -134,7 +135,7 @@ func (c *CommandFile) giveUp(f *passed, now time.Time) {
 
 // tellLate says that the core has not read a file, as long as that is so.
 func (c *CommandFile) tellLate(now time.Time) {
-	if c.gone == len(c.files) || c.files[c.gone].told.IsZero() || now.Sub(c.files[c.gone].told) < spoolOverdue || c.files[c.gone].marker && !c.markersSeen {
+	if c.gone == len(c.files) || c.files[c.gone].told.IsZero() || now.Sub(c.files[c.gone].told) < spoolOverdue || c.files[c.gone].marker && c.blind() {
 		if c.late {
 			c.late = false
 			c.Feed.setState("")

@@ -226,6 +226,16 @@ func (w *witness) about(s sighting) string {
 	return lines.String()
 }
 
+// complaints returns the last that the core wrote of what went wrong for it, as that it made its pipe anew by itself.
+func (w *witness) complaints() string {
+	data, err := os.ReadFile(w.file)
+	if err != nil {
+		return err.Error()
+	}
+	found := regexp.MustCompile(`(?m)^.*(?:(?:warning|critical)/|Warning: |Error: ).*\n`).FindAll(data, -1)
+	return string(bytes.Join(found[max(0, len(found)-20):], nil))
+}
+
 // repeats is how often the core got a result again.
 func (w *witness) repeats() int { return len(w.seen) + w.untold - len(w.times) }
 

@@ -269,6 +269,9 @@ func (s *site) close(exactly bool) {
 	s.witness.read()
 	s.world.ledger.onceInServer(s.t, inServer)
 	s.witness.compare(s.t, inServer, exactly)
+	if s.t.Failed() {
+		s.t.Logf("what the core complained of last:\n%s", s.witness.complaints())
+	}
 	s.t.Logf("%d results, %d repeats at the core, %d results that it did not tell apart", len(inServer), s.witness.repeats(), s.witness.untold)
 }
 

@@ -66,16 +66,22 @@ func lastOf(t *testing.T, dir string) (*recovery, *segment, *[]Damage) {
 	return r, r.segs[len(r.segs)-1], told
 }
 
+func openSegment(t *testing.T, s *segment) *os.File {
+	t.Helper()
+	f, err := os.Open(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
 // What a disk does not give now it may give another time.
 func TestWhatCannotBeReadIsNotCut(t *testing.T) { synctest.Test(t, whatCannotBeReadIsNotCut) }
 
 func whatCannotBeReadIsNotCut(t *testing.T) {
 	r, s, told := lastOf(t, oneSegment(t))
-	f, err := os.Open(s.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
+	f := openSegment(t, s)
 	size := s.size
 	if _, err := r.walk(f, s, noLimit, false); err != nil {
 		t.Fatal(err)
@@ -105,11 +111,7 @@ func TestASegmentOfWhichNothingCanBeReadStays(t *testing.T) {
 
 func aSegmentOfWhichNothingCanBeReadStays(t *testing.T) {
 	r, s, told := lastOf(t, oneSegment(t))
-	f, err := os.Open(s.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
+	f := openSegment(t, s)
 	if _, err := r.walk(badFrom{f, headerBlock}, s, noLimit, false); !errors.Is(err, syscall.EIO) || len(*told) > 0 {
 		t.Errorf("error %v, told %v", err, *told)
 	}
@@ -118,11 +120,7 @@ func aSegmentOfWhichNothingCanBeReadStays(t *testing.T) {
 func TestADiskThatIsAwayForAMomentCostsAStartNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, s, told := lastOf(t, oneSegment(t))
-		f, err := os.Open(s.path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
+		f := openSegment(t, s)
 		size := s.size
 		after, err := r.walk(awayUntil{f, time.Now().Add(durable.Patience / 2)}, s, noLimit, false)
 		if err != nil || after != s.first()+50 || s.size != size || r.torn || len(*told) > 0 {

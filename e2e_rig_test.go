@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -270,10 +271,13 @@ func (p *coreProcess) handOver() {
 		p.t.Fatal(err)
 	}
 	err = filepath.WalkDir(p.dir, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+		if err == nil {
+			err = os.Lchown(path, uid, gid)
 		}
-		return os.Lchown(path, uid, gid)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // a temporary file of a core that runs
+		}
+		return err
 	})
 	if err != nil {
 		p.t.Fatalf("give %s to %s: %v", p.dir, u.Username, err)

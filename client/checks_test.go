@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"massive-passive/client/checkfile"
+	"massive-passive/sched"
 	"massive-passive/wire/durable/durabletest"
 
 	"github.com/rs/zerolog"
@@ -176,5 +177,25 @@ func TestAFileThatTheDiskDoesNotGiveIsToBeReadAgain(t *testing.T) {
 	c.dir = filepath.Join(dir, "gone") // when it comes, the watch tells
 	if _, err := c.load(true); err == nil || c.unread {
 		t.Errorf("to be read again: %v, %v", c.unread, err)
+	}
+}
+
+// One job that the scheduler refuses would keep it from taking any.
+func TestTheSchedulerTakesWhateverAFileMayAskFor(t *testing.T) {
+	scheduler, err := sched.New(sched.DefaultOptions())
+	must(t, err)
+	paths, err := filepath.Glob("checkfile/testdata/[gd]*/*.cfg")
+	must(t, err)
+	if len(paths) < 10 {
+		t.Fatalf("%d check files", len(paths))
+	}
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		must(t, err)
+		c, _, err := checkfile.Parse(filepath.Base(path), data, checkfile.Defaults{Hostname: "h", Servers: []checkfile.Server{{Name: "s", Address: "s:1"}}})
+		must(t, err)
+		if err := scheduler.Apply([]sched.Job{job(c, func(checkfile.Check) {})}, nil); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }

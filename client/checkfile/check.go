@@ -30,7 +30,8 @@ type Check struct {
 	Calendar *sched.Calendar
 	// Timezone is that of the Calendar, and the one to show times in.
 	Timezone *time.Location
-	// Jitter is the most by which a run is put off at random.
+	// Jitter is the most by which a run of a Calendar is put off at random; 0
+	// with Every.
 	Jitter time.Duration
 	// MisfireGrace is how late a run may start; later it is left out.
 	MisfireGrace time.Duration

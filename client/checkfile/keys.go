@@ -163,6 +163,7 @@ func (r *reader) readTimeout(key string, n node) (err error) {
 }
 
 func (r *reader) readJitter(key string, n node) (err error) {
+	r.jitter = n.offset
 	r.check.Jitter, err = r.seconds(key, n, 0, "0 or a positive number of seconds")
 	return err
 }

@@ -18,6 +18,7 @@ type reader struct {
 	warnings []Warning
 	// What can only be read when all the rest is known; nil where left out.
 	command, interval *node
+	jitter            int // its offset
 	env               map[string]string
 	given             map[string]bool
 }

@@ -70,6 +70,9 @@ func TestDoubtfulFiles(t *testing.T) {
 			`unknown_key.cfg:12:3: "parents_of_this_host": is not a key of a check file and is ignored`,
 		}},
 		{"key_twice", []string{`key_twice.cfg:3:3: "interval": is given again in line 4, and that one counts`}},
+		{"jitter_without_calendar", []string{
+			`jitter_without_calendar.cfg:8:13: "jitter": is ignored: it is for a calendar; runs every so many seconds are spread by themselves`,
+		}},
 		{"server_twice", []string{`server_twice.cfg:5:5: "servers.nagios-1": is given again in line 6, and that one counts`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -86,6 +89,9 @@ func TestDoubtfulFiles(t *testing.T) {
 			}
 			if c.name == "key_twice" && got.Every != 30*time.Second {
 				t.Errorf("runs every %v, want the later 30 s", got.Every)
+			}
+			if c.name == "jitter_without_calendar" && (got.Every != 30*time.Second || got.Jitter != 0) {
+				t.Errorf("runs every %v with a jitter of %v, want 30 s without any", got.Every, got.Jitter)
 			}
 			if c.name == "server_twice" && !slices.Equal(got.Servers, []Server{{"nagios-1", "127.0.0.2:5678"}}) {
 				t.Errorf("servers %v, want the later address", got.Servers)
@@ -118,7 +124,7 @@ func TestEveryKey(t *testing.T) {
 	if !slices.Equal(c.Command.Words(), words) || c.Dir != "/tmp" {
 		t.Errorf("command %q in %q, want %q in /tmp", c.Command.Words(), c.Dir, words)
 	}
-	if c.Every != 25*time.Second || c.Calendar != nil || c.Timezone.String() != "Europe/Berlin" || c.Jitter != 3*time.Second ||
+	if c.Every != 25*time.Second || c.Calendar != nil || c.Timezone.String() != "Europe/Berlin" ||
 		c.MisfireGrace != 30*time.Second || c.Timeout != 12500*time.Millisecond || c.MaxInstances != 3 {
 		t.Errorf("times: %+v", c)
 	}
@@ -162,8 +168,8 @@ func TestCalendar(t *testing.T) {
 	}
 	got, ok := c.Calendar.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	want := time.Date(2099, 11, 11, 12, 5, 0, 0, zone)
-	if !ok || !got.Equal(want) || c.Every != 0 {
-		t.Errorf("first due %v, %v, every %v; want %v", got, ok, c.Every, want)
+	if !ok || !got.Equal(want) || c.Every != 0 || c.Jitter != 3*time.Second {
+		t.Errorf("first due %v, %v, every %v, jitter %v; want %v, and 3 s of jitter", got, ok, c.Every, c.Jitter, want)
 	}
 }
 

@@ -14,6 +14,10 @@ func (r *reader) readSchedule(n node) error {
 	case object:
 		return r.readCalendar(n)
 	case number, text:
+		if r.check.Jitter > 0 {
+			r.warn(r.jitter, "jitter", "is ignored: it is for a calendar; runs every so many seconds are spread by themselves")
+			r.check.Jitter = 0
+		}
 		var err error
 		r.check.Every, err = r.seconds("interval", n, shortest, "a positive number of seconds")
 		return err

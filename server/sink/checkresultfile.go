@@ -120,9 +120,10 @@ func (c *CheckResults) dropFile() {
 }
 
 // give lets the core at a file or directory of ours. What the core owns (its
-// pipe, its directory) tells its user, to whom root can give the file, and its
-// group, which any other server must be in. It goes by the open file: whoever
-// may write to the directory could put a link in the place of its name.
+// pipe, its directory) tells its user, to whom root can give the file and anybody
+// else can open it by an access list, and a group, which any other server must be
+// in and the core need not. It goes by the open file: whoever may write to the
+// directory could put a link in the place of its name.
 func give(ours *os.File, cores fs.FileInfo, mode fs.FileMode) error {
 	owner, ok := cores.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -135,7 +136,13 @@ func give(ours *os.File, cores fs.FileInfo, mode fs.FileMode) error {
 	if err := ours.Chown(uid, int(owner.Gid)); err != nil {
 		return err
 	}
-	return ours.Chmod(mode)
+	if err := ours.Chmod(mode); err != nil {
+		return err
+	}
+	if uid < 0 && int(owner.Uid) != os.Geteuid() {
+		return letIn(ours, owner.Uid, mode)
+	}
+	return nil
 }
 
 // withdraw takes a file back that the core has not taken. One that it is just

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
+	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
 
 	"github.com/rs/zerolog"
@@ -56,15 +59,21 @@ type CommandFile struct {
 	held   int64     // bytes of the others
 	acked  uint64    // to the journal
 
-	unmarked      uint64    // the first result that no marker is behind; 0: there is none
-	markerOut     bool      // the core has not removed the last marker
-	markerDue     time.Time // before, no other is written
-	unmarkedUntil time.Time // before, none is written, and what the core has read counts as worked on
-	holdUntil     time.Time // but not before this
-	filesSeen     bool      // the core has removed a file before
-	refusing      time.Time // since when the spool directory refuses a marker; zero: it does not
-	refusalTold   time.Time
-	watch         coreWatch
+	unmarked    uint64    // the first result that no marker is behind; 0: there is none
+	markerOut   bool      // the core has not removed the last marker
+	markerDue   time.Time // before, no other is written
+	unproven    bool      // markers were given up: what the core has read counts as worked on
+	holdUntil   time.Time // but not before this
+	probe       string    // the marker by which a core that is unproven can prove itself, "" if none is out
+	refusing    time.Time // since when the spool directory refuses a marker; zero: it does not
+	refusalTold time.Time
+	watch       coreWatch
+
+	spool     *os.File      // the directory, while the pipe is open and files were passed
+	spoolLost bool          // it is not there any more: what was in it tells nothing
+	filesSeen bool          // the core has removed a file before
+	leftFor   time.Duration // that earlier lives of the core left a file unread, and removed none
+	ending    []uint64      // commands that end the core, as written and not yet acknowledged
 
 	full     time.Time // since when the pipe has no room; zero: it has
 	coreSeen time.Time // when a process of the core was last seen
@@ -120,10 +129,11 @@ func (c *CommandFile) Run(ctx context.Context) {
 func (c *CommandFile) leave(ctx context.Context) {
 	c.pipe.Close()
 	c.watch.end()
-	for _, f := range c.files[c.gone:] {
-		if ctx.Err() == nil {
+	if ctx.Err() == nil {
+		for _, f := range c.files[c.gone:] {
 			c.removeFile(f.path)
 		}
+		c.removeFile(c.probe)
 	}
 	c.forgetWritten()
 	c.Feed.rewind()
@@ -157,15 +167,24 @@ func (c *CommandFile) feed(ctx context.Context) error {
 // next waits for results, but no longer than busyTick while some are inside
 // their window.
 func (c *CommandFile) next(ctx context.Context) ([]item, error) {
-	if len(c.marks) == 0 && len(c.files) == 0 && (c.unmarked == 0 || c.acked >= c.last) {
+	if c.nothingInWindow() {
 		return c.Feed.next(ctx)
 	}
 	return c.Feed.nextWithin(ctx, busyTick)
 }
 
+// nothingInWindow tells whether the core has all that was written. Without
+// markers there may be results that none is behind, and none will be.
+func (c *CommandFile) nothingInWindow() bool {
+	return len(c.marks) == 0 && len(c.files) == 0 && (c.unmarked == 0 || c.acked >= c.last)
+}
+
 // add puts a result's line into the group, and writes the group first where it
 // would grow too long.
 func (c *CommandFile) add(ctx context.Context, it *item) error {
+	if endsCore(&it.result) {
+		return c.addEnding(ctx, it)
+	}
 	if c.unmarked == 0 {
 		c.unmarked = it.seq
 	}
@@ -187,6 +206,31 @@ func (c *CommandFile) add(ctx context.Context, it *item) error {
 		return nil
 	}
 	return c.passFile(ctx, it, line)
+}
+
+// addEnding writes a command that ends the core by itself, and only once: the end
+// of the core has all of its window written again, and would never cease to.
+func (c *CommandFile) addEnding(ctx context.Context, it *item) error {
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
+	c.last = it.seq
+	if slices.Contains(c.ending, it.seq) {
+		c.marks = append(c.marks, mark{seq: c.last, end: c.wrote})
+		return nil
+	}
+	c.group = c.Dialect.appendLine(c.group, &it.result)
+	err := c.flush(ctx)
+	if err == nil {
+		c.ending = append(c.ending, it.seq)
+	}
+	return err
+}
+
+// endsCore tells whether the core ends or begins anew when it gets this.
+func endsCore(r *check.Result) bool {
+	name, _, _ := strings.Cut(r.Command, ";")
+	return r.Kind == check.Command && slices.Contains([]string{"SHUTDOWN_PROGRAM", "SHUTDOWN_PROCESS", "RESTART_PROGRAM", "RESTART_PROCESS"}, strings.TrimSpace(name))
 }
 
 // flush writes the group in one piece.
@@ -254,18 +298,17 @@ func (c *CommandFile) settle(now time.Time) {
 		c.over = c.marks[done-1].seq
 		c.marks, c.taken = c.marks[done:], c.taken-done
 	}
-	if len(c.files) > 0 {
-		c.settleFiles(now)
-	}
+	c.settleFiles(now)
 	upTo := c.over
-	if len(c.files) > 0 {
-		upTo = min(upTo, c.files[0].it.seq-1)
+	for i := range c.files { // a marker may stand for what came before a file in front of it
+		upTo = min(upTo, c.files[i].from-1)
 	}
 	if c.holdsUnmarked(now) {
 		upTo = min(upTo, c.unmarked-1)
 	}
 	if upTo > c.acked {
 		c.acked = upTo
+		c.ending = slices.DeleteFunc(c.ending, func(seq uint64) bool { return seq <= upTo })
 		c.Feed.ack(upTo)
 	}
 }
@@ -298,9 +341,16 @@ func (c *CommandFile) settlePipe(now time.Time) (done int) {
 
 // forgetWritten begins anew what is known of the core's reading.
 func (c *CommandFile) forgetWritten() {
+	if c.gone < len(c.files) && !c.files[c.gone].told.IsZero() {
+		c.leftFor += time.Since(c.files[c.gone].told)
+	}
 	c.wrote, c.read, c.group, c.full = 0, 0, c.group[:0], time.Time{}
 	c.marks, c.taken, c.over = nil, 0, 0
 	c.files, c.gone, c.held, c.late, c.ignored = nil, 0, 0, false, time.Time{}
-	c.acked, c.unmarked, c.markerOut = 0, 0, false
-	c.unmarkedUntil, c.holdUntil, c.refusing = time.Time{}, time.Time{}, time.Time{}
+	c.acked, c.unmarked, c.markerOut, c.probe = 0, 0, false, ""
+	c.markerDue, c.holdUntil, c.refusing = time.Time{}, time.Time{}, time.Time{}
+	if c.spool != nil {
+		c.spool.Close()
+	}
+	c.spool, c.spoolLost = nil, false
 }

@@ -308,3 +308,26 @@ func TestOtherWritersAreNotInterleaved(t *testing.T) {
 		}
 	}
 }
+
+// All of the window is written again after the end of a core. What ended it must
+// not be.
+func TestACommandThatEndsTheCoreIsWrittenOnce(t *testing.T) {
+	r := newRig(t)
+	c := r.newCore()
+	r.start()
+	r.submit(1, 0)
+	r.append(check.Result{Kind: check.Command, Command: "SHUTDOWN_PROGRAM", Finish: 1e6})
+	r.submit(1, 0)
+	c.expect(1, 1)
+	if line := c.line(); line != "[1] SHUTDOWN_PROGRAM\n" {
+		t.Errorf("got %q", line)
+	}
+	c.expect(3, 3)
+	c.file.Close()
+	eventually(t, "its end is noticed", func() bool { return r.sink.Status().Waiting != "" })
+	c = r.newCore()
+	c.expect(1, 1)
+	c.expect(3, 3)
+	eventually(t, "acknowledged", func() bool { return r.reader.Acked() == 3 })
+	r.expectCounts(map[string]uint64{CountDelivered: 3})
+}

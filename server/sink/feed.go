@@ -107,6 +107,9 @@ func (f *Feed) next(ctx context.Context) ([]item, error) {
 		}
 		f.take()
 		f.settle(0) // entries that nobody will deliver
+		if err := ctx.Err(); err != nil && len(f.ready) == 0 {
+			return nil, context.Cause(ctx) // they may be all for a long while
+		}
 	}
 	return f.pace(ctx)
 }

@@ -20,28 +20,26 @@ const (
 	// markerPatience is for a core that may not see the files, as in a container of
 	// its own: none of its processes is seen, and it has not removed one yet.
 	markerPatience = time.Minute
-	// markerAgain is how long none are written where the spool directory refused one
-	// for spoolPatience, or that a core which had removed others left unread.
+	// markerAgain is the time between two markers for a core that has removed some
+	// and then left one unread, or while the spool directory refuses.
 	markerAgain = time.Minute
-	markerRetry = time.Second // while the spool directory refuses
+	markerRetry = time.Second // while the spool directory has not refused for long
 )
 
-// marksWork tells whether markers say what the core has worked on. Else what it has
-// read has to do.
-func (c *CommandFile) marksWork(now time.Time) bool {
-	return c.MarkerTick > 0 && c.Dialect.queues() && now.After(c.unmarkedUntil)
-}
+// takesMarkers tells whether the core is one that is sent markers.
+func (c *CommandFile) takesMarkers() bool { return c.MarkerTick > 0 && c.Dialect.queues() }
 
 // holdsUnmarked tells whether results without a marker behind them stay in the
 // journal, although the core has read them.
 func (c *CommandFile) holdsUnmarked(now time.Time) bool {
-	return c.unmarked > 0 && (c.marksWork(now) || now.Before(c.holdUntil))
+	return c.unmarked > 0 && c.takesMarkers() && (!c.unproven || now.Before(c.holdUntil))
 }
 
 // addMarker writes a marker behind results that none is behind yet, one at a time.
+// Nothing waits for the one of a core that is unproven.
 func (c *CommandFile) addMarker(ctx context.Context) error {
 	now := time.Now()
-	if c.unmarked == 0 || c.markerOut || now.Before(c.markerDue) || !c.marksWork(now) {
+	if c.unmarked == 0 || c.markerOut || now.Before(c.markerDue) || !c.takesMarkers() {
 		return nil
 	}
 	file, err := c.writeSpool(markerPrefix, nil)
@@ -55,8 +53,13 @@ func (c *CommandFile) addMarker(ctx context.Context) error {
 		return err
 	}
 	c.marks = append(c.marks, mark{seq: c.last, end: c.wrote})
-	c.files = append(c.files, passed{it: item{seq: c.unmarked}, path: file, end: c.wrote, marker: true})
-	c.unmarked, c.markerDue, c.markerOut = 0, time.Now().Add(c.MarkerTick), true
+	now = time.Now()
+	if c.unproven {
+		c.leaveProbe(now, file)
+		return nil
+	}
+	c.files = append(c.files, passed{from: c.unmarked, path: file, end: c.wrote, marker: true})
+	c.unmarked, c.markerDue, c.markerOut = 0, now.Add(c.MarkerTick), true
 	return nil
 }
 
@@ -69,8 +72,8 @@ func (c *CommandFile) markerRefused(now time.Time, err error) {
 	if now.Sub(c.refusing) < spoolPatience {
 		return
 	}
-	c.refusing = time.Time{}
-	c.stopMarkers(now, markerAgain)
+	c.markerDue = now.Add(markerAgain)
+	c.stopMarkers(now)
 	if now.Sub(c.refusalTold) > spoolAgain {
 		c.refusalTold = now
 		c.Log.Warn().Err(err).Str("sink", c.Feed.o.Target).
@@ -78,10 +81,36 @@ func (c *CommandFile) markerRefused(now time.Time, err error) {
 	}
 }
 
-// stopMarkers has what the core has read count as worked on for a while, but not
-// before another window is over.
-func (c *CommandFile) stopMarkers(now time.Time, d time.Duration) {
-	c.unmarkedUntil, c.holdUntil = now.Add(d), now.Add(c.Window)
+// stopMarkers has what the core has read count as worked on until it proves that
+// it removes markers, but not before another window is over.
+func (c *CommandFile) stopMarkers(now time.Time) {
+	if !c.unproven {
+		c.unproven, c.holdUntil = true, now.Add(c.Window)
+	}
+}
+
+// leaveProbe leaves the core a marker that nothing waits for, in the place of the
+// last one: its command may have been lost.
+func (c *CommandFile) leaveProbe(now time.Time, file string) {
+	c.removeFile(c.probe)
+	c.probe, c.markerDue = file, now.Add(c.probeTick())
+}
+
+func (c *CommandFile) probeTick() time.Duration {
+	if c.filesSeen {
+		return markerAgain // it hung
+	}
+	return spoolAgain
+}
+
+// proved is called when the core was seen to have removed a file.
+func (c *CommandFile) proved() {
+	c.filesSeen, c.leftFor, c.ignored = true, 0, time.Time{}
+	if !c.unproven {
+		return
+	}
+	c.unproven, c.markerDue = false, time.Time{}
+	c.Log.Info().Str("sink", c.Feed.o.Target).Msg("the core removes the files again by which it tells what it has worked on")
 }
 
 // blind tells whether the core may be one that does not see the files.
@@ -100,14 +129,12 @@ func (c *CommandFile) patience(f *passed) time.Duration {
 	return c.Unread
 }
 
-// giveUpMarker is called when a marker was left unread for as long as may be.
-func (c *CommandFile) giveUpMarker(now time.Time) {
-	again := spoolAgain
-	if c.filesSeen {
-		again = markerAgain // it hung
-	}
-	c.markerOut, c.filesSeen = false, false
-	c.stopMarkers(now, again)
-	c.Log.Warn().Str("sink", c.Feed.o.Target).Str("spool", c.Spool).Stringer("tried_again_after", again).
+// giveUpMarker is called when a marker was left unread for as long as may be. The
+// file stays: a core that hung removes it when it goes on.
+func (c *CommandFile) giveUpMarker(f *passed, now time.Time) {
+	c.markerOut, c.leftFor = false, 0
+	c.leaveProbe(now, f.path)
+	c.stopMarkers(now)
+	c.Log.Warn().Str("sink", c.Feed.o.Target).Str("spool", c.Spool).Stringer("tried_again_after", c.probeTick()).
 		Msg("the core does not remove the files by which it tells what it has worked on: what it has read counts, and is lost if it is killed while it hangs; may its user enter the directory and remove files there?")
 }

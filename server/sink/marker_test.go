@@ -100,14 +100,101 @@ func TestACoreThatLeftAMarkerUnreadIsTriedAgain(t *testing.T) {
 	for seen, again := range map[bool]time.Duration{true: markerAgain, false: spoolAgain} {
 		c := newRig(t).sink
 		c.MarkerTick, c.filesSeen, c.unmarked = time.Second, seen, 1
-		c.giveUpMarker(now)
-		if c.marksWork(now.Add(again)) || !c.marksWork(now.Add(again+1)) {
-			t.Errorf("had removed others %v: markers come again at %v", seen, c.unmarkedUntil.Sub(now))
+		c.giveUpMarker(&passed{path: "marker"}, now)
+		if c.probe != "marker" || !c.markerDue.Equal(now.Add(again)) {
+			t.Errorf("had removed others %v: it may still remove %q, and the next comes after %v", seen, c.probe, c.markerDue.Sub(now))
 		}
 		if !c.holdsUnmarked(now.Add(c.Window-1)) || c.holdsUnmarked(now.Add(c.Window)) {
 			t.Errorf("what the core has read stays until %v", c.holdUntil.Sub(now))
 		}
 	}
+}
+
+// It was held up for longer than anybody waits, and goes on.
+func TestACoreThatHungTellsAgainWhatItHasWorkedOn(t *testing.T) {
+	r, c := newMarkerRig(t)
+	r.sink.Unread = 2 * time.Second
+	r.start()
+	r.submit(2, 0)
+	c.expect(1, 2)
+	late := c.marker()
+	eventually(t, "acknowledged", func() bool { return r.reader.Acked() == 2 })
+	c.remove(late)
+	r.submit(2, 0)
+	c.expect(3, 4)
+	next := c.marker()
+	r.submit(1, 0)
+	c.expect(5, 5)
+	time.Sleep(3 * r.sink.Window)
+	if acked := r.reader.Acked(); acked != 2 {
+		t.Errorf("acknowledged up to %d, and the core has not worked on that", acked)
+	}
+	c.remove(next)
+	c.remove(c.marker())
+	eventually(t, "all is acknowledged", func() bool { return r.reader.Acked() == 5 })
+}
+
+// Its time with a file counts on: else who restarts it now and then holds the
+// journal for ever.
+func TestACoreThatRestartsAndRemovesNoMarkerIsGivenUp(t *testing.T) {
+	r, c := newMarkerRig(t)
+	r.sink.Unread = time.Second
+	r.start()
+	r.submit(2, 0)
+	for lives := 0; r.reader.Acked() < 2; lives++ {
+		if lives == 10 {
+			t.Fatalf("nothing is acknowledged after %d lives of the core", lives)
+		}
+		c.expect(1, 2)
+		c.marker()
+		time.Sleep(400 * time.Millisecond)
+		c.file.Close()
+		eventually(t, "its end is noticed, or of no matter", func() bool { return r.sink.Status().Waiting != "" || r.reader.Acked() == 2 })
+		c = r.newCore()
+	}
+}
+
+// A marker stands also for what is in front of a long result before it.
+func TestALongResultDoesNotLetGoOfWhatIsInFrontOfIt(t *testing.T) {
+	r, c := newMarkerRig(t)
+	r.submit(2, 0)
+	r.submit(1, 5000)
+	r.submit(1, 0)
+	r.start()
+	c.expect(1, 2)
+	long := c.passed()
+	c.expect(4, 4)
+	marker := c.marker()
+	for _, step := range []func(){func() {}, func() { c.remove(long) }} {
+		step()
+		time.Sleep(3 * r.sink.Window)
+		if acked := r.reader.Acked(); acked != 0 {
+			t.Errorf("acknowledged up to %d, and the core has not removed the marker", acked)
+		}
+	}
+	c.remove(marker)
+	eventually(t, "all is acknowledged", func() bool { return r.reader.Acked() == 4 })
+}
+
+// What somebody removes with its directory, the core has not read.
+func TestASpoolDirectoryThatIsRemovedSaysNothingOfTheCore(t *testing.T) {
+	r, c := newMarkerRig(t)
+	r.submit(2, 0)
+	r.submit(1, 5000)
+	r.start()
+	c.expect(1, 2)
+	c.passed()
+	c.marker()
+	if err := os.RemoveAll(r.sink.Spool); err != nil {
+		t.Fatal(err)
+	}
+	c.expect(1, 2)
+	if acked := r.reader.Acked(); acked != 0 {
+		t.Errorf("acknowledged up to %d", acked)
+	}
+	c.remove(c.passed())
+	c.remove(c.marker())
+	eventually(t, "all is acknowledged", func() bool { return r.reader.Acked() == 3 })
 }
 
 func TestIcingaGetsNoMarkers(t *testing.T) {

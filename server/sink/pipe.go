@@ -87,6 +87,9 @@ func (c *CommandFile) look() error {
 	if gone {
 		return fmt.Errorf("the core closed %s", c.Path)
 	}
+	if c.spoolLost {
+		return fmt.Errorf("%s was removed or replaced: what the core may not have read of it is written again", c.Spool)
+	}
 	if err := c.ended(); err != nil {
 		return err
 	}

@@ -36,14 +36,15 @@ const spoolAgain = time.Hour
 // another reader than what works on commands, so that only the file tells: the
 // core removes it once it has read it.
 type passed struct {
-	it   item // with the beginning of its output
+	from uint64 // the first result that is not acknowledged before the file is gone
 	path string
 	size int64
 	end  int64     // of the command that names it, in the stream of bytes
 	told time.Time // when the command was seen to be read
 	gone time.Time // when the file was seen to be removed
 
-	marker bool // it holds nothing; it is the first result that it is behind
+	marker bool // it holds nothing
+	it     item // else this, with the beginning of its output
 }
 
 // passFile hands a line that is too long for one write to the core in a file.
@@ -54,7 +55,7 @@ func (c *CommandFile) passFile(ctx context.Context, it *item, line []byte) error
 	file, err := c.writeSpool(spoolPrefix, line)
 	for since := time.Now(); err != nil; file, err = c.writeSpool(spoolPrefix, line) {
 		patient := time.Since(since) < spoolPatience && time.Since(c.refused) > time.Minute
-		if !patient {
+		if !patient && !errors.Is(err, errHeld) { // who reads none of those has a limit of its own
 			c.refused = time.Now()
 			if it.result.Kind == check.Command {
 				c.giveUpCommand(it, len(line), err)
@@ -73,7 +74,7 @@ func (c *CommandFile) passFile(ctx context.Context, it *item, line []byte) error
 		return err
 	}
 	c.marks = append(c.marks, mark{seq: c.last, end: c.wrote})
-	f := passed{it: *it, path: file, size: int64(len(line)), end: c.wrote}
+	f := passed{from: it.seq, it: *it, path: file, size: int64(len(line)), end: c.wrote}
 	f.it.result.Output = append([]byte(nil), it.result.Output[:min(rejectsClip, len(it.result.Output))]...)
 	c.files, c.held = append(c.files, f), c.held+f.size
 	return nil
@@ -82,9 +83,15 @@ func (c *CommandFile) passFile(ctx context.Context, it *item, line []byte) error
 // errUnread is why a core is passed no more files.
 var errUnread = errors.New("it did not read those that it was passed")
 
+// errHeld tells that the core has as many files to read as may wait for it.
+var errHeld = errors.New("the core has yet to read")
+
 // settleFiles finds out which files the core has read, gives up those that it
 // leaves unread, and drops those from the first that are out of their window.
 func (c *CommandFile) settleFiles(now time.Time) {
+	if len(c.files) == 0 && c.probe == "" {
+		return
+	}
 	if now.Sub(c.searched) >= busyTick {
 		c.searched = now
 		c.search(now)
@@ -108,28 +115,56 @@ func (c *CommandFile) search(now time.Time) {
 		if f.told.IsZero() {
 			break
 		}
-		if _, err := os.Lstat(f.path); !errors.Is(err, fs.ErrNotExist) {
-			if now.Sub(f.told) < c.patience(f) {
+		if c.removed(f.path) {
+			c.proved()
+			c.markerOut = c.markerOut && !f.marker
+		} else {
+			if c.leftFor+now.Sub(f.told) < c.patience(f) {
 				break
 			}
 			c.giveUp(f, now)
-		} else {
-			c.filesSeen = true
-			c.markerOut = c.markerOut && !f.marker
 		}
 		f.gone, c.held = now, c.held-f.size
+	}
+	if c.probe != "" && c.removed(c.probe) {
+		c.probe = ""
+		c.proved()
 	}
 	c.tellLate(now)
 }
 
+// removed tells whether the core has removed a file. One that is gone with its
+// directory says nothing of the core, and nor does any other from then on.
+func (c *CommandFile) removed(file string) bool {
+	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	c.spoolLost = c.spoolLost || !c.spoolThere()
+	return !c.spoolLost
+}
+
+// spoolThere tells whether the spool directory is the one that it was.
+func (c *CommandFile) spoolThere() bool {
+	ours, err := c.spool.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Lstat(c.Spool)
+	return err == nil && os.SameFile(ours, there)
+}
+
 // giveUp takes back a file that the core leaves unread.
 func (c *CommandFile) giveUp(f *passed, now time.Time) {
-	c.removeFile(f.path)
+	if c.late {
+		c.late = false
+		c.Feed.setState("")
+	}
 	if f.marker {
-		c.giveUpMarker(now)
+		c.giveUpMarker(f, now)
 		return
 	}
-	c.ignored = now
+	c.removeFile(f.path)
+	c.ignored, c.leftFor = now, 0
 	c.Feed.reject(&f.it, CountUnread, fmt.Sprintf("the core did not remove %s, as it does once it has read it, for %v", f.path, c.Unread))
 }
 
@@ -195,7 +230,7 @@ func (c *CommandFile) idle(ctx context.Context) error {
 // writeSpool writes a file that the core, and nobody else, can read and remove.
 func (c *CommandFile) writeSpool(prefix string, line []byte) (string, error) {
 	if c.held > 0 && c.held+int64(len(line)) > spoolHeld {
-		return "", fmt.Errorf("the core has yet to read %d files of together %d MiB in %s", len(c.files)-c.gone, c.held>>20, c.Spool)
+		return "", fmt.Errorf("%w %d files of together %d MiB in %s", errHeld, len(c.files)-c.gone, c.held>>20, c.Spool)
 	}
 	if err := c.prepareSpool(); err != nil {
 		return "", err
@@ -213,17 +248,22 @@ func (c *CommandFile) writeSpool(prefix string, line []byte) (string, error) {
 	return f.Name(), nil
 }
 
-// prepareSpool makes the spool directory and gives it to the core's group.
+// prepareSpool makes the spool directory and gives it to the core.
 func (c *CommandFile) prepareSpool() error {
-	if err := os.MkdirAll(c.Spool, 0o770); err != nil {
-		return err
+	if c.spool == nil {
+		if err := os.MkdirAll(c.Spool, 0o770); err != nil {
+			return err
+		}
+		dir, err := os.OpenFile(c.Spool, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+		if err != nil {
+			return err
+		}
+		c.spool = dir // open, so that no other gets its number
+	} else if !c.spoolThere() {
+		c.spoolLost = true
+		return fmt.Errorf("%s is not the directory any more that it was", c.Spool)
 	}
-	dir, err := os.OpenFile(c.Spool, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return give(dir, c.opened, 0o770)
+	return give(c.spool, c.opened, 0o770)
 }
 
 func (c *CommandFile) removeFile(file string) {

@@ -202,7 +202,9 @@ func TestACoreThatReadsNoFilesHoldsNothingForEver(t *testing.T) {
 	}
 }
 
+// Nor is its output cut, nor a command given up: that is for a disk that refuses.
 func TestACoreThatIsSlowWithFilesIsNotPassedTooMany(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	c := r.newCore()
 	r.start()
@@ -214,6 +216,7 @@ func TestACoreThatIsSlowWithFilesIsNotPassedTooMany(t *testing.T) {
 		files = append(files, c.passed())
 	}
 	eventually(t, "says why", func() bool { return strings.Contains(r.sink.Status().Waiting, "yet to read") })
+	time.Sleep(spoolPatience + 2*reopenMost)
 	for _, path := range files {
 		c.remove(path)
 	}

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"massive-passive/wire"
+	"massive-passive/wire/check"
+
+	"github.com/rs/zerolog"
 )
 
 // connection is what a Delivery knows of one session. The goroutine of Run
@@ -130,11 +133,19 @@ func (c *connection) sendAll(items []Item) error {
 	return nil
 }
 
+// about adds to a line of the log whose result it tells of.
+func about(line *zerolog.Event, result []byte) *zerolog.Event {
+	if r, err := check.Decode(result); err == nil {
+		line.Str("host", r.Host).Str("service", r.Service)
+	}
+	return line
+}
+
 // skip gives up a result that this server can never take, so that it does not
 // hold up those behind it.
 func (c *connection) skip(it Item) {
 	text := fmt.Sprintf("a result of %d bytes is over this server's limit of %d", len(it.Result), c.session.Welcome.MaxFrame)
-	c.options.Log.Error().Uint64("sequence", it.Sequence).Str("why", text).Msg("gave up a result: make the plugin say less")
+	about(c.options.Log.Error(), it.Result).Uint64("sequence", it.Sequence).Str("why", text).Msg("gave up a result: make the plugin say less")
 	c.tally.reject(tooLarge)
 	if c.options.Rejected != nil {
 		c.options.Rejected(wire.Rejection{Sequence: it.Sequence, Reason: wire.Refused, Text: text})

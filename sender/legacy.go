@@ -131,5 +131,5 @@ func (d *Delivery) giveUp(it Item, why error) {
 	}
 	d.gaveUp = it.Sequence
 	d.tally.reject(unspeakable)
-	d.options.Log.Error().Uint64("sequence", it.Sequence).Err(why).Msg("gave up a result")
+	about(d.options.Log.Error(), it.Result).Uint64("sequence", it.Sequence).Err(why).Msg("gave up a result")
 }

@@ -89,7 +89,7 @@ func (s *Server) tellEnding(now time.Time) {
 	})
 	for client, ends := range last {
 		list = append(list, certs.Named{Name: fmt.Sprintf("the certificate of client %q", client),
-			Mend: "renew it as with `massive-passive pki renew`, and put it beside the old one", Ends: ends})
+			Mend: fmt.Sprintf("renew it, as with `massive-passive pki renew %s`, and put it beside the old one", client), Ends: ends})
 	}
 	for _, c := range list {
 		if why := c.Ending(now); why != "" {

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -135,5 +136,32 @@ func TestNoPartOfAPasswordIsTold(t *testing.T) {
 		if _, err := o.targets(nil); err == nil || strings.Contains(err.Error(), "SECRET") {
 			t.Errorf("%s: %v", to, err)
 		}
+	}
+}
+
+// The pipe goes with the core, and its directory stays.
+func TestTheUsualCommandFileIsFoundWhileTheCoreIsDown(t *testing.T) {
+	dir := t.TempDir()
+	files := []string{filepath.Join(dir, "a/rw/core.cmd"), filepath.Join(dir, "b/rw/core.cmd")}
+	if file, err := usualCommandFile(files); err == nil || !strings.Contains(err.Error(), files[1]) {
+		t.Errorf("without a core: %q, %v", file, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(files[1]), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if file, err := usualCommandFile(files); err != nil || file != files[1] {
+		t.Errorf("with a core's directory: %q, %v", file, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(files[0]), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if file, err := usualCommandFile(files); err == nil {
+		t.Errorf("with two cores' directories: %q", file)
+	}
+	if err := os.WriteFile(files[1], nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if file, err := usualCommandFile(files); err != nil || file != files[1] {
+		t.Errorf("with one core's file: %q, %v", file, err)
 	}
 }

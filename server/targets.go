@@ -68,7 +68,7 @@ func (o *Options) complete(t *target, core *sink.NagiosConfig) error {
 			t.to = core.CommandFile
 		}
 		if t.to == "" {
-			t.to, err = usualCommandFile()
+			t.to, err = usualCommandFile(sink.DefaultCommandFiles())
 		}
 	case kindCheckResults:
 		if t.to == "" && core != nil {
@@ -90,17 +90,25 @@ func (o *Options) complete(t *target, core *sink.NagiosConfig) error {
 	return err
 }
 
-// usualCommandFile finds the core's command file.
-func usualCommandFile() (string, error) {
-	for _, file := range sink.DefaultCommandFiles() {
+// usualCommandFile finds the core's command file, or where it will be: a core
+// that is down may have taken it along.
+func usualCommandFile(files []string) (string, error) {
+	var there []string
+	for _, file := range files {
+		if _, err := os.Stat(filepath.Dir(file)); err == nil {
+			there = append(there, file)
+		}
 		if _, err := os.Stat(file); err == nil {
 			return file, nil
 		} else if errors.Is(err, fs.ErrPermission) {
 			return "", fmt.Errorf("look for the core's command file: %w: the server's user must be in the core's group", err)
 		}
 	}
+	if len(there) == 1 {
+		return there[0], nil
+	}
 	return "", &OptionError{"--command-file", fmt.Sprintf("none of the usual command files exists (%s): start the core, or name its command file",
-		strings.Join(sink.DefaultCommandFiles(), ", "))}
+		strings.Join(files, ", "))}
 }
 
 // core reads the configuration of the core, if one is named.

@@ -199,8 +199,8 @@ func (p pattern) checkCommand() error {
 		return nil
 	}
 	for _, t := range p {
-		if strings.Trim(t.text, commandLetters) != "" {
-			return errors.New("no command's name can be meant, which has capitals, digits and _ only: write a ; between the name and its arguments")
+		if odd := strings.Trim(t.text, commandLetters); odd != "" {
+			return fmt.Errorf("no command's name can be meant, which has capitals, digits and _ only, and not %q: write a ; between the name and its arguments", odd)
 		}
 		if t.kind == charset && t.in(';') {
 			return errors.New("write the ; that ends a command's name as itself, not in a set")

@@ -97,6 +97,9 @@ func (c *CheckResults) flush() error {
 		if errors.Is(err, fs.ErrPermission) {
 			return fmt.Errorf("%w: the server's user must be in the group that owns the directory, and the group may write there", err)
 		}
+		if errors.Is(err, syscall.EROFS) {
+			return fmt.Errorf("%w: where a unit shuts the server in, it names the directory with ReadWritePaths= (`systemctl edit massive-passive-server`)", err)
+		}
 		if err != nil {
 			return err
 		}

@@ -119,7 +119,7 @@ func (a *icingaAPI) identity(ctx context.Context) (string, error) {
 	case code == http.StatusForbidden:
 		return "", nil
 	case code == http.StatusUnauthorized:
-		return "", fmt.Errorf("%s does not know the user %q with this password", a.base, a.user)
+		return "", fmt.Errorf("%s does not know the user %q with the password in --icinga2-password-file", a.base, a.user)
 	case code != http.StatusOK:
 		return "", fmt.Errorf("%s answers %d %s", a.base, code, http.StatusText(code))
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -156,7 +157,7 @@ func (c *apiConn) open(ctx context.Context) error {
 	if err == nil {
 		limited, cancel := context.WithTimeout(ctx, apiHandshake)
 		if err = conn.HandshakeContext(limited); err != nil {
-			err = fmt.Errorf("TLS with %s: %w", c.api.base, err)
+			err = fmt.Errorf("TLS with %s: %w%s", c.api.base, err, tlsAdvice(err))
 		}
 		cancel()
 	}
@@ -168,6 +169,19 @@ func (c *apiConn) open(ctx context.Context) error {
 	c.answers.Reset(&c.header)
 	c.unwatch = context.AfterFunc(ctx, func() { raw.Close() })
 	return nil
+}
+
+// tlsAdvice names the option that mends a certificate which is not accepted.
+func tlsAdvice(err error) string {
+	var unknown x509.UnknownAuthorityError
+	var name x509.HostnameError
+	switch {
+	case errors.As(err, &unknown):
+		return ": name the CA of Icinga's API with --icinga2-ca-file"
+	case errors.As(err, &name):
+		return ": name the endpoint as its certificate does, or give that name with --icinga2-server-name"
+	}
+	return ""
 }
 
 // giveUpDead has the kernel end a connection whose other end is gone.

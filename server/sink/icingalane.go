@@ -80,6 +80,9 @@ func (l *lane) deliver(ctx context.Context, d *apiResult) bool {
 				return true
 			}
 			err = fmt.Errorf("%s answers %d: %s", l.api.base, said.code, said.message)
+			if said.code == http.StatusForbidden {
+				err = fmt.Errorf("%w: give the API user %q the permission actions/process-check-result", err, l.api.user)
+			}
 		}
 		if ctx.Err() != nil {
 			return false

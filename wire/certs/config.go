@@ -47,7 +47,7 @@ func (f Files) advise(err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: put it there with `massive-passive pki install FILE`, or name it with --ssl-ca-cert, --ssl-cert and --ssl-key", err)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: run this as the file's owner, or give it to this user with `chown`, as pki's --owner does", err)
+		return fmt.Errorf("%w: run this as the file's owner, or let a group of this user's read it (`chgrp GROUP FILE` and `chmod 640 FILE`)", err)
 	}
 	return err
 }

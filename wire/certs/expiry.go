@@ -2,7 +2,9 @@ package certs
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -18,11 +20,22 @@ type Named struct {
 
 // Certificates are those that the end itself has in use: its own and the CAs.
 func (e End) Certificates() []Named {
-	list := []Named{{"the own certificate " + e.Pair.CertFile(), "renew it", e.Pair.Leaf().NotAfter}}
+	leaf := e.Pair.Leaf()
+	list := []Named{{"the own certificate " + e.Pair.CertFile(), renewal(leaf), leaf.NotAfter}}
 	for _, c := range e.Pool.authorities() {
-		list = append(list, Named{fmt.Sprintf("the CA %q in %s", c.Subject, e.Pool.file), "renew it, and copy it to all hosts", c.NotAfter})
+		list = append(list, Named{fmt.Sprintf("the CA %q in %s", c.Subject, e.Pool.file),
+			"renew it, as with `massive-passive pki renew --ca` where its key is, and copy it to all hosts", c.NotAfter})
 	}
 	return list
+}
+
+// renewal is how to renew a certificate that pki made.
+func renewal(leaf *x509.Certificate) string {
+	of := ""
+	if slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth) {
+		of = "--server "
+	}
+	return fmt.Sprintf("renew it, as with `massive-passive pki renew %s%s` where the CA's key is", of, leaf.Subject.CommonName)
 }
 
 // Ending says that a certificate ends soon, or has ended; "" if neither.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"massive-passive/wire/durable"
 )
@@ -72,8 +73,22 @@ func writeAll(files []file, force bool) error {
 	return nil
 }
 
+// keep has a key that takes another's place belong to whom that did, and its
+// group read it if it could: somebody may have let scripts at it.
+func (f *file) keep() {
+	old, err := os.Stat(f.path)
+	if err != nil || f.mode != private || os.Geteuid() != 0 || f.owner != nil && !f.owner.usual {
+		return
+	}
+	if st, ok := old.Sys().(*syscall.Stat_t); ok {
+		f.owner = &owner{uid: int(st.Uid), gid: int(st.Gid)}
+		f.mode |= old.Mode() & 0o040
+	}
+}
+
 // write puts a whole file in place of what was there, never a part of it.
 func (f file) write() error {
+	f.keep()
 	dir := filepath.Dir(f.path)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -96,7 +111,10 @@ func (f file) write() error {
 }
 
 // owner is who a daemon runs as, and must be able to read its key.
-type owner struct{ uid, gid int }
+type owner struct {
+	uid, gid int
+	usual    bool // nobody named it
+}
 
 // packagedUser is who daemons run as where they came as a package.
 const packagedUser = "massive-passive"
@@ -104,14 +122,15 @@ const packagedUser = "massive-passive"
 // parseOwner reads USER or USER:GROUP, each a name or a number. For "" it is
 // the packaged user where there is one and root asks, else nil.
 func parseOwner(text string) (*owner, error) {
-	if text == "" {
+	usual := text == ""
+	if usual {
 		if _, err := user.Lookup(packagedUser); err != nil || os.Geteuid() != 0 {
 			return nil, nil
 		}
 		text = packagedUser
 	}
 	name, group, named := strings.Cut(text, ":")
-	o := &owner{}
+	o := &owner{usual: usual}
 	u, err := user.Lookup(name)
 	if err != nil {
 		u, err = user.LookupId(name)

@@ -41,11 +41,14 @@ func (o renewOptions) run(env Env, names []string) error {
 		found = endingWithin(all, a, time.Duration(o.within)*24*time.Hour)
 	}
 	for _, name := range names {
-		r := client
+		r, other, hint := client, server, "it is a server's: add --server"
 		if o.server {
-			r = server
+			r, other, hint = server, client, "it is a client's: leave --server out"
 		}
 		k, ok := latest(all, r, name)
+		if _, is := latest(all, other, name); !ok && is {
+			return fmt.Errorf("no certificate of a %s %q was made in %s; %s", r, name, o.dir, hint)
+		}
 		if !ok {
 			return fmt.Errorf("no certificate of a %s %q was made in %s; `massive-passive pki list` shows all", r, name, o.dir)
 		}

@@ -1,11 +1,14 @@
 package pki
 
 import (
+	"bytes"
 	"crypto/x509"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,12 +68,45 @@ func TestRenewal(t *testing.T) {
 		if got := left(t, s, "web1"); len(got) != 2 || got[0] != "EXPIRED" {
 			t.Errorf("after 105 days: %q", got)
 		}
+		s.fails("it is a server's: add --server").run("renew", "mon", "--dir", "d")
+		s.fails("it is a client's: leave --server out").run("renew", "--server", "web1", "--dir", "d")
 		s.run("renew", "web1", "--dir", "d", "--bundle", "3.tar")
 		if list, err := certs.ReadFile(allowed); err != nil || len(list) != 2 {
 			t.Errorf("one that expired is still allowed: %d certificates, %v", len(list), err)
 		}
 		checkCARenewal(t, s)
 	})
+}
+
+// Whoever let the group of his scripts read the key need not do so again.
+func TestARenewedKeyIsForThoseWhoCouldReadIt(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file away")
+	}
+	const user, group = 54321, 54322
+	t.Chdir(t.TempDir())
+	s := &shell{t: t}
+	s.run("init", "d", "--server", "mon")
+	s.run("client", "web1", "--dir", "d", "--bundle", "1.tar")
+	s.run("install", "1.tar", "--dir", "web1")
+	key := filepath.Join("web1", client.keyName())
+	before, err := os.ReadFile(key)
+	if err = errors.Join(err, os.Chown(key, user, group), os.Chmod(key, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	s.run("renew", "web1", "--dir", "d", "--bundle", "2.tar")
+	s.run("install", "2.tar", "--dir", "web1")
+	after, err := os.ReadFile(key)
+	if err != nil || bytes.Equal(before, after) {
+		t.Fatalf("the key is the same, %v", err)
+	}
+	info, err := os.Stat(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st := info.Sys().(*syscall.Stat_t); st.Uid != user || st.Gid != group || info.Mode().Perm() != 0o640 {
+		t.Errorf("it belongs to %d:%d and has mode %v, want %d:%d, and 0640: nothing for all others", st.Uid, st.Gid, info.Mode(), user, group)
+	}
 }
 
 // checkCARenewal lets the CA of TestRenewal expire and renews it: what it

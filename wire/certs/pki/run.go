@@ -177,7 +177,7 @@ func (o issueOptions) issue(env Env, a *authority, subjects []subject, public ma
 	all, err := i.issueAll(a, subjects, public)
 	var exists *ExistsError
 	if errors.As(err, &exists) && !o.renew {
-		return fmt.Errorf("%w; to renew a certificate use `massive-passive pki renew`", err)
+		return fmt.Errorf("%w, as one with other names; to renew a certificate as it is use `massive-passive pki renew`", err)
 	}
 	if err != nil {
 		return err
@@ -341,11 +341,24 @@ func (o installOptions) run(env Env, path string) error {
 	switch what := roles(files); what {
 	case "":
 	case "client":
-		fmt.Fprintf(env.Stdout, "next: massive-passive client --foreground%s; one that runs takes the files over by itself\n", sslHint(o.dir, client))
+		fmt.Fprintf(env.Stdout, "next: %s; one that runs takes the files over by itself\n", startHint(o.dir, client))
 	default:
-		fmt.Fprintf(env.Stdout, "next: massive-passive server --foreground%s; one that runs takes the files over by itself\n", sslHint(o.dir, server))
+		fmt.Fprintf(env.Stdout, "next: %s; one that runs takes the files over by itself\n", startHint(o.dir, server))
 	}
 	return nil
+}
+
+// startHint is how a daemon is started: where it is a package's, not as root.
+func startHint(dir string, r role) string {
+	unit := "massive-passive-" + string(r)
+	if _, err := os.Stat("/run/systemd/system"); err == nil && dir == certs.DefaultDir {
+		for _, units := range []string{"/lib", "/usr/lib", "/etc"} {
+			if _, err := os.Stat(units + "/systemd/system/" + unit + ".service"); err == nil {
+				return "systemctl start " + unit
+			}
+		}
+	}
+	return fmt.Sprintf("massive-passive %s --foreground%s", r, sslHint(dir, r))
 }
 
 // sslHint is what a daemon needs to find the files of a directory that is not

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -43,6 +44,20 @@ func lived(from, to int) func(map[objectName]reading) error {
 	}
 }
 
+// sendLong sends a result that does not fit a pipe's write, and returns what says whether the core has it.
+func (p *pair) sendLong(number int) func(map[objectName]reading) error {
+	p.t.Helper()
+	object := doorObject("life", number, false)
+	output := fmt.Sprint("number ", number, " ", strings.Repeat("y", 6000))
+	p.send(strings.Join([]string{object.host, object.service, "1", output}, sendFieldDivider) + "\x17")
+	return func(readings map[objectName]reading) error {
+		if got := readings[object].output; got != output {
+			return fmt.Errorf("the long result is %s", brief(got))
+		}
+		return nil
+	}
+}
+
 // The process that reads the pipe outlives the core for seconds. When the next core is there before it is gone, the
 // pipe never lacks a reader.
 func TestE2EPipeOfANagiosWhoseMainProcessIsKilled(t *testing.T) {
@@ -76,20 +91,12 @@ func TestE2EPipeOfANagiosThatIsHeldUp(t *testing.T) {
 	p.sendLife(0, 1)
 	r.await("before", lived(0, 1))
 	r.signal(syscall.SIGSTOP)
-	long := doorObject("life", 1, false)
-	output := "number 1 " + strings.Repeat("y", 6000)
-	p.send(strings.Join([]string{long.host, long.service, "1", output}, sendFieldDivider) + "\x17")
+	long := p.sendLong(1)
 	time.Sleep(sink.DefaultWindow + 3*time.Second)
 	r.signal(syscall.SIGCONT)
 	p.sendLife(2, 3)
 	r.await("after", func(readings map[objectName]reading) error {
-		if got := readings[long].output; got != output {
-			return fmt.Errorf("the long result is %s", brief(got))
-		}
-		if got := readings[doorObject("life", 2, false)].output; got != "number 2" {
-			return fmt.Errorf("the one behind it is %s", brief(got))
-		}
-		return nil
+		return errors.Join(long(readings), lived(2, 3)(readings))
 	})
 }
 
@@ -102,12 +109,16 @@ func TestE2EPipeOfANagiosThatHangsAndIsKilled(t *testing.T) {
 	p.sendLife(0, 100)
 	r.await("before", lived(0, 100))
 	r.signal(syscall.SIGSTOP)
-	p.sendLife(100, 200)
+	p.sendLife(100, 150)
+	long := p.sendLong(150) // by a file, which says nothing of what is in front of it
+	p.sendLife(151, 200)
 	time.Sleep(sink.DefaultWindow + 5*time.Second)
 	r.kill()
 	r.start()
 	p.sendLife(200, lifeResults)
-	r.await("after", lived(100, lifeResults)) // what it had worked on long before, is its own to keep
+	r.await("after", func(readings map[objectName]reading) error { // what it had worked on long before, is its own to keep
+		return errors.Join(lived(100, 150)(readings), long(readings), lived(151, lifeResults)(readings))
+	})
 }
 
 func TestE2EDirectoryOfANagiosThatIsKilled(t *testing.T) {

@@ -13,7 +13,7 @@ STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 TAGS        := urfave_cli_no_docs
 TEST_TAGS   := e2e,bench
 LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
-LINKS       := massive-passive-client massive-passive-server massive-passive-send massive-passive-pki
+LINKS       := massive-passive-client massive-passive-server massive-passive-send massive-passive-status massive-passive-pki
 
 .DEFAULT_GOAL := help
 .PHONY: help build packages demo test race lint fuzz e2e soak bench bench-sched bench-sinks install clean

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,8 +15,12 @@ import (
 // of the kernel's linux/posix_acl_xattr.h.
 const accessList = "system.posix_acl_access"
 
+// noList are errors that leave a file with its mode: of a file system without
+// access lists, of a sandbox, of a user whom this container has no number for.
+var noList = []error{unix.EOPNOTSUPP, unix.EPERM, unix.EINVAL}
+
 // letIn gives a user what mode gives the file's group, and all others what mode
-// gives them. A file system without access lists leaves it with mode.
+// gives them, where that can be.
 func letIn(f *os.File, user uint32, mode fs.FileMode) error {
 	const (
 		version                                    = 2
@@ -41,7 +46,7 @@ func letIn(f *os.File, user uint32, mode fs.FileMode) error {
 	if err := raw.Control(func(fd uintptr) { refused = unix.Fsetxattr(int(fd), accessList, list, 0) }); err != nil {
 		return err
 	}
-	if refused == nil || errors.Is(refused, unix.EOPNOTSUPP) {
+	if refused == nil || slices.ContainsFunc(noList, func(e error) bool { return errors.Is(refused, e) }) {
 		return nil
 	}
 	return fmt.Errorf("let user %d at %s: %w", user, f.Name(), refused)

@@ -100,7 +100,7 @@ var modules = map[string]place{
 		"wire/status/command.go", "wire/certs/pki/command.go", "wire/certs/pki/harness_test.go", "sender/plain_test.go"}},
 	"github.com/go-co-op/gocron/v2":  {paths: []string{"sched"}},
 	"github.com/google/uuid":         {paths: []string{"sched"}}, // what gocron names its jobs by
-	"github.com/jonboulle/clockwork": {paths: []string{"sched"}, tests: true},
+	"github.com/jonboulle/clockwork": {paths: []string{"sched"}}, // what gocron takes for a clock
 	"github.com/fsnotify/fsnotify":   {paths: []string{"sched/watch"}},
 	"github.com/rs/zerolog":          {paths: []string{".", "client", "sender", "server", "server/sink"}},
 	"github.com/xrash/smetrics":      {paths: []string{"./usage.go", "sched"}}, // urfave/cli brings it

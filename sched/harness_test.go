@@ -20,8 +20,9 @@ type rig struct {
 	skipped []Skip
 }
 
-// newRig starts a scheduler that is stopped at the end of the test.
-func newRig(t *testing.T, opts Options) *rig {
+// newRig starts a scheduler that is stopped at the end of the test, and was
+// prepared before.
+func newRig(t *testing.T, opts Options, prepare ...func(*Scheduler)) *rig {
 	t.Helper()
 	r := &rig{t: t, starts: map[string][]time.Time{}, dues: map[string][]time.Time{}}
 	opts.Skipped = func(s Skip) {
@@ -34,6 +35,9 @@ func newRig(t *testing.T, opts Options) *rig {
 		t.Fatal(err)
 	}
 	r.Scheduler = s
+	for _, f := range prepare {
+		f(s)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

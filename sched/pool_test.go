@@ -178,6 +178,7 @@ func TestPlaceInLine(t *testing.T) {
 		if least < 90 || most > 135 { // there is time for 111 of each
 			t.Errorf("under overload one job ran %d times and another %d times", least, most)
 		}
+		synctest.Wait() // what came due at this very moment
 		r.wantBalance()
 	})
 }

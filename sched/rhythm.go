@@ -130,7 +130,7 @@ func (r *rhythm) missedBy(e *entry, b beat) int {
 // gocron knows no such thing, and against surprises.
 const horizon = time.Hour
 
-// Next tells gocron when to call next. Gocron lives by the monotonic clock: the
+// Next tells gocron when to call next. Gocron lives by the steady clock: the
 // result is now plus what the wall clock lacks.
 func (r *rhythm) Next(last time.Time) time.Time {
 	r.mu.Lock()

@@ -50,7 +50,7 @@ func (s *Scheduler) start() (gocron.Scheduler, error) {
 	}
 	// In UTC, because gocron drops a run whose local reading equals the one
 	// before, as happens when clocks are turned back.
-	cron, err := gocron.NewScheduler(gocron.WithLocation(time.UTC), gocron.WithStopTimeout(shutdownTimeout))
+	cron, err := gocron.NewScheduler(gocron.WithLocation(time.UTC), gocron.WithStopTimeout(shutdownTimeout), gocron.WithClock(newSteady(s.epoch)))
 	if err != nil {
 		return nil, err
 	}

@@ -306,12 +306,12 @@ func (s *Scheduler) newRhythm(key rhythmKey, job Job) *rhythm {
 	return r
 }
 
-// clock reads both clocks. One reading has to do for both where it can, because
-// what gocron is told must not be off by the nanoseconds between two.
+// clock reads both clocks: the monotonic one as gocron's steady clock shows it.
 func (s *Scheduler) clock() (now, wall time.Time) {
-	now = time.Now()
+	read := time.Now()
+	now = s.epoch.Add(read.Sub(s.epoch))
 	if s.opts.Wall == nil {
-		return now, now
+		return now, read
 	}
 	return now, s.opts.Wall()
 }

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"slices"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,8 +22,8 @@ const accessList = "system.posix_acl_access"
 var noList = []error{unix.EOPNOTSUPP, unix.EPERM, unix.EINVAL}
 
 // letIn gives a user what mode gives the file's group, and all others what mode
-// gives them, where that can be.
-func letIn(f *os.File, user uint32, mode fs.FileMode) error {
+// gives them, and tells whether it could.
+func letIn(f *os.File, uid uint32, mode fs.FileMode) (done bool, err error) {
 	const (
 		version                                    = 2
 		nobody                                     = ^uint32(0) // where an entry is for no user or group of its own
@@ -33,21 +35,37 @@ func letIn(f *os.File, user uint32, mode fs.FileMode) error {
 	for _, entry := range []struct {
 		tag, may uint16
 		id       uint32
-	}{{ofOwner, owner, nobody}, {ofUser, group, user}, {ofGroup, group, nobody}, {ofMask, group, nobody}, {ofOthers, others, nobody}} {
+	}{{ofOwner, owner, nobody}, {ofUser, group, uid}, {ofGroup, group, nobody}, {ofMask, group, nobody}, {ofOthers, others, nobody}} {
 		list = le.AppendUint16(list, entry.tag)
 		list = le.AppendUint16(list, entry.may)
 		list = le.AppendUint32(list, entry.id)
 	}
 	raw, err := f.SyscallConn()
 	if err != nil {
-		return err
+		return false, err
 	}
 	var refused error
 	if err := raw.Control(func(fd uintptr) { refused = unix.Fsetxattr(int(fd), accessList, list, 0) }); err != nil {
-		return err
+		return false, err
 	}
 	if refused == nil || slices.ContainsFunc(noList, func(e error) bool { return errors.Is(refused, e) }) {
+		return refused == nil, nil
+	}
+	return false, fmt.Errorf("let user %d at %s: %w", uid, f.Name(), refused)
+}
+
+// outOfGroup says what is wrong where a user is known not to be in a group. One
+// that another container knows may be.
+func outOfGroup(uid, gid uint32) error {
+	u, err := user.LookupId(strconv.Itoa(int(uid)))
+	if err != nil {
 		return nil
 	}
-	return fmt.Errorf("let user %d at %s: %w", user, f.Name(), refused)
+	groups, err := u.GroupIds()
+	if err != nil || slices.Contains(groups, strconv.Itoa(int(gid))) {
+		return nil
+	}
+	group := groupName(int(gid))
+	return fmt.Errorf("the core's user %s may not read it, and there are no access lists here: put that user into the group %s (`usermod -aG %s %s`, then start the core anew)",
+		u.Username, group, group, u.Username)
 }

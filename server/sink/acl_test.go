@@ -38,7 +38,7 @@ func TestACoreIsLetInThatIsNotInItsPipesGroup(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		if err := letIn(f, core, mode); err != nil {
+		if _, err := letIn(f, core, mode); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := unix.Fgetxattr(int(f.Fd()), accessList, nil); errors.Is(err, unix.EOPNOTSUPP) {

@@ -47,20 +47,43 @@ func (c *CheckResults) moveIn() error {
 		return fmt.Errorf("let the core read a file of check results: %w", err)
 	}
 	now := time.Now()
-	if err := touch(c.file.Name(), now); err != nil { // all of it may have been written long ago
+	if err := touch(c.file.Name(), now.Add(c.ahead())); err != nil { // all of it may have been written long ago
 		return fmt.Errorf("renew a file of check results: %w", err)
 	}
 	if err := os.Rename(c.file.Name(), path); err != nil {
 		return fmt.Errorf("move a file of check results in: %w", err)
 	}
-	ok, err := os.OpenFile(path+okSuffix, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
-	if err != nil {
-		return errors.Join(fmt.Errorf("mark a file of check results as complete: %w", err), os.Rename(path, c.file.Name()))
+	if err := markComplete(path); err != nil {
+		return errors.Join(err, os.Rename(path, c.file.Name()))
 	}
-	ok.Close()
 	c.file.Close()
 	c.file, c.size = nil, 0
 	c.out = &spooled{path: path, seq: c.last, since: now, renewed: now.Round(0)}
+	return nil
+}
+
+// markComplete makes the mark without which the core passes a file over.
+func markComplete(path string) error {
+	ok, err := os.OpenFile(path+okSuffix, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
+	if err != nil {
+		return fmt.Errorf("mark a file of check results as complete: %w", err)
+	}
+	return ok.Close()
+}
+
+// keepMark keeps the mark of a file as young as the file, and makes it anew where
+// somebody removed it: the core removes the file first.
+func (c *CheckResults) keepMark(now time.Time) error {
+	err := touch(c.out.path+okSuffix, now)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := markComplete(c.out.path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if _, err := os.Lstat(c.out.path); errors.Is(err, fs.ErrNotExist) { // the core was at it
+		return os.Remove(c.out.path + okSuffix)
+	}
 	return nil
 }
 
@@ -142,20 +165,24 @@ func give(ours *os.File, cores fs.FileInfo, mode fs.FileMode) error {
 	if err := ours.Chmod(mode); err != nil {
 		return err
 	}
-	if uid < 0 && int(owner.Uid) != os.Geteuid() {
-		return letIn(ours, owner.Uid, mode)
+	if uid >= 0 || int(owner.Uid) == os.Geteuid() {
+		return nil
 	}
-	return nil
+	if done, err := letIn(ours, owner.Uid, mode); err != nil || done {
+		return err
+	}
+	return outOfGroup(owner.Uid, owner.Gid)
 }
 
 // withdraw takes a file back that the core has not taken. One that it is just
 // reading, it reads to the end.
-func (c *CheckResults) withdraw(path string) {
+func (c *CheckResults) withdraw(path string) error {
 	for _, file := range []string{path + okSuffix, path} {
 		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			c.Log.Warn().Err(err).Msg("cannot take a file of check results back: the core may get its results twice")
+			return fmt.Errorf("take a file of check results back, which the core could read beside a newer one: %w", err)
 		}
 	}
+	return nil
 }
 
 // clean removes what an earlier life of this server left in the directory.
@@ -175,7 +202,9 @@ func (c *CheckResults) clean() error {
 			}
 		}
 		if len(e.Name()) == resultName && strings.HasPrefix(e.Name(), resultLetter) && c.isOurs(path) {
-			c.withdraw(path)
+			if err := c.withdraw(path); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -32,7 +32,7 @@ type CheckResults struct {
 	Owner      string // of the files, for telling ours from another server's; letters and digits
 	Dialect    Dialect
 	Config     string        // the core's main configuration, where it is known
-	MaxFileAge time.Duration // at which the core throws a file away; 0 is never
+	MaxFileAge time.Duration // at which the core throws a file away; 0 is at once, whatever the manuals say
 	LatestOnly bool          // a file that nobody reads gives way to one with the newest results
 	Window     time.Duration // how long a result stays in the journal after the core took it
 	Log        zerolog.Logger
@@ -46,6 +46,7 @@ type CheckResults struct {
 	out    *spooled    // the file that the core has to take
 	taken  []spooled   // files that are still inside their window, oldest first
 	asked  time.Time   // since when the core takes no file; zero: nothing waits
+	slow   int         // files in a row that gave way to newer results
 	watch  coreWatch
 }
 
@@ -103,6 +104,7 @@ func (c *CheckResults) open() error {
 	}
 	c.watch = coreWatch{user: ownerOf(info), name: c.Dialect.watchName(), config: c.Config}
 	c.watch.begin(time.Now())
+	c.Feed.coreAway = !c.watch.seen()
 	return nil
 }
 
@@ -111,7 +113,9 @@ func (c *CheckResults) open() error {
 func (c *CheckResults) leave() {
 	c.watch.end()
 	if c.out != nil {
-		c.withdraw(c.out.path)
+		if err := c.withdraw(c.out.path); err != nil {
+			c.Log.Warn().Err(err).Str("sink", c.Feed.o.Target).Msg("nothing else is put there until that can be done")
+		}
 		c.out = nil
 	}
 	for _, t := range c.taken {
@@ -128,7 +132,8 @@ func (c *CheckResults) feed(ctx context.Context) error {
 		if err := c.gather(ctx); err != nil {
 			return err
 		}
-		if err := c.look(time.Now()); err != nil {
+		looked := time.Now()
+		if err := c.look(looked); err != nil {
 			return err
 		}
 		if err := c.write(); err != nil {
@@ -140,7 +145,9 @@ func (c *CheckResults) feed(ctx context.Context) error {
 				return err
 			}
 		}
-		c.settle(time.Now())
+		if err := c.settle(looked); err != nil {
+			return err
+		}
 	}
 }
 
@@ -212,6 +219,7 @@ func (c *CheckResults) look(now time.Time) error {
 	}
 	info, err := os.Stat(c.Dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		c.Feed.trouble(err)
 		return nil // what its file system cannot tell now is no news of the core
 	}
 	if err != nil || !sameCores(info, c.opened) {
@@ -219,6 +227,7 @@ func (c *CheckResults) look(now time.Time) error {
 	}
 	if !c.watch.seen() && now.Sub(c.watch.scanned) > watchTick {
 		c.watch.begin(now)
+		c.Feed.coreAway = c.Feed.coreAway && !c.watch.seen()
 	}
 	if c.out == nil {
 		return nil
@@ -241,6 +250,7 @@ func (c *CheckResults) gone(now time.Time) error {
 		return err
 	}
 	c.Feed.well()
+	c.slow, c.Feed.coreAway = 0, false
 	c.taken = append(c.taken, spooled{path: c.out.path, seq: c.out.seq, since: now})
 	c.out = nil
 	if !c.watch.seen() {
@@ -249,9 +259,18 @@ func (c *CheckResults) gone(now time.Time) error {
 	return nil
 }
 
+// ahead is how far a file's time is put ahead for a core that throws away what
+// is older than 0 seconds: it does so with all that it has.
+func (c *CheckResults) ahead() time.Duration {
+	if c.MaxFileAge > 0 {
+		return 0
+	}
+	return DefaultMaxFileAge
+}
+
 // tooOld tells that the core may throw the file away, or did.
 func (c *CheckResults) tooOld(now time.Time) error {
-	if age := now.Sub(c.out.renewed); c.MaxFileAge > 0 && age > c.MaxFileAge/2 {
+	if age := now.Sub(c.out.renewed); age > (c.MaxFileAge+c.ahead())/2 {
 		return fmt.Errorf("the clock was set, or the machine slept: the core may throw a file away as %v old, and what is in it is written again", age.Round(time.Second))
 	}
 	return nil
@@ -266,20 +285,19 @@ func (c *CheckResults) await(now, modified time.Time) error {
 	if now.Sub(c.asked) > spoolOverdue {
 		c.Feed.trouble(fmt.Errorf("the core does not take check results from %s: is it running, and is this its check_result_path?", c.Dir))
 	}
-	if c.LatestOnly && now.Sub(c.out.since) > backlogAge {
+	if c.LatestOnly && now.Sub(c.out.since) > backlogAge<<min(c.slow, 10) {
+		c.slow++ // it may be at work on this one: the next gets longer
 		return fmt.Errorf("the core takes no check results from %s: a file with newer ones takes the place of the one there", c.Dir)
 	}
-	renew := renewMost
-	if c.MaxFileAge > 0 {
-		renew = min(renew, c.MaxFileAge/4)
-	}
-	if age := now.Sub(modified); age >= 0 && age < renew {
+	renew := min(renewMost, (c.MaxFileAge+c.ahead())/4)
+	if age := now.Add(c.ahead()).Sub(modified); age >= 0 && age < renew {
 		return nil
 	}
 	if err := c.tooOld(now); err != nil {
 		return err // it may be at it
 	}
-	err := touch(c.out.path, now)
+	at := now.Add(c.ahead())
+	err := touch(c.out.path, at)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // taken meanwhile, at the age that it had
 	}
@@ -287,17 +305,20 @@ func (c *CheckResults) await(now, modified time.Time) error {
 		return fmt.Errorf("renew a file before the core throws it away for its age: %w", err)
 	}
 	c.out.renewed = now.Round(0)
-	return nil
+	return c.keepMark(at)
 }
 
-// settle acknowledges what the core took a window ago.
-func (c *CheckResults) settle(now time.Time) {
+// settle acknowledges what the core took a window ago. A mark that is left of it
+// tells of a file that the core could not open, and removed.
+func (c *CheckResults) settle(now time.Time) error {
 	done := 0
 	for i, t := range c.taken {
 		if now.Sub(t.since) < c.Window {
 			break
 		}
-		os.Remove(t.path + okSuffix) // a core that died in between may have left it
+		if _, err := os.Lstat(t.path + okSuffix); err == nil {
+			return fmt.Errorf("the core removed %s and left its mark, as where it may not read it: what was in it is written again", t.path)
+		}
 		c.Feed.ack(t.seq)
 		done = i + 1
 	}
@@ -305,6 +326,7 @@ func (c *CheckResults) settle(now time.Time) {
 	if len(c.taken) == 0 && c.out == nil && c.holds() == 0 {
 		c.Feed.ack(c.last) // all that was read was rejected
 	}
+	return nil
 }
 
 // sleep waits for d or ctx's end, which is an error.

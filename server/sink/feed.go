@@ -50,6 +50,8 @@ type Feed struct {
 	ahead   lookahead
 	objects *objects // nil without ObjectCache
 
+	coreAway bool // the sink's: what the core that comes has may not be in the object cache yet
+
 	nextDue   time.Time // of a backlog's next result, with DrainRate
 	drainSeen time.Time // when drainAge was taken
 	drainAge  time.Duration
@@ -202,7 +204,7 @@ func (f *Feed) take() {
 
 // fate says what becomes of a result, and notes it where later ones depend on it.
 func (f *Feed) fate(it *item) string {
-	if f.objects != nil {
+	if f.objects != nil && !f.coreAway {
 		if why := f.objects.missing(&it.result); why != "" {
 			f.tellReject(it, CountNoObject, why)
 			return CountNoObject

@@ -227,6 +227,10 @@ func (c *IcingaAPI) tell(lanes []*lane) {
 			c.Feed.trouble(*why)
 			return
 		}
+		if asked := l.asked.Load(); asked != nil && time.Since(*asked) > apiTimeout {
+			c.Feed.trouble(fmt.Errorf("%s has not answered a request since %s: is Icinga held up?", l.api.base, asked.Format(time.TimeOnly)))
+			return
+		}
 	}
 	if c.failed == 0 {
 		c.Feed.well()
@@ -239,7 +243,7 @@ func (c *IcingaAPI) poll(ctx context.Context) error {
 	var restarted restartError
 	switch {
 	case err == nil:
-		c.failed, c.polled = 0, time.Now()
+		c.failed, c.polled = 0, c.looked // not later: the answer may have waited for us
 		return nil
 	case errors.As(err, &restarted):
 		return err

@@ -161,16 +161,17 @@ func TestAPIRejectsForGood(t *testing.T) {
 	t.Parallel()
 	c := newAPICore(t)
 	c.answers["a"] = []string{`404 {"error":404.0,"status":"No objects found."}`, `409 {"results":[{"code":409.0,"status":"newer"}]}`,
-		`403 {"results":[{"code":403.0,"status":"Passive checks are disabled for object 'h!a'."}]}`, `400 {"error":400.0,"status":"bad"}`}
+		`403 {"results":[{"code":403.0,"status":"Passive checks are disabled for object 'h!a'."}]}`, `400 {"error":400.0,"status":"bad"}`,
+		`200 {"results":[{"code":200.0,"status":"Ignoring passive check result for unreachable object 'h!a'."}]}`}
 	r := newAPIRig(t, c)
-	r.send("a", 1, 5)
+	r.send("a", 1, 6)
 	r.append("c", check.Result{Kind: check.Command, Command: "ENABLE_NOTIFICATIONS"})
 	r.start()
-	r.awaitAcked(6)
-	if got := c.outputs("a"); got != "5" {
-		t.Errorf("got %s, want 5 alone", got)
+	r.awaitAcked(7)
+	if got := c.outputs("a"); got != "6" {
+		t.Errorf("got %s, want 6 alone", got)
 	}
-	r.expectCounts(map[string]uint64{CountDelivered: 1, CountNoObject: 1, CountOlder: 1, CountPassive: 1, CountInvalid: 1, CountCommand: 1})
+	r.expectCounts(map[string]uint64{CountDelivered: 1, CountNoObject: 1, CountOlder: 1, CountPassive: 1, CountInvalid: 1, CountIgnored: 1, CountCommand: 1})
 }
 
 // An Icinga that fails at everything for some seconds fails at no result for good.
@@ -197,9 +198,19 @@ func TestAPIWaitsForAnIcingaThatFails(t *testing.T) {
 // of its object.
 func TestAPIGivesUpWhatIcingaFailsAt(t *testing.T) {
 	t.Parallel()
+	testAPIGivesUp(t, `500 {"error":500,"status":"Action execution failed."}`)
+}
+
+// A proxy before it may object to what is in an output.
+func TestAPIGivesUpWhatAProxyObjectsTo(t *testing.T) {
+	t.Parallel()
+	testAPIGivesUp(t, "403 <html>blocked</html>")
+}
+
+func testAPIGivesUp(t *testing.T, answer string) {
 	c := newAPICore(t)
 	for range 3 * apiTries {
-		c.answers["a"] = append(c.answers["a"], "500 {}")
+		c.answers["a"] = append(c.answers["a"], answer)
 	}
 	r := newAPIRig(t, c)
 	r.send("a", 1, 1)
@@ -237,11 +248,17 @@ func TestFailingIsGivenUp(t *testing.T) {
 	} {
 		var f failing
 		n := 1
-		for !f.again(begin.Add(time.Duration(n)*time.Second), test.taken[min(n, len(test.taken))-1]) {
+		for !f.again(begin.Add(time.Duration(n)*time.Second), test.taken[min(n, len(test.taken))-1], true) {
 			n++
 		}
 		if n != test.want {
 			t.Errorf("%s: given up after %d failures, want %d", test.what, n, test.want)
+		}
+	}
+	var proxys failing
+	for n := range 1000 {
+		if proxys.again(begin.Add(time.Duration(n)*time.Second), 0, false) {
+			t.Fatalf("given up after %d s, while a proxy may have lost its Icinga", n)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -77,6 +78,10 @@ type answer struct {
 	message string
 }
 
+// ignored begins what Icinga says of a result that it took and does nothing with,
+// as for an object whose parent is down.
+const ignored = "Ignoring "
+
 // icingaAnswer is the body of an answer.
 type icingaAnswer struct {
 	Error   float64 `json:"error"`
@@ -88,7 +93,7 @@ type icingaAnswer struct {
 
 // heard reads the answer to a result.
 func heard(code int, text []byte) answer {
-	if code == http.StatusOK {
+	if code == http.StatusOK && !bytes.Contains(text, []byte(ignored)) {
 		return answer{code: code, icinga: true}
 	}
 	said := answer{code: code, own: true, message: http.StatusText(code)}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -24,15 +25,28 @@ type failing struct {
 	others int    // times that it failed after others were taken
 }
 
-// again notes a failure, and tells whether it is to be the last.
-func (f *failing) again(now time.Time, taken uint64) bool {
+// again notes a failure, and tells whether it is to be the last. With time alone it
+// is if Icinga says so: a proxy may have lost its Icinga for longer.
+func (f *failing) again(now time.Time, taken uint64, icinga bool) bool {
 	if f.times++; f.times == 1 {
 		f.since = now
 	} else if taken != f.taken {
 		f.others++
 	}
 	f.taken = taken
-	return f.times >= apiTries && f.others >= apiOthers || now.Sub(f.since) >= apiFailed
+	return f.times >= apiTries && f.others >= apiOthers || icinga && now.Sub(f.since) >= apiFailed
+}
+
+// mayStick tells that an answer which is not final may come for ever: where Icinga
+// fails at the result, or a proxy before it objects to what is in it.
+func (a answer) mayStick() bool {
+	switch a.code {
+	case http.StatusInternalServerError:
+		return true
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return false
+	}
+	return !a.icinga && a.code >= 400 && a.code < 500
 }
 
 // lane hands in results one after the other. What fails for now, it tries
@@ -40,9 +54,10 @@ func (f *failing) again(now time.Time, taken uint64) bool {
 type lane struct {
 	api     *icingaAPI
 	work    chan *apiResult
-	waiting *atomic.Int64         // bytes of all lanes
-	taken   *atomic.Uint64        // results that Icinga worked on, of all lanes
-	trouble atomic.Pointer[error] // what it waits for; nil while it delivers
+	waiting *atomic.Int64             // bytes of all lanes
+	taken   *atomic.Uint64            // results that Icinga worked on, of all lanes
+	trouble atomic.Pointer[error]     // what it waits for; nil while it delivers
+	asked   atomic.Pointer[time.Time] // since when it waits for an answer; nil: it does not
 }
 
 func (l *lane) run(ctx context.Context) {
@@ -67,12 +82,15 @@ func (l *lane) run(ctx context.Context) {
 func (l *lane) deliver(ctx context.Context, d *apiResult) bool {
 	var fails failing
 	for wait := reopenFirst; ; wait = min(2*wait, reopenMost) {
+		asked := time.Now()
+		l.asked.Store(&asked)
 		said, err := l.api.results.submit(ctx, d.body)
+		l.asked.Store(nil)
 		if err == nil {
 			var done bool
 			if d.reason, done = said.verdict(); done {
 				l.taken.Add(1)
-			} else if said.code == http.StatusInternalServerError && fails.again(time.Now(), l.taken.Load()) {
+			} else if said.mayStick() && fails.again(time.Now(), l.taken.Load(), said.icinga) {
 				d.reason, done = CountInvalid, true
 			}
 			if done {
@@ -80,7 +98,7 @@ func (l *lane) deliver(ctx context.Context, d *apiResult) bool {
 				return true
 			}
 			err = fmt.Errorf("%s answers %d: %s", l.api.base, said.code, said.message)
-			if said.code == http.StatusForbidden {
+			if said.code == http.StatusForbidden && said.icinga {
 				err = fmt.Errorf("%w: give the API user %q the permission actions/process-check-result", err, l.api.user)
 			}
 		}
@@ -99,6 +117,9 @@ func (l *lane) deliver(ctx context.Context, d *apiResult) bool {
 func (a answer) verdict() (reason string, done bool) {
 	switch a.code {
 	case http.StatusOK:
+		if strings.HasPrefix(a.message, ignored) {
+			return CountIgnored, true
+		}
 		return "", true
 	case http.StatusRequestEntityTooLarge: // for a proxy it stays so too
 		return CountInvalid, true

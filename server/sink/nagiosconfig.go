@@ -18,7 +18,7 @@ type NagiosConfig struct {
 	CommandFile    string
 	CheckResultDir string
 	ObjectCache    string
-	MaxFileAge     time.Duration // of a file of check results; 0: any
+	MaxFileAge     time.Duration // of a file of check results, see CheckResults
 	Commands       bool          // it reads its command file
 	Passive        bool          // it takes passive results for hosts and services
 }
@@ -56,7 +56,11 @@ func ReadNagiosConfig(file string) (NagiosConfig, error) {
 
 func (c *NagiosConfig) set(key, value string) error {
 	path := value
-	if value != "" && !filepath.IsAbs(value) {
+	switch {
+	case value == "":
+	case filepath.IsAbs(value):
+		path = filepath.Clean(value)
+	default:
 		path = filepath.Join(filepath.Dir(c.File), value)
 	}
 	switch key {

@@ -22,6 +22,7 @@ const (
 	CountNoObject = "rejected_no_such_object" // the core has no such host or service
 	CountPassive  = "rejected_passive_off"    // the core takes no passive results for it
 	CountInvalid  = "rejected_by_core"        // the core refuses it for another reason, for good
+	CountIgnored  = "rejected_ignored"        // the core took it and does nothing with it
 	CountCommand  = "rejected_command"        // a raw command at a door that takes only results
 	CountTooLong  = "rejected_too_long"       // a raw command that does not fit the pipe, and that no file could take
 	CountUnread   = "rejected_unread_file"    // the core was passed it in a file and did not read that

@@ -156,6 +156,9 @@ func (std streams) newDaemon(o daemonOptions) (*daemonProcess, error) {
 	d := &daemonProcess{std: std, options: o, manager: managerFromEnvironment(), hangups: make(chan os.Signal, 1), reports: make(chan os.Signal, 1)}
 	signal.Notify(d.hangups, syscall.SIGHUP)
 	signal.Notify(d.reports, syscall.SIGUSR1)
+	// Whoever reads standard error may go. Go ends a process for that which has not
+	// asked for the signal; to ignore it, plugins would inherit.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	for _, step := range []func() error{d.findIdentity, d.lockPidfile, d.openLog} {
 		if err := step(); err != nil {
 			d.close()

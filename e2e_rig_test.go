@@ -150,6 +150,16 @@ func (p *coreProcess) awaitReady(what string, ready func() error) {
 	})
 }
 
+// readyWithin tells whether the core is ready within limit, or ends.
+func (p *coreProcess) readyWithin(limit time.Duration, ready func() error) bool {
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline) && p.running() == nil; time.Sleep(pollInterval) {
+		if ready() == nil {
+			return true
+		}
+	}
+	return p.running() != nil // which awaitReady tells
+}
+
 func (p *coreProcess) signal(s syscall.Signal) {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(s); err != nil {

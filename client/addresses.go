@@ -14,9 +14,8 @@ import (
 // file of lines NAME=ADDRESS: which of several addresses of a name has what
 // waits under it does not follow from the check files.
 type serverAddresses struct {
-	file    stateFile
-	known   map[string]string
-	unsaved bool
+	file  stateFile
+	known map[string]string
 }
 
 func loadServerAddresses(stateDir string) (*serverAddresses, error) {
@@ -46,7 +45,7 @@ func (a *serverAddresses) keep(named map[string]string, readers []journal.Reader
 			now[name] = address
 		}
 	}
-	if !a.unsaved && maps.Equal(now, a.known) {
+	if !a.file.unsaved && maps.Equal(now, a.known) {
 		return nil
 	}
 	a.known = now
@@ -54,8 +53,7 @@ func (a *serverAddresses) keep(named map[string]string, readers []journal.Reader
 	for _, name := range slices.Sorted(maps.Keys(now)) {
 		lines = append(lines, name+"="+now[name])
 	}
-	err := a.file.replace(lines)
-	if a.unsaved = err != nil; a.unsaved {
+	if err := a.file.replace(lines); err != nil {
 		return fmt.Errorf("note the addresses of servers: %w", err)
 	}
 	return nil

@@ -39,7 +39,7 @@ type delivery struct {
 	sender  *sender.Delivery
 	end     context.CancelFunc
 	ended   chan struct{}
-	spare   bool // no check named the server when tidy last looked
+	spare   time.Time // since when no check names the server; zero: one does, or tidy has not looked
 }
 
 func (d *deliveries) begin(ctx context.Context) {
@@ -56,18 +56,22 @@ func (d *deliveries) route(checks map[string]checkfile.Check) error {
 	return d.follow(d.name(checks))
 }
 
-// follow opens a way to each server, and to each for which results wait in the
-// journal under its address although no check names it any more. It closes
-// those whose address only a check could tell again.
+// follow opens a way to each server, and to each for which results wait although no
+// check names it any more, as long as it is known where it was. It closes the
+// others.
 func (d *deliveries) follow(addresses map[string]string) error {
 	wanted := maps.Clone(addresses)
 	readers := d.client.outbox.journal.Stats().Readers
-	said := d.kept.unsaved
+	said := d.kept.file.unsaved
 	if err := d.kept.keep(addresses, readers); err != nil && !said {
 		d.client.log.Error().Err(err).Msg("after a restart, what waits for a server of several addresses may go to another one of them")
 	}
 	for _, r := range readers {
-		if _, address, told := strings.Cut(r.Name, "="); told && (r.Open || r.Pending > 0) {
+		_, address, told := strings.Cut(r.Name, "=")
+		if !told {
+			address, told = d.kept.known[r.Name]
+		}
+		if _, named := addresses[r.Name]; !named && told && (r.Open || r.Pending > 0) {
 			wanted[r.Name] = address
 		}
 	}
@@ -87,9 +91,12 @@ func (d *deliveries) follow(addresses map[string]string) error {
 }
 
 // tidy follows anew, and closes the ways that follow left open and that nothing
-// waits for any more. The first time it only marks them: a result that was for
-// such a server may be on its way into the journal.
+// waits for any more, or for which all is too old: nothing came since no check
+// names the server. The first time it only marks them: a result that was for such
+// a server may be on its way into the journal.
 func (d *deliveries) tidy() {
+	d.client.process.tidy()
+	d.client.modern.tidy()
 	addresses := *d.addresses.Load()
 	if err := d.follow(addresses); err != nil {
 		d.client.log.Error().Err(err).Msg("cannot deliver to all servers")
@@ -100,11 +107,15 @@ func (d *deliveries) tidy() {
 			continue
 		}
 		_, named := addresses[r.Name]
-		if !named && way.spare && r.Pending == 0 {
+		switch {
+		case named:
+			way.spare = time.Time{}
+		case way.spare.IsZero():
+			way.spare = time.Now()
+		case r.Pending == 0 || time.Since(way.spare) > d.client.options.JournalMaxAge:
 			d.close(r.Name, way)
 			d.client.outbox.call(func() { d.client.outbox.drop(r) })
 		}
-		way.spare = !named
 	}
 }
 

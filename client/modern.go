@@ -42,3 +42,10 @@ func (m *modernServers) add(name string) error {
 	}
 	return nil
 }
+
+// tidy tries again what the disk refused.
+func (m *modernServers) tidy() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.file.again(m.names)
+}

@@ -80,6 +80,25 @@ func TestAServerThatNoCheckNamesGetsWhatWaitsForIt(t *testing.T) {
 	}
 }
 
+// The same under a name without an address: it is known where the server was.
+func TestAServerThatIsRenamedGetsWhatWaitsForIt(t *testing.T) {
+	s := newStation(t)
+	address := s.options.DefaultServers[0][len("station="):]
+	s.options.DefaultServers = nil
+	s.serverFor("a", nowhere)
+	agent, stop := s.start(zerolog.Nop())
+	eventually(t, "results that wait", func() bool { return waiting(agent) > 1 })
+	stop()
+	// It is back, while the files name another one.
+	must(t, os.WriteFile(filepath.Join(s.options.StateDir, "server-addresses"), []byte("main="+address+"\n"), 0o600))
+	k := service("a", 1, "/bin/echo", "a")
+	k["servers"] = map[string]any{"renamed": nowhere}
+	s.write("a", k)
+	_, stop = s.start(zerolog.Nop())
+	defer stop()
+	eventually(t, "what waited", func() bool { return len(s.results("a")) > 1 })
+}
+
 // waiting is for how many results some server waits, at least.
 func waiting(agent *Client) (n uint64) {
 	for _, r := range agent.outbox.journal.Stats().Readers {

@@ -73,7 +73,7 @@ func openOutbox(o Options, log zerolog.Logger) (*outbox, error) {
 // isDiskTrouble tells what is wrong with the disk from what is wrong with the
 // set-up: the second must be mended before a start.
 func isDiskTrouble(err error) bool {
-	return slices.ContainsFunc([]error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO}, func(e error) bool { return errors.Is(err, e) })
+	return slices.ContainsFunc([]error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO, syscall.EUCLEAN, syscall.EBADMSG}, func(e error) bool { return errors.Is(err, e) })
 }
 
 // put takes an entry. It blocks only while the owner waits for the disk.

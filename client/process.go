@@ -109,3 +109,10 @@ func (p processFor) Renew(taken wire.Instance) {
 		p.log.Error().Err(err).Msg("after a restart, what waits in the journal may be taken for what another process sent")
 	}
 }
+
+// tidy tries again what the disk refused.
+func (p *process) tidy() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.file.again(p.lines)
+}

@@ -15,6 +15,8 @@ import (
 type stateFile struct {
 	path string
 	lost bool // it could not be read, and is left as it is
+	// unsaved says that the disk refused the last lines.
+	unsaved bool
 }
 
 // openStateFile returns a file and its lines, none where there is no file yet.
@@ -40,5 +42,14 @@ func (f *stateFile) replace(lines []string) error {
 	if f.lost {
 		return nil
 	}
-	return durable.Replace(f.path, []byte(strings.Join(lines, "\n")+"\n"))
+	err := durable.Replace(f.path, []byte(strings.Join(lines, "\n")+"\n"))
+	f.unsaved = err != nil
+	return err
+}
+
+// again tries once more what the disk refused.
+func (f *stateFile) again(lines []string) {
+	if f.unsaved {
+		_ = f.replace(lines) // it was told
+	}
 }

@@ -214,3 +214,28 @@ func TestTroubleNames(t *testing.T) {
 		t.Errorf("an unknown one is called %q", got)
 	}
 }
+
+// A program or directory on a file system that hangs holds up its own check only.
+func TestAFileSystemThatDoesNotAnswer(t *testing.T) {
+	r := newRunner(t, shortGrace)
+	hangs := make(chan struct{})
+	r.ask = func(path string) {
+		if path == "/usr" {
+			<-hangs
+		}
+	}
+	stuck := Spec{Command: script(t, "echo well"), Dir: "/usr", Timeout: 200 * time.Millisecond, Key: "hangs", MaxStuck: 1}
+	if o := r.Run(t.Context(), stuck); o.Code != 3 || o.Trouble != Timeout || !strings.Contains(string(o.Output), "did not answer within 200ms") {
+		t.Errorf("%v, %v, %s", o.Code, o.Trouble, o.Output)
+	}
+	if o := r.Run(t.Context(), stuck); o.Code != 3 || o.Trouble != Stuck || !strings.Contains(string(o.Output), "still does not answer") {
+		t.Errorf("again: %v, %v, %s", o.Code, o.Trouble, o.Output)
+	}
+	other := stuck
+	other.Key, other.Dir = "other", "/"
+	if o := r.Run(t.Context(), other); o.Trouble != None || string(o.Output) != "well" {
+		t.Errorf("another check: %v, %s", o.Trouble, o.Output)
+	}
+	close(hangs)
+	eventually(t, "it runs again", func() bool { return r.Run(t.Context(), stuck).Trouble == None })
+}

@@ -68,9 +68,12 @@ type Runner struct {
 	null    *os.File
 	buffers *readBuffers
 
+	ask func(path string) // has its file system answer; a test may have it take long
+
 	// Plugins that SIGKILL did not end are waited for here.
 	mu      sync.Mutex
 	stuck   map[*process]string // to the Key of its run
+	silent  map[string]int      // runs, by their Key, that a file system has not answered
 	waiters sync.WaitGroup
 }
 
@@ -84,7 +87,7 @@ func New(grace time.Duration) (*Runner, error) {
 	if grace == 0 {
 		grace = DefaultGrace
 	}
-	return &Runner{grace: grace, null: null, buffers: newReadBuffers(), stuck: map[*process]string{}}, nil
+	return &Runner{grace: grace, null: null, buffers: newReadBuffers(), ask: ask, stuck: map[*process]string{}, silent: map[string]int{}}, nil
 }
 
 // Close ends the waiting for plugins that could not be killed and gives back
@@ -122,8 +125,11 @@ func (r *Runner) heldUp(s Spec) verdict {
 			pids = append(pids, p.pid)
 		}
 	}
-	if len(pids) < s.MaxStuck {
+	switch {
+	case len(pids)+r.silent[s.Key] < s.MaxStuck:
 		return verdict{}
+	case len(pids) == 0:
+		return fault(Stuck, "not started: the file system of its program or directory still does not answer")
 	}
 	slices.Sort(pids)
 	return fault(Stuck, "not started: an earlier run cannot be killed and is still there (held in the kernel, or running as another user): process %s",

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,7 +26,7 @@ func (r *Runner) start(ctx context.Context, s Spec) (*process, verdict) {
 	if v := r.heldUp(s); v.trouble != None {
 		return nil, v
 	}
-	program, v := find(s)
+	program, v := r.locate(ctx, s)
 	if v.trouble != None {
 		return nil, v
 	}
@@ -42,6 +43,63 @@ func (r *Runner) start(ctx context.Context, s Spec) (*process, verdict) {
 		return nil, startFault(s, program, err)
 	}
 	return p, verdict{}
+}
+
+// locate finds the program, and has the file systems of it and of the directory
+// answer, for no longer than the plugin may take. While a child is started, all of
+// this process waits until it is through with entering its directory and becoming
+// its program: that must not be the first to find out that one of them hangs.
+func (r *Runner) locate(ctx context.Context, s Spec) (string, verdict) {
+	type found struct {
+		program string
+		verdict verdict
+	}
+	answer := make(chan found, 1)
+	go func() {
+		program, v := find(s)
+		r.ask(s.Dir)
+		r.ask(inDir(s.Dir, program))
+		answer <- found{program, v}
+	}()
+	var over <-chan time.Time
+	if s.Timeout > 0 {
+		timer := time.NewTimer(s.Timeout)
+		defer timer.Stop()
+		over = timer.C
+	}
+	var v verdict
+	select {
+	case f := <-answer:
+		return f.program, f.verdict
+	case <-over:
+		v = fault(Timeout, "%s was not started: the file system of its program or directory did not answer within %v", s.Command.subject(), s.Timeout)
+	case <-ctx.Done():
+		v = fault(Stopped, "the check was stopped before it was started")
+	}
+	r.countSilent(s.Key, 1)
+	go func() {
+		<-answer
+		r.countSilent(s.Key, -1)
+	}()
+	return "", v
+}
+
+func (r *Runner) countSilent(key string, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.silent[key] += n; r.silent[key] == 0 {
+		delete(r.silent, key)
+	}
+}
+
+// ask has a file's first bytes read, as far as may be.
+func ask(path string) {
+	fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return // the start says so
+	}
+	_, _ = syscall.Read(fd, make([]byte, 1))
+	_ = syscall.Close(fd)
 }
 
 // find returns the program's path, as it is to be seen from the directory that

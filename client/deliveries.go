@@ -39,6 +39,7 @@ type delivery struct {
 	sender  *sender.Delivery
 	end     context.CancelFunc
 	ended   chan struct{}
+	named   bool      // a check has named the server in this run
 	spare   time.Time // since when no check names the server; zero: one does, or tidy has not looked
 }
 
@@ -81,6 +82,11 @@ func (d *deliveries) follow(addresses map[string]string) error {
 			failed = err
 		}
 	}
+	for name := range addresses {
+		if way := d.running[name]; way != nil {
+			way.named = true
+		}
+	}
 	d.addresses.Store(&addresses) // results may be for a server only once the journal has a reader for it
 	for name, way := range d.running {
 		if _, ok := wanted[name]; !ok {
@@ -112,11 +118,22 @@ func (d *deliveries) tidy() {
 			way.spare = time.Time{}
 		case way.spare.IsZero():
 			way.spare = time.Now()
-		case r.Pending == 0 || time.Since(way.spare) > d.client.options.JournalMaxAge:
+			if way.named {
+				d.client.outbox.closed(r.Name)
+			}
+		case r.Pending == 0 || d.allTooOld(way, r):
 			d.close(r.Name, way)
 			d.client.outbox.call(func() { d.client.outbox.drop(r) })
 		}
 	}
+}
+
+// allTooOld tells that what waits for a server that no check names will not be
+// delivered any more. Of one that none has named in this run only the oldest says
+// when that was.
+func (d *deliveries) allTooOld(way *delivery, r journal.ReaderStats) bool {
+	most := d.client.options.JournalMaxAge
+	return time.Since(way.spare) > most || !way.named && !r.Unsure && time.Since(r.Oldest) > most
 }
 
 // name gives each server of the checks the name under which the journal knows
@@ -216,7 +233,9 @@ func (d *deliveries) sender(name, address string, reader *journal.Reader, has ui
 func (d *deliveries) close(name string, way *delivery) {
 	way.end()
 	<-way.ended
-	d.client.outbox.closed(name)
+	if way.spare.IsZero() { // else nothing is for it since
+		d.client.outbox.closed(name)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.running, name)

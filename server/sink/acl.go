@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"slices"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,9 +15,12 @@ import (
 // of the kernel's linux/posix_acl_xattr.h.
 const accessList = "system.posix_acl_access"
 
-// noList are errors that leave a file with its mode: of a file system without
-// access lists, of a sandbox, of a user whom this container has no number for.
-var noList = []error{unix.EOPNOTSUPP, unix.EPERM, unix.EINVAL}
+// diskSays are errors of a disk. All others mean that there are no access lists: of
+// its file system, of a sandbox, of a user whom this container has no number for.
+var diskSays = []error{unix.ENOSPC, unix.EDQUOT, unix.EIO, unix.EROFS}
+
+// overflowUser is whom a container sees that has no number for a user.
+const overflowUser = 65534
 
 // letIn gives a user what mode gives the file's group, and all others what mode
 // gives them, and tells whether it could.
@@ -40,6 +41,9 @@ func letIn(f *os.File, uid uint32, mode fs.FileMode) (done bool, err error) {
 		list = le.AppendUint16(list, entry.may)
 		list = le.AppendUint32(list, entry.id)
 	}
+	if uid == overflowUser {
+		return false, nil
+	}
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return false, err
@@ -48,24 +52,8 @@ func letIn(f *os.File, uid uint32, mode fs.FileMode) (done bool, err error) {
 	if err := raw.Control(func(fd uintptr) { refused = unix.Fsetxattr(int(fd), accessList, list, 0) }); err != nil {
 		return false, err
 	}
-	if refused == nil || slices.ContainsFunc(noList, func(e error) bool { return errors.Is(refused, e) }) {
+	if !slices.ContainsFunc(diskSays, func(e error) bool { return errors.Is(refused, e) }) {
 		return refused == nil, nil
 	}
 	return false, fmt.Errorf("let user %d at %s: %w", uid, f.Name(), refused)
-}
-
-// outOfGroup says what is wrong where a user is known not to be in a group. One
-// that another container knows may be.
-func outOfGroup(uid, gid uint32) error {
-	u, err := user.LookupId(strconv.Itoa(int(uid)))
-	if err != nil {
-		return nil
-	}
-	groups, err := u.GroupIds()
-	if err != nil || slices.Contains(groups, strconv.Itoa(int(gid))) {
-		return nil
-	}
-	group := groupName(int(gid))
-	return fmt.Errorf("the core's user %s may not read it, and there are no access lists here: put that user into the group %s (`usermod -aG %s %s`, then start the core anew)",
-		u.Username, group, group, u.Username)
 }

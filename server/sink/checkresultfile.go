@@ -43,7 +43,7 @@ func (c *CheckResults) moveIn() error {
 	if err := c.flush(); err != nil {
 		return err
 	}
-	if err := give(c.file, c.opened, 0o640); err != nil {
+	if _, err := give(c.file, c.opened, 0o640); err != nil {
 		return fmt.Errorf("let the core read a file of check results: %w", err)
 	}
 	now := time.Now()
@@ -82,7 +82,9 @@ func (c *CheckResults) keepMark(now time.Time) error {
 		return err
 	}
 	if _, err := os.Lstat(c.out.path); errors.Is(err, fs.ErrNotExist) { // the core was at it
-		return os.Remove(c.out.path + okSuffix)
+		if err := os.Remove(c.out.path + okSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
 }
@@ -149,29 +151,27 @@ func (c *CheckResults) dropFile() {
 // pipe, its directory) tells its user, to whom root can give the file and anybody
 // else can open it by an access list, and a group, which any other server must be
 // in and the core need not. It goes by the open file: whoever may write to the
-// directory could put a link in the place of its name.
-func give(ours *os.File, cores fs.FileInfo, mode fs.FileMode) error {
+// directory could put a link in the place of its name. It is not sure where it
+// depends on whether the core's user is in that group.
+func give(ours *os.File, cores fs.FileInfo, mode fs.FileMode) (sure bool, err error) {
 	owner, ok := cores.Sys().(*syscall.Stat_t)
 	if !ok {
-		return fmt.Errorf("%s has no owner", cores.Name())
+		return false, fmt.Errorf("%s has no owner", cores.Name())
 	}
 	uid := -1
 	if os.Geteuid() == 0 {
 		uid = int(owner.Uid)
 	}
 	if err := ours.Chown(uid, int(owner.Gid)); err != nil {
-		return err
+		return false, err
 	}
 	if err := ours.Chmod(mode); err != nil {
-		return err
+		return false, err
 	}
 	if uid >= 0 || int(owner.Uid) == os.Geteuid() {
-		return nil
+		return true, nil
 	}
-	if done, err := letIn(ours, owner.Uid, mode); err != nil || done {
-		return err
-	}
-	return outOfGroup(owner.Uid, owner.Gid)
+	return letIn(ours, owner.Uid, mode)
 }
 
 // withdraw takes a file back that the core has not taken. One that it is just

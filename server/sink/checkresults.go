@@ -47,6 +47,7 @@ type CheckResults struct {
 	taken  []spooled   // files that are still inside their window, oldest first
 	asked  time.Time   // since when the core takes no file; zero: nothing waits
 	slow   int         // files in a row that gave way to newer results
+	unseen bool        // the directory could not be looked at
 	watch  coreWatch
 }
 
@@ -98,13 +99,15 @@ func (c *CheckResults) open() error {
 	case !info.IsDir():
 		return fmt.Errorf("%s is no directory: name the check_result_path of the core's configuration", c.Dir)
 	}
+	again := c.opened != nil
 	c.opened = info
 	if err := c.clean(); err != nil {
 		return err
 	}
 	c.watch = coreWatch{user: ownerOf(info), name: c.Dialect.watchName(), config: c.Config}
 	c.watch.begin(time.Now())
-	c.Feed.coreAway = !c.watch.seen()
+	// One that has just started may not have written its object cache yet.
+	c.Feed.coreAway = again || !c.watch.seen()
 	return nil
 }
 
@@ -220,14 +223,18 @@ func (c *CheckResults) look(now time.Time) error {
 	info, err := os.Stat(c.Dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		c.Feed.trouble(err)
+		c.unseen = true
 		return nil // what its file system cannot tell now is no news of the core
 	}
+	if c.unseen && c.asked.IsZero() {
+		c.Feed.well()
+	}
+	c.unseen = false
 	if err != nil || !sameCores(info, c.opened) {
 		return fmt.Errorf("%s was removed, made anew or given to another user", c.Dir)
 	}
 	if !c.watch.seen() && now.Sub(c.watch.scanned) > watchTick {
 		c.watch.begin(now)
-		c.Feed.coreAway = c.Feed.coreAway && !c.watch.seen()
 	}
 	if c.out == nil {
 		return nil
@@ -316,7 +323,11 @@ func (c *CheckResults) settle(now time.Time) error {
 		if now.Sub(t.since) < c.Window {
 			break
 		}
-		if _, err := os.Lstat(t.path + okSuffix); err == nil {
+		_, err := os.Lstat(t.path + okSuffix)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			break // its file system cannot tell now
+		}
+		if err == nil {
 			return fmt.Errorf("the core removed %s and left its mark, as where it may not read it: what was in it is written again", t.path)
 		}
 		c.Feed.ack(t.seq)

@@ -220,12 +220,20 @@ func (c *CommandFile) addEnding(ctx context.Context, it *item) error {
 		return nil
 	}
 	c.group = c.Dialect.appendLine(c.group, &it.result)
+	if n := len(c.group); n > pipeBuf {
+		c.group = c.group[:0]
+		c.giveUpCommand(it, n, errNoEnding)
+		return nil
+	}
 	err := c.flush(ctx)
 	if err == nil {
 		c.ending = append(c.ending, it.seq)
 	}
 	return err
 }
+
+// errNoEnding is why a command that ends the core is not passed by file.
+var errNoEnding = errors.New("it ends the core, which could not tell that it has read the file")
 
 // endsCore tells whether the core ends or begins anew when it gets this.
 func endsCore(r *check.Result) bool {
@@ -348,6 +356,7 @@ func (c *CommandFile) forgetWritten() {
 	c.marks, c.taken, c.over = nil, 0, 0
 	c.files, c.gone, c.held, c.late, c.ignored = nil, 0, 0, false, time.Time{}
 	c.acked, c.unmarked, c.markerOut, c.probe = 0, 0, false, ""
+	c.unproven = c.unproven && !c.filesSeen // who hung was another, that sees the files all the same
 	c.markerDue, c.holdUntil, c.refusing = time.Time{}, time.Time{}, time.Time{}
 	if c.spool != nil {
 		c.spool.Close()

@@ -28,7 +28,7 @@ func TestOnlyTheFileItselfIsGivenToTheCore(t *testing.T) {
 	if err := errors.Join(os.Remove(f.Name()), os.Symlink(victim, f.Name())); err != nil {
 		t.Fatal(err)
 	}
-	if err := give(f, cores, 0o640); err != nil {
+	if _, err := give(f, cores, 0o640); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(victim); err != nil || info.Mode().Perm() != 0o600 {

@@ -198,19 +198,9 @@ func TestAPIWaitsForAnIcingaThatFails(t *testing.T) {
 // of its object.
 func TestAPIGivesUpWhatIcingaFailsAt(t *testing.T) {
 	t.Parallel()
-	testAPIGivesUp(t, `500 {"error":500,"status":"Action execution failed."}`)
-}
-
-// A proxy before it may object to what is in an output.
-func TestAPIGivesUpWhatAProxyObjectsTo(t *testing.T) {
-	t.Parallel()
-	testAPIGivesUp(t, "403 <html>blocked</html>")
-}
-
-func testAPIGivesUp(t *testing.T, answer string) {
 	c := newAPICore(t)
 	for range 3 * apiTries {
-		c.answers["a"] = append(c.answers["a"], answer)
+		c.answers["a"] = append(c.answers["a"], `500 {"error":500,"status":"Action execution failed."}`)
 	}
 	r := newAPIRig(t, c)
 	r.send("a", 1, 1)
@@ -255,10 +245,20 @@ func TestFailingIsGivenUp(t *testing.T) {
 			t.Errorf("%s: given up after %d failures, want %d", test.what, n, test.want)
 		}
 	}
-	var proxys failing
+	var all, one failing // a proxy objects to everything, or to what is in one output
 	for n := range 1000 {
-		if proxys.again(begin.Add(time.Duration(n)*time.Second), 0, false) {
+		at := begin.Add(time.Duration(n) * time.Second)
+		if all.again(at, 0, false) {
 			t.Fatalf("given up after %d s, while a proxy may have lost its Icinga", n)
+		}
+		if final := one.again(at, uint64(n), false); final != (n >= 300) {
+			t.Fatalf("given up after %d s: %v, want 300", n, final)
+		}
+	}
+	for said, want := range map[answer]bool{{code: 500, icinga: true}: true, {code: 500}: true, {code: 403}: true, {code: 406}: true, {code: 404}: false,
+		{code: 403, icinga: true}: false, {code: 503}: false} {
+		if said.mayStick() != want {
+			t.Errorf("%+v may stick: %v", said, !want)
 		}
 	}
 }

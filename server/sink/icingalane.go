@@ -25,8 +25,9 @@ type failing struct {
 	others int    // times that it failed after others were taken
 }
 
-// again notes a failure, and tells whether it is to be the last. With time alone it
-// is if Icinga says so: a proxy may have lost its Icinga for longer.
+// again notes a failure, and tells whether it is to be the last. If it is not
+// Icinga's, both have to be true: a proxy may have lost its Icinga for long, or one
+// of several.
 func (f *failing) again(now time.Time, taken uint64, icinga bool) bool {
 	if f.times++; f.times == 1 {
 		f.since = now
@@ -34,7 +35,11 @@ func (f *failing) again(now time.Time, taken uint64, icinga bool) bool {
 		f.others++
 	}
 	f.taken = taken
-	return f.times >= apiTries && f.others >= apiOthers || icinga && now.Sub(f.since) >= apiFailed
+	others, long := f.times >= apiTries && f.others >= apiOthers, now.Sub(f.since) >= apiFailed
+	if icinga {
+		return others || long
+	}
+	return others && long
 }
 
 // mayStick tells that an answer which is not final may come for ever: where Icinga
@@ -43,8 +48,8 @@ func (a answer) mayStick() bool {
 	switch a.code {
 	case http.StatusInternalServerError:
 		return true
-	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:
-		return false
+	case http.StatusUnauthorized, http.StatusNotFound, http.StatusRequestTimeout, http.StatusMisdirectedRequest, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false // what a proxy says of itself, not of what it was sent
 	}
 	return !a.icinga && a.code >= 400 && a.code < 500
 }

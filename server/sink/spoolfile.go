@@ -119,7 +119,8 @@ func (c *CommandFile) search(now time.Time) {
 			c.proved()
 			c.markerOut = c.markerOut && !f.marker
 		} else {
-			if c.leftFor+now.Sub(f.told) < c.patience(f) {
+			patience, left := c.patience(f), now.Sub(f.told)
+			if left < patience/10 || c.leftFor+left < patience { // a new life has some time of its own
 				break
 			}
 			c.giveUp(f, now)
@@ -139,18 +140,23 @@ func (c *CommandFile) removed(file string) bool {
 	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
 		return false
 	}
-	c.spoolLost = c.spoolLost || !c.spoolThere()
-	return !c.spoolLost
+	there, err := c.spoolThere()
+	c.spoolLost = c.spoolLost || err == nil && !there
+	return there && !c.spoolLost
 }
 
-// spoolThere tells whether the spool directory is the one that it was.
-func (c *CommandFile) spoolThere() bool {
+// spoolThere tells whether the spool directory is the one that it was. An error is
+// no news of it.
+func (c *CommandFile) spoolThere() (bool, error) {
 	ours, err := c.spool.Stat()
 	if err != nil {
-		return false
+		return false, err
 	}
 	there, err := os.Lstat(c.Spool)
-	return err == nil && os.SameFile(ours, there)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(ours, there), err
 }
 
 // giveUp takes back a file that the core leaves unread.
@@ -240,7 +246,8 @@ func (c *CommandFile) writeSpool(prefix string, line []byte) (string, error) {
 		return "", err
 	}
 	_, err = f.Write(line)
-	err = errors.Join(err, give(f, c.opened, 0o640), f.Close())
+	_, refused := give(f, c.opened, 0o640)
+	err = errors.Join(err, refused, f.Close())
 	if err != nil {
 		os.Remove(f.Name())
 		return "", err
@@ -259,11 +266,14 @@ func (c *CommandFile) prepareSpool() error {
 			return err
 		}
 		c.spool = dir // open, so that no other gets its number
-	} else if !c.spoolThere() {
+	} else if there, err := c.spoolThere(); err != nil {
+		return err
+	} else if !there {
 		c.spoolLost = true
 		return fmt.Errorf("%s is not the directory any more that it was", c.Spool)
 	}
-	return give(c.spool, c.opened, 0o770)
+	_, err := give(c.spool, c.opened, 0o770)
+	return err
 }
 
 func (c *CommandFile) removeFile(file string) {

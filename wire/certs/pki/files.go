@@ -73,14 +73,19 @@ func writeAll(files []file, force bool) error {
 	return nil
 }
 
-// keep has a key that takes another's place belong to whom that did, and its
-// group read it if it could: somebody may have let scripts at it.
+// keep has a daemon's key that takes another's place belong to whom that did, and
+// its group read it if it could: somebody may have let scripts at it. One that is
+// root's alone may be older than the daemon's user.
 func (f *file) keep() {
-	old, err := os.Stat(f.path)
-	if err != nil || f.mode != private || os.Geteuid() != 0 || f.owner != nil && !f.owner.usual {
+	name := filepath.Base(f.path)
+	if name != client.keyName() && name != server.keyName() || os.Geteuid() != 0 || f.owner != nil && !f.owner.usual {
 		return
 	}
-	if st, ok := old.Sys().(*syscall.Stat_t); ok {
+	old, err := os.Stat(f.path)
+	if err != nil {
+		return
+	}
+	if st, ok := old.Sys().(*syscall.Stat_t); ok && (st.Uid != 0 || old.Mode()&0o040 != 0) {
 		f.owner = &owner{uid: int(st.Uid), gid: int(st.Gid)}
 		f.mode |= old.Mode() & 0o040
 	}

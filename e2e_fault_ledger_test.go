@@ -63,6 +63,8 @@ type copies struct {
 	mu     sync.Mutex          // held while from is looked at; who takes its file system away holds it
 	open   map[string]*os.File // so that the end of one that is removed can still be copied
 	copied map[string]fileState
+	looked time.Time
+	apart  time.Duration // the longest between two looks: a segment that lives shorter is missing here alone
 
 	known map[string]fileState // what was read of the copies
 	found []entry              // in it
@@ -105,6 +107,11 @@ func collect(t testing.TB, from string) *copies {
 func (c *copies) look(all bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	now := time.Now()
+	if !c.looked.IsZero() {
+		c.apart = max(c.apart, now.Sub(c.looked))
+	}
+	c.looked = now
 	names, err := filepath.Glob(filepath.Join(c.from, "*"+segmentSuffix))
 	if err != nil {
 		c.t.Errorf("look for segments: %v", err)
@@ -201,7 +208,9 @@ func (c *copies) entries(decode func([]byte) (entry, error)) (all []entry, fresh
 	fresh, _ = slices.BinarySearchFunc(c.found, start, func(e entry, record uint64) int { return cmp.Compare(e.record, record) })
 	read, err := c.read(names, decode)
 	if err != nil {
-		return nil, 0, err
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return nil, 0, fmt.Errorf("%w (of the copies %q; it was looked for segments after %v at the latest)", err, names, c.apart)
 	}
 	c.known, c.found = states, append(c.found[:fresh], read...)
 	return c.found, fresh, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -15,7 +14,6 @@ import (
 	"massive-passive/wire/journal"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sys/unix"
 )
 
 // pipeBuf is the longest write that other writers on the same pipe cannot
@@ -43,54 +41,18 @@ type CommandFile struct {
 	MarkerTick time.Duration
 	Log        zerolog.Logger
 
-	// Owned by Run.
-	pipe   *os.File
-	opened fs.FileInfo
-	looked time.Time // when the path was last compared with what is open
-	group  []byte    // whole lines not yet written
-	last   uint64    // the last sequence formatted
-	wrote  int64     // bytes written since the pipe was opened
-	read   int64     // of them, seen to be read
-	marks  []mark    // writes that are still inside their window, oldest first
-	taken  int       // of marks, from the first: seen to be read
-	over   uint64    // all up to here is out of its window, but for files
-	files  []passed  // that hold up what is acknowledged, oldest first
-	gone   int       // of files, from the first: seen to be removed
-	held   int64     // bytes of the others
-	acked  uint64    // to the journal
+	// Owned by Run. What is known of the core whatever has the pipe open:
+	coreSeen  time.Time     // when a process of it was last seen
+	filesSeen bool          // it has removed a file before
+	unproven  bool          // markers were given up: what it has read counts as worked on
+	leftFor   time.Duration // that earlier lives of it left a file unread, and removed none
+	ending    []uint64      // commands that end it, as written and not yet acknowledged
 
-	unmarked    uint64    // the first result that no marker is behind; 0: there is none
-	markerOut   bool      // the core has not removed the last marker
-	markerDue   time.Time // before, no other is written
-	unproven    bool      // markers were given up: what the core has read counts as worked on
-	holdUntil   time.Time // but not before this
-	probe       string    // the marker by which a core that is unproven can prove itself, "" if none is out
-	refusing    time.Time // since when the spool directory refuses a marker; zero: it does not
-	refusalTold time.Time
-	watch       coreWatch
-
-	spool     *os.File      // the directory, while the pipe is open and files were passed
-	spoolLost bool          // it is not there any more: what was in it tells nothing
-	filesSeen bool          // the core has removed a file before
-	leftFor   time.Duration // that earlier lives of the core left a file unread, and removed none
-	ending    []uint64      // commands that end the core, as written and not yet acknowledged
-
-	full     time.Time // since when the pipe has no room; zero: it has
-	coreSeen time.Time // when a process of the core was last seen
-	refused  time.Time // when the spool directory last refused a file for good
-	cutTold  time.Time
-	searched time.Time // when the spool directory was last looked at for what the core removed
-	lateTold time.Time // when a file was last told of that the core does not read
-	late     bool      // that there is one
-	ignored  time.Time // when a file was last given up that this core did not read
-}
-
-// mark is a place in the stream of bytes: up to there everything belongs to
-// sequences up to seq.
-type mark struct {
-	seq   uint64
-	end   int64
-	taken time.Time // when the core was seen to have read up to end
+	session
+	refused time.Time // when the spool directory last refused a file for good
+	told    struct {  // when each was last logged
+		markers, cut, late time.Time
+	}
 }
 
 // Status says how the sink fares.
@@ -99,7 +61,8 @@ func (c *CommandFile) Status() Status { return c.Feed.Status() }
 // Run feeds the core until ctx ends. What the core does not take stays in the
 // journal.
 func (c *CommandFile) Run(ctx context.Context) {
-	if err := c.cleanSpool(); err != nil {
+	left := spoolDir{path: c.Spool, log: c.Log}
+	if err := left.clean(); err != nil {
 		c.Feed.trouble(err)
 	}
 	wait := reopenFirst
@@ -123,19 +86,21 @@ func (c *CommandFile) Run(ctx context.Context) {
 	}
 }
 
-// leave closes the pipe and goes back to the first result that the core may
+// leave ends the session and goes back to the first result that the core may
 // not have worked on. The core that it leaves at its own stop may still read
 // the files that it was passed.
 func (c *CommandFile) leave(ctx context.Context) {
-	c.pipe.Close()
-	c.watch.end()
 	if ctx.Err() == nil {
-		for _, f := range c.files[c.gone:] {
-			c.removeFile(f.path)
+		for _, f := range c.files.left() {
+			c.spool.remove(f.path)
 		}
-		c.removeFile(c.probe)
+		c.spool.remove(c.marker.probe)
 	}
-	c.forgetWritten()
+	if left := c.files.left(); len(left) > 0 && !left[0].told.IsZero() {
+		c.leftFor += time.Since(left[0].told)
+	}
+	c.unproven = c.unproven && !c.filesSeen // who hung was another, that sees the files all the same
+	c.session.end()
 	c.Feed.rewind()
 }
 
@@ -176,7 +141,7 @@ func (c *CommandFile) next(ctx context.Context) ([]item, error) {
 // nothingInWindow tells whether the core has all that was written. Without
 // markers there may be results that none is behind, and none will be.
 func (c *CommandFile) nothingInWindow() bool {
-	return len(c.marks) == 0 && len(c.files) == 0 && (c.unmarked == 0 || c.acked >= c.last)
+	return len(c.marks) == 0 && len(c.files.list) == 0 && (c.marker.owed == 0 || c.acked >= c.last)
 }
 
 // add puts a result's line into the group, and writes the group first where it
@@ -185,8 +150,8 @@ func (c *CommandFile) add(ctx context.Context, it *item) error {
 	if endsCore(&it.result) {
 		return c.addEnding(ctx, it)
 	}
-	if c.unmarked == 0 {
-		c.unmarked = it.seq
+	if c.marker.owed == 0 {
+		c.marker.owed = it.seq
 	}
 	before := len(c.group)
 	c.group = c.Dialect.appendLine(c.group, &it.result)
@@ -301,65 +266,22 @@ func (c *CommandFile) tellFull(now time.Time) {
 // settle notes what the core has read, and acknowledges what was read a window
 // ago. Bytes of other writers in the pipe only make it wait longer.
 func (c *CommandFile) settle(now time.Time) {
-	done := c.settlePipe(now)
+	done := c.settlePipe(now, c.Window)
 	if done > 0 {
 		c.over = c.marks[done-1].seq
 		c.marks, c.taken = c.marks[done:], c.taken-done
 	}
 	c.settleFiles(now)
 	upTo := c.over
-	for i := range c.files { // a marker may stand for what came before a file in front of it
-		upTo = min(upTo, c.files[i].from-1)
+	for i := range c.files.list { // a marker may stand for what came before a file in front of it
+		upTo = min(upTo, c.files.list[i].from-1)
 	}
 	if c.holdsUnmarked(now) {
-		upTo = min(upTo, c.unmarked-1)
+		upTo = min(upTo, c.marker.owed-1)
 	}
 	if upTo > c.acked {
 		c.acked = upTo
 		c.ending = slices.DeleteFunc(c.ending, func(seq uint64) bool { return seq <= upTo })
 		c.Feed.ack(upTo)
 	}
-}
-
-// settlePipe returns how many of the marks, from the first, are out of their
-// window.
-func (c *CommandFile) settlePipe(now time.Time) (done int) {
-	if len(c.marks) == 0 {
-		return 0
-	}
-	unread := 0
-	err := c.control(func(fd int) {
-		var ioctlErr error
-		if unread, ioctlErr = unix.IoctlGetInt(fd, unix.TIOCINQ); ioctlErr != nil {
-			unread = int(c.wrote) // not known: nothing is taken yet
-		}
-	})
-	if err != nil {
-		return 0
-	}
-	c.read = c.wrote - int64(unread)
-	for ; c.taken < len(c.marks) && c.marks[c.taken].end <= c.read; c.taken++ {
-		c.marks[c.taken].taken = now
-	}
-	for done < c.taken && now.Sub(c.marks[done].taken) >= c.Window {
-		done++
-	}
-	return done
-}
-
-// forgetWritten begins anew what is known of the core's reading.
-func (c *CommandFile) forgetWritten() {
-	if c.gone < len(c.files) && !c.files[c.gone].told.IsZero() {
-		c.leftFor += time.Since(c.files[c.gone].told)
-	}
-	c.wrote, c.read, c.group, c.full = 0, 0, c.group[:0], time.Time{}
-	c.marks, c.taken, c.over = nil, 0, 0
-	c.files, c.gone, c.held, c.late, c.ignored = nil, 0, 0, false, time.Time{}
-	c.acked, c.unmarked, c.markerOut, c.probe = 0, 0, false, ""
-	c.unproven = c.unproven && !c.filesSeen // who hung was another, that sees the files all the same
-	c.markerDue, c.holdUntil, c.refusing = time.Time{}, time.Time{}, time.Time{}
-	if c.spool != nil {
-		c.spool.Close()
-	}
-	c.spool, c.spoolLost = nil, false
 }

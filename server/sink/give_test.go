@@ -46,11 +46,12 @@ func TestASpoolThatIsALinkIsNotGiven(t *testing.T) {
 	if err := errors.Join(os.Mkdir(victim, 0o700), os.Symlink(victim, r.sink.Spool)); err != nil {
 		t.Fatal(err)
 	}
-	var err error
-	if r.sink.opened, err = os.Stat(victim); err != nil {
+	owner, err := os.Stat(victim)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.sink.prepareSpool(); err == nil {
+	dir := spoolDir{path: r.sink.Spool, owner: owner}
+	if err := dir.prepare(); err == nil {
 		t.Error("a link was taken for the spool directory")
 	}
 	if info, err := os.Stat(victim); err != nil || info.Mode().Perm() != 0o700 {

@@ -26,20 +26,30 @@ const (
 	markerRetry = time.Second // while the spool directory has not refused for long
 )
 
+// marker is how far a session has got with its markers.
+type marker struct {
+	owed      uint64    // the first result that no marker is behind; 0: there is none
+	out       bool      // the core has not removed the last one
+	due       time.Time // before, no other is written
+	holdUntil time.Time // although markers were given up, what is owed one stays in the journal
+	refusing  time.Time // since when the spool directory refuses one; zero: it does not
+	probe     string    // by which a core that is unproven can prove itself, "" if none is out
+}
+
 // takesMarkers tells whether the core is one that is sent markers.
 func (c *CommandFile) takesMarkers() bool { return c.MarkerTick > 0 && c.Dialect.queues() }
 
 // holdsUnmarked tells whether results without a marker behind them stay in the
 // journal, although the core has read them.
 func (c *CommandFile) holdsUnmarked(now time.Time) bool {
-	return c.unmarked > 0 && c.takesMarkers() && (!c.unproven || now.Before(c.holdUntil))
+	return c.marker.owed > 0 && c.takesMarkers() && (!c.unproven || now.Before(c.marker.holdUntil))
 }
 
 // addMarker writes a marker behind results that none is behind yet, one at a time.
 // Nothing waits for the one of a core that is unproven.
 func (c *CommandFile) addMarker(ctx context.Context) error {
 	now := time.Now()
-	if c.unmarked == 0 || c.markerOut || now.Before(c.markerDue) || !c.takesMarkers() {
+	if c.marker.owed == 0 || c.marker.out || now.Before(c.marker.due) || !c.takesMarkers() {
 		return nil
 	}
 	file, err := c.writeSpool(markerPrefix, nil)
@@ -47,9 +57,9 @@ func (c *CommandFile) addMarker(ctx context.Context) error {
 		c.markerRefused(now, err)
 		return nil
 	}
-	c.refusing = time.Time{}
+	c.marker.refusing = time.Time{}
 	if err := c.write(ctx, passFileCommand(now, file)); err != nil {
-		c.removeFile(file)
+		c.spool.remove(file)
 		return err
 	}
 	c.marks = append(c.marks, mark{seq: c.last, end: c.wrote})
@@ -58,24 +68,24 @@ func (c *CommandFile) addMarker(ctx context.Context) error {
 		c.leaveProbe(now, file)
 		return nil
 	}
-	c.files = append(c.files, passed{from: c.unmarked, path: file, end: c.wrote, marker: true})
-	c.unmarked, c.markerDue, c.markerOut = 0, now.Add(c.MarkerTick), true
+	c.files.add(passed{from: c.marker.owed, path: file, end: c.wrote, marker: true})
+	c.marker.owed, c.marker.due, c.marker.out = 0, now.Add(c.MarkerTick), true
 	return nil
 }
 
 // markerRefused gives the spool directory some time.
 func (c *CommandFile) markerRefused(now time.Time, err error) {
-	c.markerDue = now.Add(markerRetry)
-	if c.refusing.IsZero() {
-		c.refusing = now
+	c.marker.due = now.Add(markerRetry)
+	if c.marker.refusing.IsZero() {
+		c.marker.refusing = now
 	}
-	if now.Sub(c.refusing) < spoolPatience {
+	if now.Sub(c.marker.refusing) < spoolPatience {
 		return
 	}
-	c.markerDue = now.Add(markerAgain)
+	c.marker.due = now.Add(markerAgain)
 	c.stopMarkers(now)
-	if now.Sub(c.refusalTold) > spoolAgain {
-		c.refusalTold = now
+	if now.Sub(c.told.markers) > spoolAgain {
+		c.told.markers = now
 		c.Log.Warn().Err(err).Str("sink", c.Feed.o.Target).
 			Msg("the core cannot be passed a file, and so does not tell what it has worked on: what it has read counts, and is lost if it is killed while it hangs")
 	}
@@ -85,15 +95,15 @@ func (c *CommandFile) markerRefused(now time.Time, err error) {
 // it removes markers, but not before another window is over.
 func (c *CommandFile) stopMarkers(now time.Time) {
 	if !c.unproven {
-		c.unproven, c.holdUntil = true, now.Add(c.Window)
+		c.unproven, c.marker.holdUntil = true, now.Add(c.Window)
 	}
 }
 
 // leaveProbe leaves the core a marker that nothing waits for, in the place of the
 // last one: its command may have been lost.
 func (c *CommandFile) leaveProbe(now time.Time, file string) {
-	c.removeFile(c.probe)
-	c.probe, c.markerDue = file, now.Add(c.probeTick())
+	c.spool.remove(c.marker.probe)
+	c.marker.probe, c.marker.due = file, now.Add(c.probeTick())
 }
 
 func (c *CommandFile) probeTick() time.Duration {
@@ -105,11 +115,11 @@ func (c *CommandFile) probeTick() time.Duration {
 
 // proved is called when the core was seen to have removed a file.
 func (c *CommandFile) proved() {
-	c.filesSeen, c.leftFor, c.ignored = true, 0, time.Time{}
+	c.filesSeen, c.leftFor, c.files.ignored = true, 0, time.Time{}
 	if !c.unproven {
 		return
 	}
-	c.unproven, c.markerDue = false, time.Time{}
+	c.unproven, c.marker.due = false, time.Time{}
 	c.Log.Info().Str("sink", c.Feed.o.Target).Msg("the core removes the files again by which it tells what it has worked on")
 }
 
@@ -132,7 +142,7 @@ func (c *CommandFile) patience(f *passed) time.Duration {
 // giveUpMarker is called when a marker was left unread for as long as may be. The
 // file stays: a core that hung removes it when it goes on.
 func (c *CommandFile) giveUpMarker(f *passed, now time.Time) {
-	c.markerOut, c.leftFor = false, 0
+	c.marker.out, c.leftFor = false, 0
 	c.leaveProbe(now, f.path)
 	c.stopMarkers(now)
 	c.Log.Warn().Str("sink", c.Feed.o.Target).Str("spool", c.Spool).Stringer("tried_again_after", c.probeTick()).

@@ -99,13 +99,13 @@ func TestACoreThatLeftAMarkerUnreadIsTriedAgain(t *testing.T) {
 	now := time.Now()
 	for seen, again := range map[bool]time.Duration{true: markerAgain, false: spoolAgain} {
 		c := newRig(t).sink
-		c.MarkerTick, c.filesSeen, c.unmarked = time.Second, seen, 1
+		c.MarkerTick, c.filesSeen, c.marker.owed = time.Second, seen, 1
 		c.giveUpMarker(&passed{path: "marker"}, now)
-		if c.probe != "marker" || !c.markerDue.Equal(now.Add(again)) {
-			t.Errorf("had removed others %v: it may still remove %q, and the next comes after %v", seen, c.probe, c.markerDue.Sub(now))
+		if c.marker.probe != "marker" || !c.marker.due.Equal(now.Add(again)) {
+			t.Errorf("had removed others %v: it may still remove %q, and the next comes after %v", seen, c.marker.probe, c.marker.due.Sub(now))
 		}
 		if !c.holdsUnmarked(now.Add(c.Window-1)) || c.holdsUnmarked(now.Add(c.Window)) {
-			t.Errorf("what the core has read stays until %v", c.holdUntil.Sub(now))
+			t.Errorf("what the core has read stays until %v", c.marker.holdUntil.Sub(now))
 		}
 	}
 }

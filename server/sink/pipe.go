@@ -40,10 +40,10 @@ func (c *CommandFile) open() error {
 		pipe.Close()
 		return fmt.Errorf("%s changed while it was opened: %w", c.Path, err)
 	}
-	c.pipe, c.opened, c.looked = pipe, info, time.Now()
+	c.session = session{pipe: pipe, opened: info, looked: time.Now(),
+		watch: coreWatch{user: ownerOf(info), name: c.Dialect.watchName(), config: c.Config, pipe: info},
+		spool: spoolDir{path: c.Spool, owner: info, log: c.Log}}
 	c.widen()
-	c.forgetWritten()
-	c.watch = coreWatch{user: ownerOf(info), name: c.Dialect.watchName(), config: c.Config, pipe: info}
 	c.watch.begin(c.looked)
 	if c.watch.seen() {
 		c.coreSeen = c.looked
@@ -87,7 +87,7 @@ func (c *CommandFile) look() error {
 	if gone {
 		return fmt.Errorf("the core closed %s", c.Path)
 	}
-	if c.spoolLost {
+	if c.spool.lost {
 		return fmt.Errorf("%s was removed or replaced: what the core may not have read of it is written again", c.Spool)
 	}
 	if err := c.ended(); err != nil {
@@ -119,14 +119,4 @@ func (c *CommandFile) lookForCore() error {
 		return fmt.Errorf("the core that reads from %s is a new one: what another may have dropped is written again", c.Path)
 	}
 	return nil
-}
-
-// control works on the pipe's descriptor and leaves it non-blocking, which
-// os.File.Fd would not.
-func (c *CommandFile) control(do func(fd int)) error {
-	raw, err := c.pipe.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return raw.Control(func(fd uintptr) { do(int(fd)) })
 }

@@ -55,10 +55,11 @@ const moreThreads = 20
 func (s *siege) warmUp() {
 	s.Helper()
 	s.before = s.vitals()
-	s.crowd(5000, nil)
-	s.crowd(2000, halfHello)
-	for deadline := time.Now().Add(30 * time.Second); s.vitals().goroutines > s.before.goroutines && time.Now().Before(deadline); {
-		time.Sleep(5 * time.Millisecond)
+	for _, crowd := range []func(){func() { s.crowd(5000, nil) }, func() { s.crowd(2000, halfHello) }} {
+		crowd()
+		for deadline := time.Now().Add(30 * time.Second); s.vitals().goroutines > s.before.goroutines && time.Now().Before(deadline); {
+			time.Sleep(5 * time.Millisecond)
+		}
 	}
 	goroutines, files := s.before.goroutines, s.before.files
 	s.before = s.vitals()

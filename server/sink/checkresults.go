@@ -226,7 +226,7 @@ func (c *CheckResults) look(now time.Time) error {
 		c.unseen = true
 		return nil // what its file system cannot tell now is no news of the core
 	}
-	if c.unseen && c.asked.IsZero() {
+	if c.unseen && !c.overdue(now) {
 		c.Feed.well()
 	}
 	c.unseen = false
@@ -283,13 +283,18 @@ func (c *CheckResults) tooOld(now time.Time) error {
 	return nil
 }
 
+// overdue tells that a core which reaps at all would have taken the file.
+func (c *CheckResults) overdue(now time.Time) bool {
+	return !c.asked.IsZero() && now.Sub(c.asked) > spoolOverdue
+}
+
 // await keeps the file in the core's hands from growing too old. Its age is
 // what the core sees, by a clock that can be set: modified has no other.
 func (c *CheckResults) await(now, modified time.Time) error {
 	if c.asked.IsZero() {
 		c.asked = c.out.since
 	}
-	if now.Sub(c.asked) > spoolOverdue {
+	if c.overdue(now) {
 		c.Feed.trouble(fmt.Errorf("the core does not take check results from %s: is it running, and is this its check_result_path?", c.Dir))
 	}
 	if c.LatestOnly && now.Sub(c.out.since) > backlogAge<<min(c.slow, 10) {

@@ -331,6 +331,35 @@ func TestCheckResultsLatestOnly(t *testing.T) {
 	})
 }
 
+// A file system that cannot tell says nothing of the core.
+func TestCheckResultsWaitForADirectoryThatCannotBeSeen(t *testing.T) {
+	spoolTest(t, FeedOptions{}, func(r *spoolRig) {
+		r.start()
+		r.number(1, 2)
+		file := r.file()
+		if err := errors.Join(os.Rename(r.dir, r.dir+".away"), os.Symlink(r.dir, r.dir)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if state := r.sink.Status().Waiting; !strings.Contains(state, r.dir) {
+			t.Errorf("state %q", state)
+		}
+		if err := errors.Join(os.Remove(r.dir), os.Rename(r.dir+".away", r.dir)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if state := r.sink.Status().Waiting; state != "" {
+			t.Errorf("seen again, and the state is %q", state)
+		}
+		if again := r.file(); again != file {
+			t.Errorf("%s took the place of %s", again, file)
+		}
+		r.expectFile(1, 2)
+	})
+}
+
 func TestCheckResultsCommandsAndAReplacedDirectory(t *testing.T) {
 	spoolTest(t, FeedOptions{}, func(r *spoolRig) {
 		if err := os.RemoveAll(r.dir); err != nil {

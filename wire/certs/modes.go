@@ -82,7 +82,10 @@ func LooseFile(file string) string {
 	}
 	for _, at := range []string{path, filepath.Dir(path)} {
 		if why := loose(at, at != path); why != "" {
-			return fmt.Sprintf("%s, so that %s is not safe from others", why, file)
+			if at != path {
+				why = fmt.Sprintf("%s is not safe from others: %s", file, why)
+			}
+			return why
 		}
 	}
 	return ""

@@ -106,6 +106,43 @@ func TestAPluginsResultReachesThePipe(t *testing.T) {
 	c.await(";h;later;0;added while running")
 }
 
+// Whoever reads their standard error may go: a daemon has better to do than to die of it.
+func TestDaemonsOutliveTheReaderOfTheirLog(t *testing.T) {
+	c := newCore(t)
+	p := newPair(t, c.path, "nagios")
+	p.addCheck("alive", map[string]any{"check_description": "alive", "check_hostname": "h", "check_type": "service_check", "interval": 1, "command": "/bin/echo alive"})
+	p.startServer()
+	p.awaitPort()
+	p.startClient()
+	c.await(";h;alive;0;alive")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer w.Close()
+	for _, d := range []**daemon{&p.server, &p.client} {
+		(*d).stop()
+		deaf := &daemon{t: t, exited: make(chan struct{}), cmd: exec.Command((*d).cmd.Path, (*d).cmd.Args[1:]...)}
+		deaf.cmd.Stderr = w
+		if err := deaf.cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		go func() { deaf.cmd.Wait(); close(deaf.exited) }()
+		t.Cleanup(deaf.stop)
+		*d = deaf
+	}
+	p.addCheck("later", map[string]any{"check_description": "later", "check_hostname": "h", "check_type": "service_check", "interval": 1, "command": "/bin/echo later"})
+	c.await(";h;later;0;later")
+	for _, d := range []*daemon{p.server, p.client} {
+		select {
+		case <-d.exited:
+			t.Errorf("%s ended: %v", d.cmd.Path, d.cmd.ProcessState)
+		default:
+		}
+	}
+}
+
 // What a killed server and a killed client had in hand arrives all the same.
 func TestNothingIsLostWhenBothAreKilled(t *testing.T) {
 	c := newCore(t)

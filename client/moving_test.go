@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
@@ -97,6 +98,27 @@ func TestAServerThatIsRenamedGetsWhatWaitsForIt(t *testing.T) {
 	_, stop = s.start(zerolog.Nop())
 	defer stop()
 	eventually(t, "what waited", func() bool { return len(s.results("a")) > 1 })
+}
+
+func TestAllIsTooOldForAServerThatNoCheckNames(t *testing.T) {
+	d := &deliveries{client: &Client{options: Options{JournalMaxAge: time.Hour}}}
+	long, short := time.Now().Add(-2*time.Hour), time.Now()
+	for _, x := range []struct {
+		what   string
+		way    delivery
+		reader journal.ReaderStats
+		want   bool
+	}{
+		{"named until now", delivery{named: true, spare: short}, journal.ReaderStats{Oldest: long}, false},
+		{"named until long ago", delivery{named: true, spare: long}, journal.ReaderStats{Oldest: short}, true},
+		{"never named, the oldest is old", delivery{spare: short}, journal.ReaderStats{Oldest: long}, true},
+		{"never named, the oldest is not", delivery{spare: short}, journal.ReaderStats{Oldest: short}, false},
+		{"never named, the disk does not tell", delivery{spare: short}, journal.ReaderStats{Oldest: long, Unsure: true}, false},
+	} {
+		if got := d.allTooOld(&x.way, x.reader); got != x.want {
+			t.Errorf("%s: %v", x.what, got)
+		}
+	}
 }
 
 // waiting is for how many results some server waits, at least.

@@ -304,6 +304,24 @@ func TestAPISaysWhatIsWrong(t *testing.T) {
 
 // What one lane is stuck with is acknowledged late, but what the others went
 // on with meanwhile is not kept for that.
+func TestAPITellsOfARequestWithoutAnAnswer(t *testing.T) {
+	r := newAPIRig(t, newAPICore(t))
+	l := &lane{api: newIcingaAPI(r.sink.Endpoints[0], "root", "icinga", r.sink.TLS)}
+	for ago, want := range map[time.Duration]string{apiTimeout / 2: "", apiTimeout + time.Second: "has not answered a request since"} {
+		asked := time.Now().Add(-ago)
+		l.asked.Store(&asked)
+		r.sink.tell([]*lane{l})
+		if state := r.sink.Status().Waiting; (state == "") != (want == "") || !strings.Contains(state, want) {
+			t.Errorf("asked %v ago: state %q", ago, state)
+		}
+		l.asked.Store(nil)
+		r.sink.tell([]*lane{l})
+		if state := r.sink.Status().Waiting; state != "" {
+			t.Errorf("answered, and the state is %q", state)
+		}
+	}
+}
+
 func TestAPIKeepsOnlyWhatIsNotDone(t *testing.T) {
 	r := &apiRig{feedRig: newFeedRig(t, FeedOptions{Log: zerolog.Nop()})}
 	r.sink = &IcingaAPI{Feed: r.feed, api: &icingaAPI{}, looked: time.Now().Add(time.Hour), Window: time.Second}

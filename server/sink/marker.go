@@ -31,7 +31,7 @@ type marker struct {
 	owed      uint64    // the first result that no marker is behind; 0: there is none
 	out       bool      // the core has not removed the last one
 	due       time.Time // before, no other is written
-	holdUntil time.Time // although markers were given up, what is owed one stays in the journal
+	holdUntil time.Time // until then, what is owed one stays in the journal although markers were given up
 	refusing  time.Time // since when the spool directory refuses one; zero: it does not
 	probe     string    // by which a core that is unproven can prove itself, "" if none is out
 }

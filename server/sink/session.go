@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// session is what the sink knows of the core that has the pipe open. With the
-// next one it begins anew.
+// session is what the sink knows while it has the pipe open. With the next
+// opening it begins anew.
 type session struct {
 	pipe   *os.File
 	opened fs.FileInfo // the pipe, as it was then

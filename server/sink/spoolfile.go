@@ -44,7 +44,7 @@ type passedFiles struct {
 	list     []passed
 	gone     int       // of list, from the first: seen to be removed, or given up
 	held     int64     // bytes of the others
-	searched time.Time // when it was last looked which are gone
+	searched time.Time // when it was last looked which are gone, and whether the probe is
 	late     bool      // there is one that the core does not read
 	ignored  time.Time // when one was last given up that this core did not read
 }

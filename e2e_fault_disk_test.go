@@ -4,13 +4,18 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"massive-passive/wire/status"
 
 	"golang.org/x/sys/unix"
 )
@@ -133,6 +138,37 @@ func losePower(t testing.TB, d *daemon, dir string, books *copies) {
 	d.kill()
 	unmount(t, dir)
 	mustRun(t, "mount", "-o", "loop", dir+".image", dir)
+}
+
+// A server that is killed may have written what it did not flush. The next one tells the clients that it has that, and
+// so has to flush it.
+func TestE2EWhatAKilledServerWroteOutlivesThePower(t *testing.T) {
+	p := newPair(t, filepath.Join(t.TempDir(), "no core"), "nagios")
+	state := filepath.Join(p.dir, "server")
+	if err := os.Mkdir(state, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	realDisk(t, state)
+	flushes := p.serverArgs
+	p.serverArgs = append(slices.Clone(flushes), "--journal-flush=false") // as if the flush had been about to begin
+	p.startServer()
+	p.awaitPort()
+	const results = 20
+	p.send(strings.Repeat("h"+sendFieldDivider+"s"+sendFieldDivider+"0"+sendFieldDivider+"x\x17", results))
+	p.server.kill()
+	p.serverArgs = flushes
+	p.startServer()
+	p.awaitPort()
+	losePower(t, p.server, state, &copies{t: t})
+	p.startServer()
+	p.awaitPort()
+	eventually(t, 10*time.Second, "all results", func() error {
+		page, err := status.Fetch(t.Context(), state)
+		if err == nil && page.Journal.Depth != results {
+			err = fmt.Errorf("of %d results %d are there", results, page.Journal.Depth)
+		}
+		return err
+	})
 }
 
 // promised is how long after its append a result is certainly flushed: ten times what the client promises.

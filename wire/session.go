@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"sync"
 	"time"
@@ -69,6 +70,8 @@ func Connect(ctx context.Context, conn net.Conn, hello Hello, first *Batch, wait
 		if s.Welcome, err = DecodeWelcome(fr.body); err != nil || writeErr != nil {
 			return nil, errors.Join(err, writeErr)
 		}
+		s.Welcome.MaxFrame = min(s.Welcome.MaxFrame, math.MaxInt32) // an int everywhere
+		s.Welcome.Window = min(s.Welcome.Window, math.MaxInt32)
 		s.heard()
 		return s, nil
 	case TypeBye:

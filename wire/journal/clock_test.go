@@ -49,6 +49,24 @@ func TestAClockThatIsSetAgesNothing(t *testing.T) {
 	}
 }
 
+// A machine without a clock of its own begins a segment in the past, and is told
+// the time behind it. To the next process, that says nothing of the one before it.
+func TestASegmentThatBeganInThePastAgesNothingBeforeIt(t *testing.T) {
+	o := Options{Dir: t.TempDir(), SegmentBytes: 4 << 10}
+	h := open(t, o)
+	h.put(0, 30, 1)
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h = open(t, o)
+	last := h.segs[len(h.segs)-1]
+	last.header.created -= int64(20 * 365 * 24 * time.Hour)
+	r := h.reader("a", Start(h.segs[len(h.segs)-2].first()-1))
+	if n, err := r.PassOlder(time.Now().Add(-time.Hour)); n > 0 || err != nil {
+		t.Errorf("%d records are over an hour, %v", n, err)
+	}
+}
+
 func TestDates(t *testing.T) {
 	const minute, day = int64(time.Minute), int64(24 * time.Hour)
 	now := time.Now()

@@ -29,6 +29,9 @@ func (j *Journal) Flush() error {
 	}
 	low := j.o.ReadUnflushed && (j.reserved < j.next || j.reserved-j.next < seqReserve/2)
 	j.mu.Unlock()
+	if err := j.flushLeft(); err != nil {
+		return j.note(err)
+	}
 	if low {
 		if err := j.saveState(seqReserve); err != nil {
 			return err
@@ -43,6 +46,31 @@ func (j *Journal) Flush() error {
 			return nil
 		}
 	}
+}
+
+// flushLeft makes durable what an earlier process wrote last. It may have been
+// killed before it flushed that, and who sends it again is told that it is there.
+func (j *Journal) flushLeft() error {
+	if j.left == "" {
+		return nil
+	}
+	f, err := os.Open(j.left)
+	if errors.Is(err, fs.ErrNotExist) { // trimmed
+		j.left = ""
+		return nil
+	}
+	if err != nil {
+		return &DiskError{openOp, j.left, err}
+	}
+	defer f.Close()
+	if err := unix.Fdatasync(int(f.Fd())); err != nil {
+		return &DiskError{flushOp, j.left, err}
+	}
+	if err := syncDir(j.o.Dir); err != nil {
+		return err
+	}
+	j.left = ""
+	return nil
 }
 
 // flushSome stores as much of the tail as one segment takes.

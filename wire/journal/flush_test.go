@@ -66,6 +66,33 @@ func TestFailedSync(t *testing.T) {
 	}
 }
 
+// TestFlushOfWhatAnEarlierProcessWrote has the disk refuse it: nothing counts as
+// flushed until it does not.
+func TestFlushOfWhatAnEarlierProcessWrote(t *testing.T) {
+	o := Options{Dir: t.TempDir()}
+	h := open(t, o)
+	h.put(0, 5, 5)
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h = open(t, o)
+	if h.left != "" {
+		t.Fatalf("%s is not flushed", h.left)
+	}
+	h.left = os.DevNull // which cannot
+	for range 2 {
+		var de *DiskError
+		if err := h.Flush(); !errors.As(err, &de) || de.Op != flushOp || h.Stats().Failing == nil {
+			t.Fatalf("flushed: %v", err)
+		}
+	}
+	h.left = segments(t, o.Dir)[0] + ".trimmed"
+	h.put(5, 10, 5)
+	if h.Stats().Failing != nil || h.left != "" {
+		t.Errorf("%v, %s is not flushed", h.Stats().Failing, h.left)
+	}
+}
+
 // TestLeftOverSegment puts a file where the next segment is to be made, as a try
 // does that the disk refused, the removal included: empty, or with what is in the
 // tail still.

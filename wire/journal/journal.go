@@ -61,6 +61,7 @@ type Journal struct {
 
 	// The owner's alone.
 	active   *os.File // the newest segment, nil if the next flush begins a new one
+	left     string   // the last segment of an earlier process, until it is certainly on the disk
 	state    slot     // as last stored
 	stateOld bool     // to be stored by the next Trim
 	reserved uint64   // sequences below it may be handed out

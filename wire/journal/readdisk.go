@@ -280,7 +280,11 @@ func (j *Journal) olderThan(acked uint64, a age) (uint64, error) {
 			return j.olderTailLocked(upTo, a), nil
 		}
 		seg := *j.segs[i]
-		whole := i+1 < len(j.segs) && a.over(j.segs[i+1].first(), j.segs[i+1].header.created)
+		whole := false
+		if i+1 < len(j.segs) { // which began when all of this one was there, unless by a clock that was behind
+			next := j.segs[i+1].header
+			whole = next.created >= seg.header.created && a.over(next.first, next.created)
+		}
 		j.mu.Unlock()
 		if whole {
 			upTo = seg.last()

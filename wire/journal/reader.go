@@ -14,12 +14,13 @@ import (
 	"time"
 )
 
-// Start is where a reader begins that the journal does not know yet.
-type Start int
+// Start is where a reader begins that the journal does not know yet: behind that
+// sequence, as far as there are records.
+type Start uint64
 
 const (
-	Oldest Start = iota // with everything that is there
-	Newest              // with what is appended from now on
+	Oldest Start = 0       // with everything that is there
+	Newest Start = ^Oldest // with what is appended from now on
 )
 
 const maxEscapedName = 200 // leaves room for the suffix in a file name of 255
@@ -77,11 +78,7 @@ func (j *Journal) Reader(name string, from Start) (*Reader, error) {
 	known := r != nil
 	if !known {
 		r = j.newReaderLocked(name)
-		if from == Newest {
-			r.acked = j.next - 1
-		} else {
-			r.acked = j.oldestLocked() - 1
-		}
+		r.acked = max(j.oldestLocked()-1, min(uint64(from), j.next-1))
 		r.handed = r.acked
 	}
 	r.mu.Lock()

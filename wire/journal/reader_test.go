@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,6 +29,11 @@ func TestReadersStartAndGo(t *testing.T) {
 	}
 	if got := drain(t, newest); !slices.Equal(got, numbers(50, 60)) {
 		t.Errorf("from the newest on got %v", got)
+	}
+	for from, want := range map[Start]int{1: 1, 25: 25, 60: 60, 1000: 60} {
+		if got := drain(t, h.reader(fmt.Sprint("from ", from), from)); !slices.Equal(got, numbers(want, 60)) {
+			t.Errorf("from %d on got %v", from, got)
+		}
 	}
 	newest.Ack(60)
 	if err := newest.Close(); err != nil {

@@ -72,6 +72,10 @@ func (j *Journal) recover() error {
 	}
 	j.next, j.durable = next, next-1
 	r.reopenLast()
+	if n := len(r.segs); n > 0 && !j.o.NoSync {
+		j.left = r.segs[n-1].path
+		_ = r.disk.Ask(j.flushLeft) // else the next Flush tries again
+	}
 	j.state = r.state
 	if j.reserved = next + j.reserveAhead(); j.o.ReadUnflushed || r.state.generation == 0 {
 		// If the disk refuses, the next Trim tries again: a start must not fail

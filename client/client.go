@@ -260,7 +260,14 @@ func (c *Client) check(k checkfile.Check) {
 		return // it says nothing about the service
 	}
 	r := result(k, out)
-	c.outbox.put(entry{instance: *c.process.instance.Load(), result: r.Append(nil), servers: c.deliveries.servers(k)})
+	servers, gone := c.deliveries.servers(k)
+	for _, name := range gone {
+		c.outbox.dropped.add(name, forgotten, 1)
+		c.log.Error().Str("file", k.File).Str("server", name).Str("why", forgotten).Msg("a result was given up")
+	}
+	if len(servers) > 0 {
+		c.outbox.put(entry{instance: *c.process.instance.Load(), result: r.Append(nil), servers: servers})
+	}
 }
 
 func result(k checkfile.Check, out plugin.Outcome) check.Result {

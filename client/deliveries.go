@@ -97,13 +97,13 @@ func (d *deliveries) follow(addresses map[string]string) error {
 }
 
 // tidy follows anew, and closes the ways that follow left open and that nothing
-// waits for any more, or for which all is too old: nothing came since no check
-// names the server. The first time it only marks them: a result that was for such
-// a server may be on its way into the journal.
+// waits for any more. Of what waits it gives up what is too old; follow opens the
+// way again for the rest. The first time it only marks them: a result that was for
+// such a server may be on its way into the journal.
 func (d *deliveries) tidy() {
 	d.client.process.tidy()
 	d.client.modern.tidy()
-	addresses := *d.addresses.Load()
+	addresses, most := *d.addresses.Load(), d.client.options.JournalMaxAge
 	if err := d.follow(addresses); err != nil {
 		d.client.log.Error().Err(err).Msg("cannot deliver to all servers")
 	}
@@ -121,19 +121,14 @@ func (d *deliveries) tidy() {
 			if way.named {
 				d.client.outbox.closed(r.Name)
 			}
-		case r.Pending == 0 || d.allTooOld(way, r):
+		case time.Since(way.spare) > most:
 			d.close(r.Name, way)
-			d.client.outbox.call(func() { d.client.outbox.drop(r) })
+			d.client.outbox.call(func() { d.client.outbox.drop(r, d.client.outbox.waits(r), nameless) })
+		case r.Pending == 0 || !r.Unsure && time.Since(r.Oldest) > most:
+			d.close(r.Name, way)
+			d.client.outbox.call(func() { d.client.outbox.forget(d.client.outbox.journal.Stats()) })
 		}
 	}
-}
-
-// allTooOld tells that what waits for a server that no check names will not be
-// delivered any more. Of one that none has named in this run only the oldest says
-// when that was.
-func (d *deliveries) allTooOld(way *delivery, r journal.ReaderStats) bool {
-	most := d.client.options.JournalMaxAge
-	return time.Since(way.spare) > most || !way.named && !r.Unsure && time.Since(r.Oldest) > most
 }
 
 // name gives each server of the checks the name under which the journal knows
@@ -165,18 +160,29 @@ func (d *deliveries) name(checks map[string]checkfile.Check) map[string]string {
 	return addresses
 }
 
-// servers returns which servers a check's results are for now.
-func (d *deliveries) servers(c checkfile.Check) []string {
+// servers returns which servers a check's results are for now, and those that no
+// check names any more and that were forgotten while it ran.
+func (d *deliveries) servers(c checkfile.Check) (names, gone []string) {
 	addresses := *d.addresses.Load()
-	names := make([]string, 0, len(c.Servers))
+	names = make([]string, 0, len(c.Servers))
 	for _, s := range c.Servers {
 		name := s.Name + "=" + s.Address
 		if _, ok := addresses[name]; !ok {
 			name = s.Name
 		}
+		if _, ok := addresses[name]; !ok && !d.leadsTo(name) {
+			gone = append(gone, name)
+			continue
+		}
 		names = append(names, name)
 	}
-	return names
+	return names, gone
+}
+
+func (d *deliveries) leadsTo(name string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.running[name] != nil
 }
 
 func (d *deliveries) open(name, address string) error {

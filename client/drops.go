@@ -12,6 +12,7 @@ const (
 	journalFull = "the journal is over --journal-max-bytes"
 	tooOld      = "over --journal-max-age"
 	nameless    = "no check named the server for --journal-max-age"
+	forgotten   = "its server was forgotten while the check ran, for no check named it any more"
 	unreadable  = "its entry of the journal makes no sense"
 	stopped     = "the client was stopped, and had no journal on disk"
 	unstorable  = "the journal does not take it"

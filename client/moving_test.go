@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"massive-passive/client/checkfile"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
 
@@ -100,24 +101,23 @@ func TestAServerThatIsRenamedGetsWhatWaitsForIt(t *testing.T) {
 	eventually(t, "what waited", func() bool { return len(s.results("a")) > 1 })
 }
 
-func TestAllIsTooOldForAServerThatNoCheckNames(t *testing.T) {
-	d := &deliveries{client: &Client{options: Options{JournalMaxAge: time.Hour}}}
-	long, short := time.Now().Add(-2*time.Hour), time.Now()
-	for _, x := range []struct {
-		what   string
-		way    delivery
-		reader journal.ReaderStats
-		want   bool
-	}{
-		{"named until now", delivery{named: true, spare: short}, journal.ReaderStats{Oldest: long}, false},
-		{"named until long ago", delivery{named: true, spare: long}, journal.ReaderStats{Oldest: short}, true},
-		{"never named, the oldest is old", delivery{spare: short}, journal.ReaderStats{Oldest: long}, true},
-		{"never named, the oldest is not", delivery{spare: short}, journal.ReaderStats{Oldest: short}, false},
-		{"never named, the disk does not tell", delivery{spare: short}, journal.ReaderStats{Oldest: long, Unsure: true}, false},
-	} {
-		if got := d.allTooOld(&x.way, x.reader); got != x.want {
-			t.Errorf("%s: %v", x.what, got)
-		}
+// The result of a plugin that ran until its server was forgotten goes nowhere, and
+// is counted.
+func TestAResultForAServerThatWasForgottenIsCounted(t *testing.T) {
+	s := newStation(t)
+	log := &words{}
+	agent, err := New(s.options, zerolog.New(log))
+	must(t, err)
+	agent.plugins = t.Context()
+	agent.deliveries.begin(t.Context())
+	defer agent.deliveries.end(t.Context())
+	agent.check(checkfile.Check{File: "a.cfg", Kind: check.Host, Hostname: "h", Timeout: time.Minute,
+		MaxInstances: 1, Servers: []checkfile.Server{{Name: "gone", Address: nowhere}}})
+	if n := agent.outbox.dropped.of("gone")[forgotten]; n != 1 || log.times(`"file":"a.cfg","server":"gone","why":"`+forgotten) != 1 {
+		t.Errorf("counted %d, said %s", n, &log.text)
+	}
+	if n := len(agent.outbox.puts); n > 0 {
+		t.Errorf("%d results are for nobody", n)
 	}
 }
 

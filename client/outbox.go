@@ -190,32 +190,67 @@ func (b *outbox) closed(server string) {
 // for them is young enough to be delivered.
 func (b *outbox) forget(stats journal.Stats) {
 	for _, r := range stats.Readers {
-		if r.Open || r.Pending > 0 && (r.Unsure || time.Since(r.Oldest) < b.maxAge) {
-			continue
+		switch {
+		case r.Open:
+		case r.Pending == 0:
+			b.drop(r, 0, tooOld)
+		case !r.Unsure && time.Since(r.Oldest) > b.maxAge:
+			b.passOld(r)
 		}
-		b.drop(r)
 	}
 }
 
-// drop has the journal keep nothing any more for a server.
-func (b *outbox) drop(r journal.ReaderStats) {
-	if err := b.journal.RemoveReader(r.Name); err != nil {
-		b.log.Error().Err(err).Str("server", r.Name).Msg("cannot forget a server that no check names")
+// passOld gives up what is too old of what waits for a server that no check
+// names, and then drops the server if nothing is left that may be for it.
+func (b *outbox) passOld(r journal.ReaderStats) {
+	reader, err := b.journal.Reader(r.Name, journal.Oldest)
+	if err != nil {
+		b.log.Error().Err(err).Str("server", r.Name).Msg("cannot look after a server that no check names")
 		return
 	}
-	b.left[r.Name] = r.Acked
+	waits := b.waits(r)
+	n, err := reader.PassOlder(time.Now().Add(-b.maxAge))
+	if err != nil {
+		b.log.Error().Err(err).Str("server", r.Name).Msg("cannot tell which results are over --journal-max-age")
+	}
+	lost := min(uint64(n), waits)
+	r.Acked = reader.Acked()
+	reader.Close()
+	switch {
+	case b.waits(r) == 0:
+		b.drop(r, lost, tooOld)
+	case lost > 0:
+		b.tellGivenUp(r.Name, lost, tooOld)
+	}
+}
+
+// waits is how many results at most wait for a server that no check names: what
+// came later is for others.
+func (b *outbox) waits(r journal.ReaderStats) uint64 {
 	until, closed := b.until[r.Name]
 	if !closed {
 		until = b.begun
 	}
-	lost := min(r.Pending, max(until, r.Acked)-r.Acked) // what came later is for others
-	if lost == 0 {
-		b.dropped.forget(r.Name)
-		b.log.Info().Str("server", r.Name).Msg("forgot a server that no check names")
+	return min(r.Pending, max(until, r.Acked)-r.Acked)
+}
+
+// drop has the journal keep nothing any more for a server.
+func (b *outbox) drop(r journal.ReaderStats, lost uint64, why string) {
+	if err := b.journal.RemoveReader(r.Name); err != nil {
+		b.log.Error().Err(err).Str("server", r.Name).Msg("the next start will know a server again that no check names")
+	}
+	b.left[r.Name] = r.Acked
+	if lost > 0 {
+		b.tellGivenUp(r.Name, lost, why)
 		return
 	}
-	b.dropped.add(r.Name, nameless, lost)
-	b.log.Error().Str("server", r.Name).Uint64("up_to", lost).Str("why", nameless).Msg("results that waited for a server were given up")
+	b.dropped.forget(r.Name)
+	b.log.Info().Str("server", r.Name).Msg("forgot a server that no check names")
+}
+
+func (b *outbox) tellGivenUp(server string, lost uint64, why string) {
+	b.dropped.add(server, why, lost)
+	b.log.Error().Str("server", server).Uint64("up_to", lost).Str("why", why).Msg("results that waited for a server that no check names were given up")
 }
 
 // tellLost counts for each server all that went before it came to it, for the

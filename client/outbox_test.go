@@ -240,10 +240,47 @@ func TestForgettingAServerTellsWhatWaitedForIt(t *testing.T) {
 		b.call(func() { b.forget(b.journal.Stats()) })
 		cancel()
 		must(t, <-over)
-		if n := b.dropped.of("gone")[nameless]; n != c.lost || log.times(c.words) != 1 {
+		if n := b.dropped.of("gone")[tooOld]; n != c.lost || log.times(c.words) != 1 {
 			t.Errorf("acknowledged %d of 2: counted %d, said %s", c.acked, n, &log.text)
 		}
 	}
+}
+
+// Of what waits for a server that no check names, only what is too old is given up.
+func TestAServerThatNoCheckNamesLosesOnlyWhatIsTooOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &words{}
+		b, _ := smallOutbox(t, zerolog.New(log))
+		reader, err := b.journal.Reader("gone", journal.Oldest)
+		must(t, err)
+		must(t, reader.Close())
+		b.append(kibibyte("gone"))
+		b.append(kibibyte("gone"))
+		must(t, b.journal.Flush())
+		time.Sleep(b.maxAge - time.Minute)
+		b.append(kibibyte("gone"))
+		must(t, b.journal.Flush())
+		b.begun = 3 // all of them are of an earlier run
+		b.append(kibibyte("here"))
+		for _, step := range []struct {
+			after      time.Duration
+			lost, left uint64
+		}{{0, 0, 4}, {2 * time.Minute, 2, 2}, {time.Minute, 2, 2}, {b.maxAge, 3, 0}} {
+			time.Sleep(step.after)
+			b.forget(b.journal.Stats())
+			var left uint64
+			for _, r := range b.journal.Stats().Readers {
+				left = r.Pending
+			}
+			if lost := b.dropped.of("gone")[tooOld]; lost != step.lost || left != step.left {
+				t.Errorf("after %v more: %d given up and %d waiting, want %d and %d", step.after, lost, left, step.lost, step.left)
+			}
+		}
+		if n := len(b.journal.Stats().Readers); n > 0 || log.times("were given up") != 2 {
+			t.Errorf("%d servers are known, said %s", n, &log.text)
+		}
+		must(t, b.journal.Close())
+	})
 }
 
 func TestWhatKeepsTheJournalFullIsToldOnceAMinute(t *testing.T) {

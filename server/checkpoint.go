@@ -110,20 +110,18 @@ func (d *duplicates) load(file string) error {
 	}
 	title, rest, _ := strings.Cut(string(data), "\n")
 	version, count, err := parseTitle(title)
-	if err != nil {
-		return fmt.Errorf("read what is known of the clients from %s: %w", file, err)
-	}
 	good := 0
 	for line := range strings.Lines(rest) {
 		if c, ok := parseCheckpoint(line); ok {
 			good++
 			s := d.instance(c.Client, wire.Instance(c.Instance))
-			s.last = max(s.last, c.Last)
-			s.durable = s.last
+			s.last, s.durable = max(s.last, c.Last), max(s.durable, c.Last)
 			d.keep(c.Client, s, c.Expires)
 		}
 	}
 	switch {
+	case err != nil:
+		return fmt.Errorf("read what is known of the clients from %s: %w (%d instances could be read, and are used)", file, err, good)
 	case version != checkpointVersion:
 		return fmt.Errorf("%s is of version %d, this release reads version %d: of %d instances %d could be read", file, version, checkpointVersion, count, good)
 	case good != count:
@@ -164,7 +162,7 @@ func parseCheckpoint(line string) (c checkpoint, ok bool) {
 // tellForgotten says what a checkpoint that could not be read means. There is
 // none before the first segment goes.
 func (in *intake) tellForgotten(err error, oldest uint64) {
-	if err == nil || in.journal == nil {
+	if err == nil {
 		return
 	}
 	began := oldest == 1 || oldest == 0 && in.journal.Stats().Last == 0

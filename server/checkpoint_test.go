@@ -79,6 +79,32 @@ func TestAnInstanceIsTouchedOnceAFlush(t *testing.T) {
 	}
 }
 
+// What a flush got onto the disk before the disk refused the rest may be
+// delivered and removed before the rest is taken: a checkpoint has to tell of it.
+func TestAFlushThatStopsHalfWay(t *testing.T) {
+	for durable, want := range map[uint64]uint64{9: 5, 10: 7, 11: 9, 13: 12, 100: 12} {
+		d := newDuplicates()
+		o := record.Origin{Client: "client", Instance: wire.Instance{1}, Sequence: 5}
+		d.add(&o)
+		d.flushed()
+		first := uint64(10)
+		for _, parts := range [][]part{{{sequence: 7}, {sequence: 9}}, {{sequence: 10}, {sequence: 12}}} {
+			o.Sequence = parts[1].sequence
+			d.add(&o)
+			d.landed(&o, first, parts)
+			first += 2
+		}
+		d.flushedUpTo(durable)
+		s := d.clients[o.Client][o.Instance]
+		if s.durable != want || s.last != 12 {
+			t.Errorf("the journal has up to %d: durable up to %d of %d, want %d of 12", durable, s.durable, s.last, want)
+		}
+		if d.flushed(); s.durable != 12 || len(d.unsure) > 0 {
+			t.Errorf("all is flushed, and durable up to %d, %d unsure", s.durable, len(d.unsure))
+		}
+	}
+}
+
 func TestACheckpointComesBack(t *testing.T) {
 	file, data := remembering(t)
 	if n, err := recall(t, file, data); n != 3 || err != nil {
@@ -141,6 +167,7 @@ func TestABadCheckpoint(t *testing.T) {
 		"only a title":   {title, 0, "of 3 instances 0"},
 		"a later one":    {strings.Replace(string(data), " 1 3\n", " 2 3 more\n", 1), 3, "version 2"},
 		"something else": {"[]", 0, "no such file"},
+		"a bad title":    {"x" + string(data), 3, "3 instances could be read"},
 	} {
 		if n, err := recall(t, file, []byte(c.data)); n != c.known || err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %d instances, %v", name, n, err)

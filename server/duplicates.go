@@ -24,6 +24,7 @@ type duplicates struct {
 	clients map[string]map[wire.Instance]*seen
 	order   map[string]*ending // the same instances
 	touched []*seen            // whose last is beyond durable, each once
+	unsure  []landed           // not flushed yet
 	looked  int64              // when forget last looked, seconds since the Unix epoch; owned by that goroutine
 	ran     time.Duration      // for how long it did, by a clock that nobody sets; owned by that goroutine
 }
@@ -36,6 +37,13 @@ type seen struct {
 
 	instance wire.Instance
 	place    int // among those of the client; owned by ending
+}
+
+// landed are results of an instance that follow each other in the journal.
+type landed struct {
+	by    *seen
+	first uint64 // the journal's sequence of the first
+	parts []part
 }
 
 // ending is a heap of a client's instances, with the one first that is to be
@@ -133,6 +141,25 @@ func (d *duplicates) flushed() {
 		s.durable = s.last
 	}
 	d.touched = d.touched[:0]
+	clear(d.unsure)
+	d.unsure = d.unsure[:0]
+}
+
+// landed tells where in the journal results of o's instance were appended.
+func (d *duplicates) landed(o *record.Origin, first uint64, parts []part) {
+	if s := d.clients[o.Client][o.Instance]; s != nil {
+		d.unsure = append(d.unsure, landed{s, first, parts})
+	}
+}
+
+// flushedUpTo tells that of what was added since flushed was called only that is
+// durable which the journal has up to a sequence.
+func (d *duplicates) flushedUpTo(durable uint64) {
+	for _, l := range d.unsure {
+		if n := min(durable+1-min(l.first, durable+1), uint64(len(l.parts))); n > 0 {
+			l.by.durable = max(l.by.durable, l.parts[n-1].sequence)
+		}
+	}
 }
 
 // clockStep is by how many seconds a clock has to be set to count as set, and

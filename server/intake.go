@@ -65,11 +65,9 @@ func openIntake(o Options, judge judge, log zerolog.Logger) (*intake, error) {
 	in := &intake{maxBytes: o.JournalMaxBytes, judge: judge, log: log, requests: make(chan *submission, 1024), known: newDuplicates(),
 		rates: rates{perSecond: o.Limits.Rate}, output: o.Limits.Output}
 	jo := journal.Options{Dir: o.journalDir(), NoSync: !o.JournalFlush}
+	oldest := uint64(0) // sequence that is still there
 	if jo.Dir != "" {
 		in.instances = filepath.Join(o.StateDir, instancesFile)
-		remembered := in.known.load(in.instances)
-		oldest := uint64(0) // sequence that is still there
-		defer func() { in.tellForgotten(remembered, oldest) }()
 		var rec record.Record
 		jo.Recovered = func(r journal.Record) {
 			if oldest == 0 {
@@ -88,7 +86,12 @@ func openIntake(o Options, judge judge, log zerolog.Logger) (*intake, error) {
 	if in.journal, err = journal.Open(jo); err != nil {
 		return nil, err
 	}
-	in.known.flushed()
+	if in.instances != "" { // only now: who had the journal until then may have written it
+		in.tellForgotten(in.known.load(in.instances), oldest)
+	}
+	if err := in.journal.Flush(); err == nil { // else what an earlier process wrote may not be on the disk
+		in.known.flushed()
+	}
 	in.reserve()
 	return in, nil
 }
@@ -148,6 +151,7 @@ func (in *intake) flush(ctx context.Context) error {
 			in.setTrouble("")
 			return nil
 		}
+		in.known.flushedUpTo(in.journal.Stats().Durable) // may go, and must be in the checkpoint then
 		in.setTrouble(fmt.Sprintf("the journal cannot be written: %v", err))
 		in.trim()
 		if err := pause(ctx, retryInterval); err != nil {

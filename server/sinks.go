@@ -34,16 +34,20 @@ func readerNames(targets []target) []string {
 	}
 	names := make([]string, len(targets))
 	for i, t := range targets {
-		switch {
-		case t.kind == kindCommandFile && files == 1:
+		if names[i] = fullName(t); t.kind == kindCommandFile && files == 1 {
 			names[i] = kindCommandFile
-		case len(t.String()) > 60: // would be too long as a file's name
-			names[i] = fmt.Sprintf("%s:%x", t.kind, sha256.Sum256([]byte(t.to)))
-		default:
-			names[i] = t.String()
 		}
 	}
 	return names
+}
+
+// fullName is the reader's name of a sink that may have others of its kind beside
+// it.
+func fullName(t target) string {
+	if len(t.String()) > 60 { // would be too long as a file's name
+		return fmt.Sprintf("%s:%x", t.kind, sha256.Sum256([]byte(t.to)))
+	}
+	return t.String()
 }
 
 // openSinks opens the readers of the sinks that are configured and gives up
@@ -64,26 +68,31 @@ func (s *Server) openSinks() error {
 	}
 	names := readerNames(targets)
 	before := s.intake.journal.Stats()
-	known := map[string]bool{}
+	known := map[string]journal.ReaderStats{}
 	var from uint64
 	if len(before.Readers) > 0 {
 		from = before.Last
 	}
 	for _, r := range before.Readers {
-		known[r.Name] = true
+		known[r.Name] = r
 		if !slices.Contains(names, r.Name) {
 			from = min(from, r.Acked)
 		}
 	}
+	replaced, renamed := false, map[string]bool{}
 	for i, t := range targets {
-		reader, err := s.intake.journal.Reader(names[i], journal.Oldest)
+		begin := from
+		if _, there := known[names[i]]; !there {
+			was, there := known[fullName(t)]
+			if there { // it had others beside it
+				begin = was.Acked
+			}
+			renamed[fullName(t)] = there
+			replaced = replaced || !there
+		}
+		reader, err := s.intake.journal.Reader(names[i], journal.Start(begin))
 		if err != nil {
 			return err
-		}
-		if !known[names[i]] {
-			if err := skip(reader, from); err != nil {
-				return fmt.Errorf("begin to deliver to %s: %w", t, err)
-			}
 		}
 		made, err := s.makeSink(t, names[i], reader, core)
 		if err != nil {
@@ -92,26 +101,18 @@ func (s *Server) openSinks() error {
 		s.sinks = append(s.sinks, made)
 		delete(known, names[i])
 	}
-	for name := range known {
-		s.log.Warn().Str("sink", name).Msg("this sink is no longer configured: the journal keeps nothing for it any more")
+	for name, was := range known {
+		switch {
+		case renamed[name]:
+		case replaced:
+			s.log.Info().Str("sink", name).Msg("this sink is no longer configured: those that are new go on where it was")
+		default:
+			s.log.Warn().Str("sink", name).Uint64("up_to", was.Pending).Msg("this sink is no longer configured: results that waited for it were given up")
+		}
 		if err := s.intake.journal.RemoveReader(name); err != nil {
 			s.log.Error().Err(err).Msg("cannot forget a sink")
 		}
 	}
-	return nil
-}
-
-// skip acknowledges what a new reader need not read: all up to from.
-func skip(r *journal.Reader, from uint64) error {
-	var records []journal.Record
-	for r.Acked() < from {
-		var err error
-		if records, err = r.TryNext(records, 1000, 1<<20); err != nil || len(records) == 0 {
-			return err
-		}
-		r.Ack(min(from, records[len(records)-1].Seq))
-	}
-	r.Rewind()
 	return nil
 }
 

@@ -65,13 +65,49 @@ func TestSinksComeAndGo(t *testing.T) {
 		{"another kind in its place", []string{"command-file:/a", "command-file:/b"}, "command-file:/a=0 command-file:/b=0", 3},
 		{"one that joins", []string{"command-file:/a", "command-file:/b", "command-file:/c"},
 			"command-file:/a=0 command-file:/b=0 command-file:/c=28", 2},
-		{"back to one", []string{"command-file:/c"}, "command-file=0", 0},
+		{"back to one, which had others beside it", []string{"command-file:/c"}, "command-file=28", 0},
+		{"another in its place", []string{"stdout:"}, "stdout:=28", 0},
 	} {
 		s := sinksRig(t, dir, step.sinks...)
 		if got := s.places(); got != step.want {
 			t.Errorf("%s: %s, want %s", step.what, got, step.want)
 		}
 		s.put(t, step.put)
+		if err := s.intake.journal.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What waits for a sink that goes is given up where no other takes its place, and
+// that is told.
+func TestASinkThatGoesIsToldOf(t *testing.T) {
+	const given, taken = `"up_to":3,"message":"this sink is no longer configured: results that waited`, "those that are new go on where it was"
+	for _, x := range []struct {
+		before, after      []string
+		givenUp, takenOver int
+	}{
+		{[]string{"command-file:/a", "command-file:/b"}, []string{"command-file:/b"}, 1, 0},
+		{[]string{"command-file:/a", "stdout:"}, []string{"stdout:"}, 1, 0},
+		{[]string{"command-file:/a"}, []string{"stdout:"}, 0, 1},
+		{[]string{"command-file:/a"}, []string{"command-file:/b"}, 0, 0},
+	} {
+		dir := t.TempDir()
+		s := sinksRig(t, dir, x.before...)
+		s.put(t, 3)
+		if err := s.intake.journal.Close(); err != nil {
+			t.Fatal(err)
+		}
+		log := &strings.Builder{}
+		o := DefaultOptions()
+		o.StateDir, o.Sinks = dir, x.after
+		s = &Server{options: o, log: zerolog.New(log)}
+		if err := s.openJournal(); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(log.String(), given) != x.givenUp || strings.Count(log.String(), taken) != x.takenOver {
+			t.Errorf("%q, then %q: %s", x.before, x.after, log)
+		}
 		if err := s.intake.journal.Close(); err != nil {
 			t.Fatal(err)
 		}

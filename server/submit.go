@@ -185,11 +185,13 @@ func (in *intake) append(s *submission) error {
 			in.payloads = append(in.payloads, s.buffer[at:p.end])
 			at = p.end
 		}
-		if _, err := in.journal.Append(in.payloads...); err != nil {
+		first, err := in.journal.Append(in.payloads...)
+		if err != nil {
 			return fmt.Errorf("append to the journal: %w", err)
 		}
 		o.Sequence = parts[len(parts)-1].sequence
 		in.known.add(&o)
+		in.known.landed(&o, first, parts)
 		in.counts.taken.Add(uint64(len(parts)))
 	}
 	return nil

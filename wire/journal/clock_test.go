@@ -59,11 +59,15 @@ func TestASegmentThatBeganInThePastAgesNothingBeforeIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	h = open(t, o)
-	last := h.segs[len(h.segs)-1]
-	last.header.created -= int64(20 * 365 * 24 * time.Hour)
-	r := h.reader("a", Start(h.segs[len(h.segs)-2].first()-1))
-	if n, err := r.PassOlder(time.Now().Add(-time.Hour)); n > 0 || err != nil {
-		t.Errorf("%d records are over an hour, %v", n, err)
+	last, before := h.segs[len(h.segs)-1], h.segs[len(h.segs)-2]
+	r := h.reader("a", Start(before.first()-1))
+	const decades = int64(20 * 365 * 24 * time.Hour)
+	last.header.created -= decades
+	for range 2 {
+		if n, err := r.PassOlder(time.Now().Add(-time.Hour)); n > 0 || err != nil {
+			t.Errorf("%d records are over an hour, %v", n, err)
+		}
+		before.header.created -= decades + int64(time.Second) // it began so, too
 	}
 }
 

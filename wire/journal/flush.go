@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -54,7 +55,11 @@ func (j *Journal) flushLeft() error {
 	if j.left == "" {
 		return nil
 	}
-	f, err := os.Open(j.left)
+	access := os.O_RDONLY // which it may be for us
+	if j.leftRefused {
+		access = os.O_RDWR
+	}
+	f, err := os.OpenFile(j.left, access, 0)
 	if errors.Is(err, fs.ErrNotExist) { // trimmed
 		j.left = ""
 		return nil
@@ -63,7 +68,13 @@ func (j *Journal) flushLeft() error {
 		return &DiskError{openOp, j.left, err}
 	}
 	defer f.Close()
+	if j.leftRefused {
+		if err := writeAgain(f); err != nil {
+			return &DiskError{"write again", j.left, err}
+		}
+	}
 	if err := unix.Fdatasync(int(f.Fd())); err != nil {
+		j.leftRefused = true
 		return &DiskError{flushOp, j.left, err}
 	}
 	if err := syncDir(j.o.Dir); err != nil {
@@ -71,6 +82,16 @@ func (j *Journal) flushLeft() error {
 	}
 	j.left = ""
 	return nil
+}
+
+// writeAgain has the next flush write all of a file. What the disk refused in one
+// before, the kernel takes for written.
+func writeAgain(f *os.File) error {
+	data, err := io.ReadAll(f)
+	if err == nil {
+		_, err = f.WriteAt(data, 0)
+	}
+	return err
 }
 
 // flushSome stores as much of the tail as one segment takes.

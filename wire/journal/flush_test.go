@@ -86,10 +86,15 @@ func TestFlushOfWhatAnEarlierProcessWrote(t *testing.T) {
 			t.Fatalf("flushed: %v", err)
 		}
 	}
-	h.left = segments(t, o.Dir)[0] + ".trimmed"
-	h.put(5, 10, 5)
-	if h.Stats().Failing != nil || h.left != "" {
-		t.Errorf("%v, %s is not flushed", h.Stats().Failing, h.left)
+	for i, file := range []string{segments(t, o.Dir)[0], segments(t, o.Dir)[0] + ".trimmed"} {
+		h.left = file
+		h.put(5+i, 6+i, 1)
+		if h.Stats().Failing != nil || h.left != "" {
+			t.Errorf("%v, %s is not flushed", h.Stats().Failing, h.left)
+		}
+	}
+	if got := drain(t, h.reader("a", Oldest)); !slices.Equal(got, numbers(0, 7)) {
+		t.Errorf("written again, it holds %v", got)
 	}
 }
 

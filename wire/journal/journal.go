@@ -60,12 +60,13 @@ type Journal struct {
 	lock *os.File // nil in memory
 
 	// The owner's alone.
-	active   *os.File // the newest segment, nil if the next flush begins a new one
-	left     string   // the last segment of an earlier process, until it is certainly on the disk
-	state    slot     // as last stored
-	stateOld bool     // to be stored by the next Trim
-	reserved uint64   // sequences below it may be handed out
-	spares   [][]byte // buffers of flushed chunks that no reader saw, at most mostSpares
+	active      *os.File // the newest segment, nil if the next flush begins a new one
+	left        string   // the last segment of an earlier process, until it is certainly on the disk
+	leftRefused bool     // the disk refused that before
+	state       slot     // as last stored
+	stateOld    bool     // to be stored by the next Trim
+	reserved    uint64   // sequences below it may be handed out
+	spares      [][]byte // buffers of flushed chunks that no reader saw, at most mostSpares
 
 	// done is closed by Close.
 	done chan struct{}

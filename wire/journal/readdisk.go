@@ -283,7 +283,7 @@ func (j *Journal) olderThan(acked uint64, a age) (uint64, error) {
 		whole := false
 		if i+1 < len(j.segs) { // which began when all of this one was there, unless by a clock that was behind
 			next := j.segs[i+1].header
-			whole = next.created >= seg.header.created && a.over(next.first, next.created)
+			whole = a.over(next.first, next.created) && seg.indexed && seg.pointBefore(noLimit).time <= next.created
 		}
 		j.mu.Unlock()
 		if whole {

@@ -39,6 +39,7 @@ type intake struct {
 	gathering gathering   // owned by run
 	payloads  [][]byte    // of one append; owned by run
 	known     *duplicates // owned by run
+	settled   bool        // what was there at the start is certainly on the disk; owned by run
 	measured  time.Time   // when the journal's size was last looked at; owned by run
 	trouble   atomic.Pointer[string]
 	counts    counts
@@ -77,7 +78,12 @@ func openIntake(o Options, judge judge, log zerolog.Logger) (*intake, error) {
 				in.known.add(&rec.Origin)
 			}
 		}
-		jo.BeforeRemove = func(uint64) error { return in.known.save(in.instances) }
+		jo.BeforeRemove = func(uint64) error {
+			if !in.settled {
+				return errUnsettled
+			}
+			return in.known.save(in.instances)
+		}
 		jo.Damaged = func(d journal.Damage) {
 			log.Error().Str("journal", d.String()).Msg("the journal is damaged: what is good of it is used; unless the machine crashed, look after its disk")
 		}
@@ -89,11 +95,25 @@ func openIntake(o Options, judge judge, log zerolog.Logger) (*intake, error) {
 	if in.instances != "" { // only now: who had the journal until then may have written it
 		in.tellForgotten(in.known.load(in.instances), oldest)
 	}
-	if err := in.journal.Flush(); err == nil { // else what an earlier process wrote may not be on the disk
-		in.known.flushed()
-	}
+	in.settle()
 	in.reserve()
 	return in, nil
+}
+
+var errUnsettled = errors.New("what was written before the start cannot be flushed")
+
+// settle makes sure that what was recovered is on the disk. Before, no checkpoint
+// may tell of it, and so nothing may go.
+func (in *intake) settle() {
+	if in.settled {
+		return
+	}
+	if err := in.journal.Flush(); err != nil {
+		in.tellDisk(err)
+		return
+	}
+	in.known.flushed()
+	in.settled = true
 }
 
 // Waiting says why Submit takes long.
@@ -120,6 +140,7 @@ func (in *intake) run(ctx context.Context) error {
 		case now := <-trim.C:
 			in.known.forget(now, now.Sub(looked))
 			looked = now
+			in.settle()
 			in.reserve()
 			in.trim()
 		}
@@ -148,6 +169,7 @@ func (in *intake) flush(ctx context.Context) error {
 		err := in.journal.Flush()
 		if err == nil {
 			in.known.flushed()
+			in.settled = true
 			in.setTrouble("")
 			return nil
 		}

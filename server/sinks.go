@@ -73,22 +73,23 @@ func (s *Server) openSinks() error {
 	if len(before.Readers) > 0 {
 		from = before.Last
 	}
+	renamed := map[string]bool{} // those that had others beside them
+	for i, t := range targets {
+		renamed[fullName(t)] = names[i] != fullName(t)
+	}
 	for _, r := range before.Readers {
 		known[r.Name] = r
-		if !slices.Contains(names, r.Name) {
+		if !slices.Contains(names, r.Name) && !renamed[r.Name] {
 			from = min(from, r.Acked)
 		}
 	}
-	replaced, renamed := false, map[string]bool{}
+	replaced := false
 	for i, t := range targets {
 		begin := from
-		if _, there := known[names[i]]; !there {
-			was, there := known[fullName(t)]
-			if there { // it had others beside it
-				begin = was.Acked
-			}
-			renamed[fullName(t)] = there
-			replaced = replaced || !there
+		if was, there := known[fullName(t)]; there {
+			begin = was.Acked
+		} else if _, there := known[names[i]]; !there {
+			replaced = true
 		}
 		reader, err := s.intake.journal.Reader(names[i], journal.Start(begin))
 		if err != nil {
@@ -104,8 +105,8 @@ func (s *Server) openSinks() error {
 	for name, was := range known {
 		switch {
 		case renamed[name]:
-		case replaced:
-			s.log.Info().Str("sink", name).Msg("this sink is no longer configured: those that are new go on where it was")
+		case replaced || was.Pending == 0:
+			s.log.Info().Str("sink", name).Msg("this sink is no longer configured: nothing waits for it, or what is new goes on where it was")
 		default:
 			s.log.Warn().Str("sink", name).Uint64("up_to", was.Pending).Msg("this sink is no longer configured: results that waited for it were given up")
 		}

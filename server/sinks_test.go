@@ -67,6 +67,8 @@ func TestSinksComeAndGo(t *testing.T) {
 			"command-file:/a=0 command-file:/b=0 command-file:/c=28", 2},
 		{"back to one, which had others beside it", []string{"command-file:/c"}, "command-file=28", 0},
 		{"another in its place", []string{"stdout:"}, "stdout:=28", 0},
+		{"others in the place of that", []string{"command-file:/a", "command-file:/b"}, "command-file:/a=28 command-file:/b=28", 0},
+		{"one of them goes on, one is new", []string{"command-file:/b", "stdout:"}, "command-file=28 stdout:=28", 0},
 	} {
 		s := sinksRig(t, dir, step.sinks...)
 		if got := s.places(); got != step.want {
@@ -82,7 +84,7 @@ func TestSinksComeAndGo(t *testing.T) {
 // What waits for a sink that goes is given up where no other takes its place, and
 // that is told.
 func TestASinkThatGoesIsToldOf(t *testing.T) {
-	const given, taken = `"up_to":3,"message":"this sink is no longer configured: results that waited`, "those that are new go on where it was"
+	const given, taken = `"up_to":3,"message":"this sink is no longer configured: results that waited`, "what is new goes on where it was"
 	for _, x := range []struct {
 		before, after      []string
 		givenUp, takenOver int

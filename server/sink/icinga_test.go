@@ -302,8 +302,6 @@ func TestAPISaysWhatIsWrong(t *testing.T) {
 	eventually(t, "says that the password is wrong", func() bool { return strings.Contains(r.sink.Status().Waiting, "password") })
 }
 
-// What one lane is stuck with is acknowledged late, but what the others went
-// on with meanwhile is not kept for that.
 func TestAPITellsOfARequestWithoutAnAnswer(t *testing.T) {
 	r := newAPIRig(t, newAPICore(t))
 	l := &lane{api: newIcingaAPI(r.sink.Endpoints[0], "root", "icinga", r.sink.TLS)}
@@ -322,6 +320,8 @@ func TestAPITellsOfARequestWithoutAnAnswer(t *testing.T) {
 	}
 }
 
+// What one lane is stuck with is acknowledged late, but what the others went
+// on with meanwhile is not kept for that.
 func TestAPIKeepsOnlyWhatIsNotDone(t *testing.T) {
 	r := &apiRig{feedRig: newFeedRig(t, FeedOptions{Log: zerolog.Nop()})}
 	r.sink = &IcingaAPI{Feed: r.feed, api: &icingaAPI{}, looked: time.Now().Add(time.Hour), Window: time.Second}

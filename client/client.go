@@ -260,13 +260,16 @@ func (c *Client) check(k checkfile.Check) {
 		return // it says nothing about the service
 	}
 	r := result(k, out)
-	servers, gone := c.deliveries.servers(k)
+	servers, late, gone := c.deliveries.servers(k)
 	for _, name := range gone {
 		c.outbox.dropped.add(name, forgotten, 1)
 		c.log.Error().Str("file", k.File).Str("server", name).Str("why", forgotten).Msg("a result was given up")
 	}
 	if len(servers) > 0 {
 		c.outbox.put(entry{instance: *c.process.instance.Load(), result: r.Append(nil), servers: servers})
+	}
+	for _, name := range late {
+		c.outbox.closed(name) // but for this one
 	}
 }
 

@@ -24,6 +24,7 @@ type deliveries struct {
 	certs     certs.End
 	addresses atomic.Pointer[map[string]string] // of the servers that checks name, by the name in the journal
 	kept      *serverAddresses
+	spare     map[string]time.Time // since when no check names a server, of those that tidy has seen so
 
 	ctx     context.Context // of all deliveries
 	stop    context.CancelFunc
@@ -39,15 +40,14 @@ type delivery struct {
 	sender  *sender.Delivery
 	end     context.CancelFunc
 	ended   chan struct{}
-	named   bool      // a check has named the server in this run
-	spare   time.Time // since when no check names the server; zero: one does, or tidy has not looked
+	named   bool // a check has named the server in this run
 }
 
 func (d *deliveries) begin(ctx context.Context) {
 	d.ctx, d.stop = context.WithCancel(ctx)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.running = map[string]*delivery{}
+	d.running, d.spare = map[string]*delivery{}, map[string]time.Time{}
 	d.known = map[string]*sender.Identity{}
 	d.addresses.Store(&map[string]string{}) // until check files can be read
 }
@@ -86,6 +86,7 @@ func (d *deliveries) follow(addresses map[string]string) error {
 		if way := d.running[name]; way != nil {
 			way.named = true
 		}
+		delete(d.spare, name)
 	}
 	d.addresses.Store(&addresses) // results may be for a server only once the journal has a reader for it
 	for name, way := range d.running {
@@ -95,6 +96,10 @@ func (d *deliveries) follow(addresses map[string]string) error {
 	}
 	return failed
 }
+
+// oldSlack is what part of --journal-max-age results may be older than that before
+// the way of a spare server is closed to give them up: it costs a connection.
+const oldSlack = 24
 
 // tidy follows anew, and closes the ways that follow left open and that nothing
 // waits for any more. Of what waits it gives up what is too old; follow opens the
@@ -113,22 +118,27 @@ func (d *deliveries) tidy() {
 			continue
 		}
 		_, named := addresses[r.Name]
+		since, spare := d.spare[r.Name]
 		switch {
 		case named:
-			way.spare = time.Time{}
-		case way.spare.IsZero():
-			way.spare = time.Now()
+		case !spare:
+			d.spare[r.Name] = time.Now()
 			if way.named {
 				d.client.outbox.closed(r.Name)
 			}
-		case time.Since(way.spare) > most:
+		case time.Since(since) > most:
 			d.close(r.Name, way)
 			d.client.outbox.call(func() { d.client.outbox.drop(r, d.client.outbox.waits(r), nameless) })
-		case r.Pending == 0 || !r.Unsure && time.Since(r.Oldest) > most:
+		case r.Pending == 0 || !r.Unsure && time.Since(r.Oldest) > most+most/oldSlack:
 			d.close(r.Name, way)
 			d.client.outbox.call(func() { d.client.outbox.forget(d.client.outbox.journal.Stats()) })
 		}
 	}
+	known := map[string]bool{}
+	for _, r := range d.client.outbox.journal.Stats().Readers {
+		known[r.Name] = true
+	}
+	maps.DeleteFunc(d.spare, func(name string, _ time.Time) bool { return !known[name] })
 }
 
 // name gives each server of the checks the name under which the journal knows
@@ -161,8 +171,9 @@ func (d *deliveries) name(checks map[string]checkfile.Check) map[string]string {
 }
 
 // servers returns which servers a check's results are for now, and those that no
-// check names any more and that were forgotten while it ran.
-func (d *deliveries) servers(c checkfile.Check) (names, gone []string) {
+// check names any more: late, which still get what was on its way, and gone, which
+// were forgotten while it ran.
+func (d *deliveries) servers(c checkfile.Check) (names, late, gone []string) {
 	addresses := *d.addresses.Load()
 	names = make([]string, 0, len(c.Servers))
 	for _, s := range c.Servers {
@@ -170,13 +181,16 @@ func (d *deliveries) servers(c checkfile.Check) (names, gone []string) {
 		if _, ok := addresses[name]; !ok {
 			name = s.Name
 		}
-		if _, ok := addresses[name]; !ok && !d.leadsTo(name) {
-			gone = append(gone, name)
-			continue
+		if _, ok := addresses[name]; !ok {
+			if !d.leadsTo(name) {
+				gone = append(gone, name)
+				continue
+			}
+			late = append(late, name)
 		}
 		names = append(names, name)
 	}
-	return names, gone
+	return names, late, gone
 }
 
 func (d *deliveries) leadsTo(name string) bool {
@@ -239,7 +253,7 @@ func (d *deliveries) sender(name, address string, reader *journal.Reader, has ui
 func (d *deliveries) close(name string, way *delivery) {
 	way.end()
 	<-way.ended
-	if way.spare.IsZero() { // else nothing is for it since
+	if _, spare := d.spare[name]; !spare { // else nothing is for it since
 		d.client.outbox.closed(name)
 	}
 	d.mu.Lock()

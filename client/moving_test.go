@@ -101,6 +101,38 @@ func TestAServerThatIsRenamedGetsWhatWaitsForIt(t *testing.T) {
 	eventually(t, "what waited", func() bool { return len(s.results("a")) > 1 })
 }
 
+// What waits for a server that no check names is given up when it is too old, and
+// the server is forgotten then.
+func TestWhatIsTooOldForAServerThatNoCheckNames(t *testing.T) {
+	for _, age := range []time.Duration{0, 1100 * time.Millisecond} { // before no check names it
+		s := newStation(t)
+		s.options.JournalMaxAge = time.Second
+		agent, err := New(s.options, zerolog.Nop())
+		must(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan error, 1)
+		go func() { over <- agent.outbox.run(ctx) }()
+		d := &agent.deliveries
+		d.begin(t.Context())
+		must(t, d.follow(map[string]string{"main": nowhere}))
+		r := check.Result{Kind: check.Host, Host: "h"}
+		agent.outbox.put(entry{instance: *agent.process.instance.Load(), result: r.Append(nil), servers: []string{"main"}})
+		time.Sleep(age)
+		must(t, d.follow(map[string]string{}))
+		eventually(t, "the server is forgotten", func() bool {
+			d.tidy()
+			return len(agent.outbox.journal.Stats().Readers) == 0
+		})
+		lost := agent.outbox.dropped.of("main")
+		if lost[tooOld]+lost[nameless] != 1 || len(d.running)+len(d.spare) != 0 {
+			t.Errorf("given up %v, ways %v, spare %v", lost, d.running, d.spare)
+		}
+		d.end(t.Context())
+		cancel()
+		must(t, <-over)
+	}
+}
+
 // The result of a plugin that ran until its server was forgotten goes nowhere, and
 // is counted.
 func TestAResultForAServerThatWasForgottenIsCounted(t *testing.T) {

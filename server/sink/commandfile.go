@@ -226,6 +226,9 @@ func (c *CommandFile) write(ctx context.Context, b []byte) error {
 		if err := c.ended(); err != nil {
 			return err
 		}
+		if ctx.Err() != nil { // a core that is slow may still read on and on
+			return context.Cause(ctx)
+		}
 		c.pipe.SetWriteDeadline(time.Now().Add(busyTick))
 		n, err := c.pipe.Write(b)
 		c.wrote += int64(n)
@@ -238,9 +241,6 @@ func (c *CommandFile) write(ctx context.Context, b []byte) error {
 			return fmt.Errorf("the core closed %s", c.Path)
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return err
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
 		}
 		c.tellFull(time.Now())
 		if err := c.look(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -232,6 +233,31 @@ func TestABusyCoreIsWaitedFor(t *testing.T) {
 
 // Here nobody runs the sink, so that the pipe can be full for as long as it
 // takes.
+// What a slow core has not read by the time of a stop waits for the next start.
+func TestAStopDoesNotWaitForABacklog(t *testing.T) {
+	r := newRig(t)
+	c := r.newCore()
+	const backlog = 50_000
+	r.submit(backlog, 100)
+	var read atomic.Int64
+	go func() {
+		for {
+			if _, err := c.lines.ReadString('\n'); err != nil {
+				return // the test is over
+			}
+			if read.Add(1)%10 == 0 {
+				time.Sleep(time.Millisecond)
+			}
+		}
+	}()
+	r.start()
+	eventually(t, "something is read", func() bool { return read.Load() > 100 })
+	r.stop()
+	if n := read.Load(); n > backlog/2 {
+		t.Errorf("the core had read %d of %d results when the sink had stopped", n, backlog)
+	}
+}
+
 func TestACoreThatHangsIsToldOf(t *testing.T) {
 	r := newRig(t)
 	var log strings.Builder

@@ -95,6 +95,9 @@ func (f *Feed) Status() Status {
 // next returns the next results to deliver, at least one, valid until the next
 // call. It ends with ctx's error or the journal's.
 func (f *Feed) next(ctx context.Context) ([]item, error) {
+	if ctx.Err() != nil { // however much is there: a stop does not wait for a backlog
+		return nil, context.Cause(ctx)
+	}
 	for len(f.ready) == 0 {
 		if f.ahead.running {
 			if err := f.lookAhead(ctx); err != nil {

@@ -117,7 +117,12 @@ func (d *daemon) stop() {
 	case <-d.exited:
 	case <-time.After(30 * time.Second):
 		d.t.Errorf("%s did not stop within 30 s", d.cmd.Path)
-		d.kill()
+		d.cmd.Process.Signal(syscall.SIGQUIT) // it says what it does
+		select {
+		case <-d.exited:
+		case <-time.After(5 * time.Second):
+			d.kill()
+		}
 	}
 }
 

@@ -60,8 +60,8 @@ import (
 // ignored by the ordinal of the next segment.
 //
 // Flow of a start: lock, read all headers, scan the last segment to its end, cut
-// its torn tail behind the last good record. A segment that cannot be used
-// (future version, no readable header, no permission) is set aside: named,
+// its torn tail behind the last good record, flush it. A segment that cannot be
+// used (future version, no readable header, no permission) is set aside: named,
 // skipped, left untouched.
 const (
 	segmentMagic  = "MPJSEG\r\n"

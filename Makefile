@@ -12,7 +12,7 @@ STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Without this tag the option parser brings a Markdown renderer, and a millisecond more at every start.
 TAGS        := urfave_cli_no_docs
 TEST_TAGS   := e2e,bench
-LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+LDFLAGS     := -s -w -X massive-passive/internal/app.version=$(VERSION) -X massive-passive/internal/app.commit=$(COMMIT)
 LINKS       := massive-passive-client massive-passive-server massive-passive-send massive-passive-status massive-passive-pki
 
 .DEFAULT_GOAL := help

@@ -16,21 +16,15 @@ import (
 	"testing"
 	"time"
 
+	"massive-passive/internal/app"
 	"massive-passive/wire/certs/certstest"
 )
 
 // TestMain lets the test binary stand for the program, under each of its
 // names: end-to-end tests enter through the real main.
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == "massive-passive" {
-		os.Exit(run(os.Args, own()))
-	}
-	for _, a := range applets() {
-		for _, link := range a.links {
-			if filepath.Base(os.Args[0]) == link {
-				os.Exit(run(os.Args, own()))
-			}
-		}
+	if slices.Contains(app.Programs(), filepath.Base(os.Args[0])) {
+		os.Exit(app.Main(os.Args))
 	}
 	os.Exit(m.Run())
 }

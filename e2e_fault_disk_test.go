@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"massive-passive/wire/status"
+	"massive-passive/internal/status"
 
 	"golang.org/x/sys/unix"
 )

@@ -16,11 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"massive-passive/internal/status"
 	"massive-passive/wire"
 	"massive-passive/wire/certs"
 	"massive-passive/wire/certs/certstest"
 	"massive-passive/wire/check"
-	"massive-passive/wire/status"
 )
 
 // siege is a real server that is attacked, and what it was like before.

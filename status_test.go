@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"massive-passive/wire/status"
+	"massive-passive/internal/status"
 )
 
 // pages asks until what is there pleases, and returns the pages by role.

@@ -7,9 +7,9 @@ import (
 	"sort"
 	"time"
 
+	"massive-passive/internal/status"
 	"massive-passive/sched"
 	"massive-passive/wire/journal"
-	"massive-passive/wire/status"
 )
 
 // late is from when on a run counts as late; it is one of sched's bounds.

@@ -9,10 +9,10 @@ import (
 	"sync"
 	"time"
 
+	"massive-passive/internal/status"
 	"massive-passive/server/sink"
 	"massive-passive/wire"
 	"massive-passive/wire/journal"
-	"massive-passive/wire/status"
 )
 
 // reasonPushedOut is why a sink that lags loses results.

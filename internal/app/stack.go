@@ -1,4 +1,4 @@
-package main
+package app
 
 // stackRoom is what a TLS handshake takes of the stack, about.
 const stackRoom = 24 << 10

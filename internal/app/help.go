@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"embed"
@@ -17,14 +17,14 @@ const (
 
 // topicFiles are the texts of `massive-passive help TOPIC`.
 //
-//go:embed packaging/help/*.txt
+//go:embed help/*.txt
 var topicFiles embed.FS
 
 // topics are the names of topicFiles, in the order of their importance.
 func topics() []string { return []string{"check-files", "cron", "patterns"} }
 
 func topic(name string) (string, error) {
-	text, err := topicFiles.ReadFile("packaging/help/" + name + ".txt")
+	text, err := topicFiles.ReadFile("help/" + name + ".txt")
 	return string(text), err
 }
 

@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"fmt"
@@ -47,16 +47,10 @@ func completions() []completed {
 	return all
 }
 
-func programs() []string {
-	list := []string{"massive-passive"}
-	for _, c := range completions() {
-		for _, link := range c.links {
-			if link != "send_nsca" { // another package may bring that name, and its completion
-				list = append(list, link)
-			}
-		}
-	}
-	return list
+// completable are the program's names but send_nsca: another package may bring
+// that name, and its completion.
+func completable() []string {
+	return slices.DeleteFunc(Programs(), func(name string) bool { return name == "send_nsca" })
 }
 
 func bashCompletion() string {
@@ -79,13 +73,13 @@ func bashCompletion() string {
 	}
 	b.WriteString("\tesac\n\tcase \" $files \" in\n\t*\" $previous \"*) COMPREPLY=($(compgen -f -- \"$current\")) ;;\n" +
 		"\t*) COMPREPLY=($(compgen -W \"$words\" -- \"$current\")) ;;\n\tesac\n}\n")
-	fmt.Fprintf(&b, "complete -o filenames -F _massive_passive %s\n", strings.Join(programs(), " "))
+	fmt.Fprintf(&b, "complete -o filenames -F _massive_passive %s\n", strings.Join(completable(), " "))
 	return b.String()
 }
 
 func zshCompletion() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "#compdef %s\n# zsh completion for massive-passive; made by `massive-passive help completion zsh`\n", strings.Join(programs(), " "))
+	fmt.Fprintf(&b, "#compdef %s\n# zsh completion for massive-passive; made by `massive-passive help completion zsh`\n", strings.Join(completable(), " "))
 	b.WriteString("_massive_passive() {\n\tlocal word=${${service#massive-passive}#-}\n\tif [[ -z $word ]]; then\n\t\tif (( CURRENT == 2 )); then\n")
 	b.WriteString("\t\t\tlocal -a commands=(\n")
 	for _, c := range completions() {
@@ -125,7 +119,7 @@ func fishCompletion() string {
 		fmt.Fprintf(&b, "complete -c massive-passive -n __fish_use_subcommand -a %s -d %s\n", c.word, fishQuote(c.usage))
 		under := []string{"massive-passive -n '__fish_seen_subcommand_from " + c.word + "'"}
 		for _, link := range c.links {
-			if slices.Contains(programs(), link) {
+			if slices.Contains(completable(), link) {
 				under = append(under, link)
 			}
 		}

@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"strings"
@@ -23,7 +23,7 @@ func TestWrongOptionsAreNamed(t *testing.T) {
 		{[]string{"massive-passive", "pki", "init", "--day", "3"}, 2, "there is no option --day; did you mean --days?"},
 		{[]string{"massive-passive", "send", "--timeout", "soon"}, 3, `--timeout: "soon" is no`},
 	} {
-		code, _, stderr := program(t, "", c.args[0], c.args[1:]...)
+		code, _, stderr := call(c.args...)
 		if code != c.code || !strings.Contains(stderr, c.says) {
 			t.Errorf("%q: %d, %q does not say %q", c.args, code, stderr, c.says)
 		}

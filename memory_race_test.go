@@ -1,7 +1,0 @@
-//go:build race
-
-package main
-
-// moreMemory is larger with the race detector, which keeps books on every byte
-// that was ever used.
-const moreMemory = 1 << 30

@@ -1,0 +1,11 @@
+//go:build bench
+
+package bench
+
+import (
+	"massive-passive/test/rig"
+
+	"testing"
+)
+
+func TestMain(m *testing.M) { rig.Main(m) }

@@ -1,0 +1,9 @@
+package program
+
+import (
+	"massive-passive/test/rig"
+
+	"testing"
+)
+
+func TestMain(m *testing.M) { rig.Main(m) }

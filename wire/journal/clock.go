@@ -1,38 +1,90 @@
 package journal
 
 import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// clock knows by how much the machine's clock was set while the journal is
-// open, so that no record ages by that: a machine without a clock of its own
-// starts in the past and is told the time later. Guarded by Journal.mu.
-type clock struct {
-	wall   int64     // when the journal was opened, ns since the Unix epoch
-	start  time.Time // the same moment, monotonic
-	asleep int64     // ns that the machine had slept until then
-	slept  int64     // ns that it slept since, as last looked at
-	first  uint64    // sequence of this process, others are from before
-	steps  []step    // in order; what is in the slice never changes
+// moment is what the machine's clocks say at one time.
+type moment struct {
+	wall int64 // ns since the Unix epoch: what people set, and the network corrects
+	// boot names the start of the machine that up counts from. Another start of
+	// it, and another machine, have another.
+	boot bootID
+	up   int64 // ns since then, suspensions included; nobody can set it
 }
 
-// step is how much the clock was ahead of where it would be, unset, from a
-// sequence on.
-type step struct {
-	from  uint64
-	shift int64 // ns
+type bootID [16]byte
+
+// clocks reads the machine's clocks. It goes on from the runtime's monotonic
+// clock, so that time passes here as it does for the rest of the process.
+type clocks struct {
+	boot   bootID
+	up     int64
+	start  time.Time
+	asleep int64 // as the process started
+	slept  int64 // since, as last looked at
+	ahead  int64 // of the monotonic clock at that time, by the other one
 }
 
-const (
-	leastStep = int64(time.Minute) // less is what a clock drifts
-	mostSteps = 100                // of a clock that is set all the time
-)
+func newClocks() *clocks {
+	return &clocks{boot: readBootID(), up: uptime(), start: time.Now(), asleep: asleep()}
+}
 
-func newClock(first uint64) clock {
+func (c *clocks) now() moment {
 	now := time.Now()
-	return clock{wall: now.UnixNano(), start: now, asleep: asleep(), first: first}
+	ran := int64(now.Sub(c.start))
+	// The kernel is asked only where the machine may have slept, for this is
+	// called for each record.
+	if ahead := now.UnixNano() - c.start.UnixNano() - ran; ahead-c.ahead >= int64(time.Second) || c.ahead-ahead >= int64(time.Second) {
+		c.ahead, c.slept = ahead, max(asleep()-c.asleep, c.slept)
+	}
+	return moment{wall: now.UnixNano(), boot: c.boot, up: c.up + ran + c.slept}
+}
+
+// synced tells whether the kernel takes the time for right, because a daemon that
+// asks the network for it said so. Whoever sets it by hand makes this false.
+func (c *clocks) synced() bool {
+	var t unix.Timex
+	state, err := unix.Adjtimex(&t)
+	return err == nil && state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0
+}
+
+// readBootID returns a random name where the system tells none, as in some
+// containers: no earlier process counts as one of the same start then.
+func readBootID() (id bootID) {
+	text, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	digits := bytes.ReplaceAll(bytes.TrimSpace(text), []byte("-"), nil)
+	if len(digits) != hex.EncodedLen(len(id)) {
+		rand.Read(id[:])
+	} else if _, err := hex.Decode(id[:], digits); err != nil {
+		rand.Read(id[:])
+	}
+	return id
+}
+
+// uptime is how long the machine has run, suspensions included, in ns. What a
+// time namespace adds to that is taken off: containers on one machine, which share
+// its boot id, may have different ones.
+func uptime() int64 {
+	var up unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &up) != nil {
+		return 0
+	}
+	text, _ := os.ReadFile("/proc/self/timens_offsets")
+	for line := range bytes.Lines(text) {
+		var seconds, ns int64
+		if n, _ := fmt.Sscanf(string(line), "boottime %d %d", &seconds, &ns); n == 2 {
+			return up.Nano() - seconds*int64(time.Second) - ns
+		}
+	}
+	return up.Nano()
 }
 
 // asleep is how long the machine was suspended since it was started, in ns: time
@@ -43,66 +95,4 @@ func asleep() int64 {
 		return 0
 	}
 	return boot.Nano() - run.Nano()
-}
-
-// shift is how much the clock is ahead now.
-func (c *clock) shift(now time.Time) int64 {
-	last := int64(0)
-	if n := len(c.steps); n > 0 {
-		last = c.steps[n-1].shift
-	}
-	ahead := now.UnixNano() - c.wall - int64(now.Sub(c.start))
-	if near(ahead-c.slept, last) {
-		return last
-	}
-	c.slept = asleep() - c.asleep
-	if near(ahead-c.slept, last) {
-		return last
-	}
-	return ahead - c.slept
-}
-
-func near(a, b int64) bool { return a-b < leastStep && b-a < leastStep }
-
-// note is told that a chunk begins with sequence seq.
-func (c *clock) note(now time.Time, seq uint64) {
-	shift := c.shift(now)
-	if n := len(c.steps); n == 0 && shift == 0 || n > 0 && shift == c.steps[n-1].shift {
-		return
-	}
-	if len(c.steps) >= mostSteps {
-		c.steps = append([]step(nil), c.steps[mostSteps/2:]...)
-	}
-	c.steps = append(c.steps, step{seq, shift})
-}
-
-// dates returns what tells the times of records by the clock as it is set now.
-func (c *clock) dates(now time.Time) dates {
-	return dates{wall: c.wall, first: c.first, shift: c.shift(now), steps: c.steps}
-}
-
-// dates is a clock at one moment. Any goroutine may use it.
-type dates struct {
-	wall  int64
-	first uint64
-	shift int64
-	steps []step
-}
-
-// of returns when record seq was appended, by the clock of now: at is what its
-// clock said then. A record of an earlier process that lies in what was the
-// future when the journal was opened tells that the clock was behind at that
-// time, and keeps its time.
-func (d dates) of(seq uint64, at int64) int64 {
-	if seq < d.first && at > d.wall {
-		return at
-	}
-	shift := int64(0)
-	for _, s := range d.steps {
-		if s.from > seq {
-			break
-		}
-		shift = s.shift
-	}
-	return at + d.shift - shift
 }

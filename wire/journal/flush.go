@@ -135,7 +135,7 @@ func (j *Journal) flushSome() (done bool, err error) {
 func (j *Journal) newSegment(prev *segment, c *chunk) (*segment, *os.File, error) {
 	var salt [8]byte
 	rand.Read(salt[:])
-	h := header{first: c.first, ordinal: j.ordinal, created: c.time, salt: binary.LittleEndian.Uint64(salt[:])}
+	h := header{first: c.first, ordinal: j.ordinal, created: c.at, salt: binary.LittleEndian.Uint64(salt[:])}
 	if prev != nil && !prev.unread { // else a start must find out how many records prev has
 		h.prev = prev.first()
 	}
@@ -168,7 +168,7 @@ func makeFile(path string) (*os.File, error) {
 func (j *Journal) store(f *os.File, seg *segment, chunks []*chunk) error {
 	at := seg.size
 	for _, c := range chunks {
-		encodeMark(c.buf, mark{uint32(c.size()), uint32(c.count), c.time, c.first}, seg.salt)
+		encodeMark(c.buf, mark{uint32(c.size()), uint32(c.count), c.at, c.first}, seg.salt)
 		if _, err := f.WriteAt(c.buf, at); err != nil {
 			return &DiskError{"write batch to", seg.path, err}
 		}
@@ -217,7 +217,7 @@ func (j *Journal) commit(seg *segment, fresh bool, n int) {
 		if !j.o.ReadUnflushed && cap(c.buf) <= 2*batchTarget && len(j.spares) < mostSpares {
 			j.spares = append(j.spares, c.buf)
 		}
-		seg.addPoint(point{c.first, seg.size, c.time})
+		seg.addPoint(point{c.first, seg.size, c.at})
 		seg.size += int64(len(c.buf))
 		seg.count += c.count
 		j.ordinal += c.count

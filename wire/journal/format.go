@@ -15,6 +15,7 @@ import (
 //
 //	lock                 flock'ed by the process that has it open; holds its pid
 //	state                a two-slot file: the sequence floor and the record count
+//	clock                a two-slot file: how old the journal is, see clockfile.go
 //	NAME.cursor          a two-slot file for each reader, NAME path-escaped
 //	NNNNNNNNNNNNNNNNNNNN.seg   segments, named by their first sequence in decimal
 //
@@ -25,15 +26,16 @@ import (
 //
 //	magic [8] | version u32 | 0 u32 | first sequence u64 | ordinal u64 |
 //	first sequence of the segment before u64 | creation i64 (ns) | salt u64 |
-//	0 u32 | crc u32 over the 60 bytes before it
+//	age u32 (s) | crc u32 over the 60 bytes before it
 //
 // The ordinal counts the records ever flushed before this segment. Sequences may
-// jump, ordinals do not: they tell how many records a missing file held.
+// jump, ordinals do not: they tell how many records a missing file held. The age
+// is the journal's at that time (age.go); 0 is what releases without it wrote.
 //
 // Batches follow: a mark, then its records.
 //
 //	mark:   magic [8] | bytes of records u32 | records u32 | time i64 (ns) |
-//	        first sequence u64 | 0 u32 | crc u32 over the salt and the 36 bytes before it
+//	        first sequence u64 | age u32 (s) | crc u32 over the salt and the 36 bytes before it
 //	record: length of payload u32 | crc u32 | sequence u64 | payload
 //	        (the crc covers the length, the sequence and the payload)
 //
@@ -104,7 +106,7 @@ type header struct {
 	first   uint64
 	ordinal uint64
 	prev    uint64
-	created int64
+	created stamp
 	salt    uint64
 }
 
@@ -125,8 +127,9 @@ func encodeHeader(h header) []byte {
 	le.PutUint64(b[16:], h.first)
 	le.PutUint64(b[24:], h.ordinal)
 	le.PutUint64(b[32:], h.prev)
-	le.PutUint64(b[40:], uint64(h.created))
+	le.PutUint64(b[40:], uint64(h.created.wall))
 	le.PutUint64(b[48:], h.salt)
+	le.PutUint32(b[56:], storedSeconds(h.created.age))
 	le.PutUint32(b[60:], crc32.Checksum(b[:60], castagnoli()))
 	copy(b[headerSecond:], b[:headerSize])
 	return b
@@ -155,7 +158,7 @@ func decodeHeader(b []byte) (header, error) {
 			first:   le.Uint64(c[16:]),
 			ordinal: le.Uint64(c[24:]),
 			prev:    le.Uint64(c[32:]),
-			created: int64(le.Uint64(c[40:])),
+			created: stamp{int64(le.Uint64(c[40:])), fromSeconds(le.Uint32(c[56:]))},
 			salt:    le.Uint64(c[48:]),
 		}, nil
 	}
@@ -172,7 +175,7 @@ func saltCRC(salt uint64) uint32 {
 type mark struct {
 	length uint32
 	count  uint32
-	time   int64
+	at     stamp
 	first  uint64
 }
 
@@ -183,9 +186,9 @@ func encodeMark(b []byte, m mark, salt uint32) {
 	le := binary.LittleEndian
 	le.PutUint32(b[8:], m.length)
 	le.PutUint32(b[12:], m.count)
-	le.PutUint64(b[16:], uint64(m.time))
+	le.PutUint64(b[16:], uint64(m.at.wall))
 	le.PutUint64(b[24:], m.first)
-	le.PutUint32(b[32:], 0)
+	le.PutUint32(b[32:], storedSeconds(m.at.age))
 	le.PutUint32(b[36:], crc32.Update(salt, castagnoli(), b[:36]))
 }
 
@@ -194,7 +197,8 @@ func decodeMark(b []byte, salt uint32) (mark, bool) {
 	if !bytes.Equal(b[:8], []byte(batchMagic)) || le.Uint32(b[36:]) != crc32.Update(salt, castagnoli(), b[:36]) {
 		return mark{}, false
 	}
-	m := mark{length: le.Uint32(b[8:]), count: le.Uint32(b[12:]), time: int64(le.Uint64(b[16:])), first: le.Uint64(b[24:])}
+	m := mark{length: le.Uint32(b[8:]), count: le.Uint32(b[12:]), first: le.Uint64(b[24:]),
+		at: stamp{int64(le.Uint64(b[16:])), fromSeconds(le.Uint32(b[32:]))}}
 	ok := m.count > 0 && m.length <= maxBatch && uint64(m.count)*recordHeader <= uint64(m.length) &&
 		m.first > 0 && m.first < maxSeq
 	return m, ok

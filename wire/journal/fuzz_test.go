@@ -19,7 +19,7 @@ func FuzzSegment(f *testing.F) {
 		for i, r := range records {
 			b = appendRecord(b, first+uint64(i), []byte(r))
 		}
-		encodeMark(b, mark{uint32(len(b) - markSize), uint32(len(records)), 1, first}, salt)
+		encodeMark(b, mark{uint32(len(b) - markSize), uint32(len(records)), stamp{wall: 1}, first}, salt)
 		return b
 	}
 	good := append(batch(1, "a", "", "ccc"), batch(4, "d")...)

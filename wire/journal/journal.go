@@ -35,6 +35,8 @@ type Options struct {
 	// the goroutine that comes across it: a reader's, or the caller of Stats. It
 	// must not call the journal.
 	Damaged func(Damage)
+
+	clock machineClock // the machine's, if nil
 }
 
 func (o Options) withDefaults() Options {
@@ -82,7 +84,7 @@ type Journal struct {
 	readers map[string]*Reader
 	told    map[place]bool // damage already counted
 	lost    int64
-	clock   clock
+	time    timeline
 	failing error // of the last try, nil once one succeeded
 	faults  int64 // disk errors so far
 }
@@ -109,7 +111,7 @@ type segment struct {
 type point struct {
 	first uint64
 	off   int64
-	time  int64
+	at    stamp
 }
 
 const (
@@ -127,7 +129,7 @@ func (s *segment) last() uint64 { return s.header.first + s.count - 1 }
 func (s *segment) addPoint(p point) {
 	if n := len(s.points); n > 0 {
 		l := s.points[n-1]
-		if p.off-l.off < pointBytes && p.time-l.time < int64(pointSpan) && p.time >= l.time {
+		if p.off-l.off < pointBytes && p.at.wall-l.at.wall < int64(pointSpan) && p.at.wall >= l.at.wall {
 			return
 		}
 	}
@@ -145,8 +147,11 @@ func Open(o Options) (*Journal, error) {
 		readers: make(map[string]*Reader),
 		told:    make(map[place]bool),
 	}
+	if j.time.clock = o.clock; o.clock == nil {
+		j.time.clock = newClocks()
+	}
 	if o.Dir == "" {
-		j.clock = newClock(j.next)
+		j.time.begin(0)
 		return j, nil
 	}
 	lock, err := lockDir(o.Dir)
@@ -158,7 +163,6 @@ func Open(o Options) (*Journal, error) {
 		lock.Close()
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	j.clock = newClock(j.next)
 	return j, nil
 }
 
@@ -190,7 +194,7 @@ func (j *Journal) Close() error {
 		return err
 	}
 	refused, unborn := j.saveCursors(readers)
-	err = errors.Join(err, refused, unborn, j.saveState(0))
+	err = errors.Join(err, refused, unborn, j.saveState(0), j.saveClock(true))
 	if j.active != nil {
 		err = errors.Join(err, j.active.Close())
 	}

@@ -39,7 +39,7 @@ func (r *Reader) readSegment(dst []Record, t *take, seg segment) ([]Record, erro
 			}
 			r.gave(w.next - 1)
 			n := len(w.payload)
-			dst = append(dst, Record{w.next - 1, time.Unix(0, w.mark.time), w.payload[:n:n]})
+			dst = append(dst, Record{w.next - 1, time.Unix(0, w.mark.at.wall), w.payload[:n:n]})
 			r.pos = w.next
 			if t.full {
 				return dst, nil
@@ -239,10 +239,11 @@ func (r *Reader) leaveSegment() error {
 
 // PassOlder gives up the records appended before cutoff, up to the first batch
 // that was not, and returns how many of them were not acknowledged. What readers
-// cannot see yet is left alone. That the machine's clock is set ages nothing.
+// cannot see yet is left alone. A record ages by the time for which it is certain
+// that it passed, however the clock was set, and whatever was restarted.
 func (r *Reader) PassOlder(cutoff time.Time) (passed int, err error) {
 	acked := r.Acked()
-	upTo, err := r.j.olderThan(acked, r.j.age(cutoff))
+	upTo, err := r.j.olderThan(acked, r.j.limit(time.Since(cutoff)))
 	if upTo <= acked {
 		return 0, err
 	}
@@ -254,23 +255,21 @@ func (r *Reader) PassOlder(cutoff time.Time) (passed int, err error) {
 	return max(passed, 0), err
 }
 
-// age is what tells whether a record is older than a cutoff.
-type age struct {
-	dates
-	cutoff int64
-}
-
-func (j *Journal) age(cutoff time.Time) age {
+func (j *Journal) limit(most time.Duration) limit {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return age{j.clock.dates(time.Now()), cutoff.UnixNano()}
+	return limit{j.time.since(), int64(most)}
 }
 
-func (a age) over(seq uint64, at int64) bool { return a.of(seq, at) < a.cutoff }
+// overWhole tells from where the next segment began whether all of seg is over
+// the limit. Where only a clock tells, it may have been behind at that time.
+func (l limit) overWhole(seg segment, next stamp) bool {
+	return l.over(next) && (next.age > 0 || seg.indexed && seg.pointBefore(noLimit).at.wall <= next.wall)
+}
 
 // olderThan returns the last sequence behind which a record is not over a,
 // going from the one after acked.
-func (j *Journal) olderThan(acked uint64, a age) (uint64, error) {
+func (j *Journal) olderThan(acked uint64, a limit) (uint64, error) {
 	upTo := acked
 	for {
 		j.mu.Lock()
@@ -281,9 +280,8 @@ func (j *Journal) olderThan(acked uint64, a age) (uint64, error) {
 		}
 		seg := *j.segs[i]
 		whole := false
-		if i+1 < len(j.segs) { // which began when all of this one was there, unless by a clock that was behind
-			next := j.segs[i+1].header
-			whole = a.over(next.first, next.created) && seg.indexed && seg.pointBefore(noLimit).time <= next.created
+		if i+1 < len(j.segs) {
+			whole = a.overWhole(seg, j.segs[i+1].header.created)
 		}
 		j.mu.Unlock()
 		if whole {
@@ -298,8 +296,8 @@ func (j *Journal) olderThan(acked uint64, a age) (uint64, error) {
 	}
 }
 
-func (j *Journal) olderTailLocked(upTo uint64, a age) uint64 {
-	for c := j.chunkAtLocked(upTo + 1); c != nil && a.over(c.first, c.time) && upTo < j.visibleLocked(); c = j.chunkAtLocked(upTo + 1) {
+func (j *Journal) olderTailLocked(upTo uint64, a limit) uint64 {
+	for c := j.chunkAtLocked(upTo + 1); c != nil && a.over(c.at) && upTo < j.visibleLocked(); c = j.chunkAtLocked(upTo + 1) {
 		upTo = min(c.last(), j.visibleLocked())
 	}
 	return upTo
@@ -307,9 +305,9 @@ func (j *Journal) olderTailLocked(upTo uint64, a age) uint64 {
 
 // olderInSegment goes by the marks alone; an index of them answers without the
 // disk as long as the next record is young.
-func (j *Journal) olderInSegment(seg segment, upTo uint64, a age) (uint64, error) {
+func (j *Journal) olderInSegment(seg segment, upTo uint64, a limit) (uint64, error) {
 	at := seg.pointBefore(upTo + 1)
-	if !a.over(at.first, at.time) {
+	if !a.over(at.at) {
 		return upTo, nil
 	}
 	w, f, err := j.walkMarks(seg, at)
@@ -320,7 +318,7 @@ func (j *Journal) olderInSegment(seg segment, upTo uint64, a age) (uint64, error
 	for {
 		switch w.step() {
 		case evMark:
-			if !a.over(w.mark.first, w.mark.time) {
+			if !a.over(w.mark.at) {
 				return max(upTo, w.mark.first-1), nil
 			}
 			upTo = max(upTo, min(w.mark.after(), w.limit)-1)

@@ -259,7 +259,7 @@ func (r *Reader) locate() (seg segment, buf []byte, err error) {
 }
 
 func (r *Reader) readTail(dst []Record, t *take, buf []byte) []Record {
-	at := time.Unix(0, r.from.time)
+	at := time.Unix(0, r.from.at.wall)
 	for len(buf) > 0 {
 		n := int(binary.LittleEndian.Uint32(buf))
 		if !t.add(n, len(dst)) {

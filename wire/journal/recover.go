@@ -24,6 +24,7 @@ type recovery struct {
 	torn    bool   // the last segment ended badly
 	state   slot   // zero if there was none
 	highest uint64 // ordinal that the state or a cursor knows of
+	newest  int64  // age of a mark that was read
 	walker  walker
 	disk    durable.Asker
 }
@@ -45,6 +46,7 @@ func (j *Journal) recover() error {
 		return err
 	}
 	stateLost := r.loadState()
+	r.loadClock()
 	r.scanAll()
 	r.loadCursors()
 	r.tellMissing()
@@ -71,6 +73,7 @@ func (j *Journal) recover() error {
 		next += seqReserve
 	}
 	j.next, j.durable = next, next-1
+	j.time.begin(r.newestAge())
 	r.reopenLast()
 	if n := len(r.segs); n > 0 && !j.o.NoSync {
 		j.left = r.segs[n-1].path
@@ -82,6 +85,7 @@ func (j *Journal) recover() error {
 		// for it, although until then a crash may let sequences come again.
 		j.stateOld = j.saveState(j.reserveAhead()) != nil
 	}
+	_ = j.saveClock(true) // the same
 	return nil
 }
 
@@ -242,10 +246,11 @@ func (r *recovery) walk(src io.ReaderAt, s *segment, limit uint64, linked bool) 
 		}
 		switch ev {
 		case evMark:
-			s.addPoint(point{w.mark.first, w.markOff, w.mark.time})
+			r.newest = max(r.newest, w.mark.at.age)
+			s.addPoint(point{w.mark.first, w.markOff, w.mark.at})
 		case evRecord:
 			if r.j.o.Recovered != nil {
-				r.j.o.Recovered(Record{w.next - 1, time.Unix(0, w.mark.time), w.payload})
+				r.j.o.Recovered(Record{w.next - 1, time.Unix(0, w.mark.at.wall), w.payload})
 			}
 		case evGap:
 			r.j.damage(Damage{s.path, w.gap.off, w.gap.what, int64(w.gap.to - w.gap.from), false})

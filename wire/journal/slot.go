@@ -69,36 +69,40 @@ func readSlots(path string) (slot, error) {
 // made on a full disk, gets both.
 func writeSlot(path string, s slot, sync bool) (slot, error) {
 	s.generation++
+	return s, writeTwoSlots(path, encodeSlot(s), s.generation, sync)
+}
+
+// writeTwoSlots writes what of a two-slot file is of that generation.
+func writeTwoSlots(path string, b []byte, generation uint64, sync bool) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return s, &DiskError{"open", path, err}
+		return &DiskError{"open", path, err}
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return s, &DiskError{"look at", path, err}
+		return &DiskError{"look at", path, err}
 	}
-	fresh := info.Size() < slotSecond+slotSize
-	b := encodeSlot(s)
-	places := []int64{int64(s.generation%2) * slotSecond}
+	fresh := info.Size() < slotSecond+int64(len(b))
+	places := []int64{int64(generation%2) * slotSecond}
 	if fresh {
 		places = []int64{0, slotSecond}
 	}
 	for _, at := range places {
 		if _, err := f.WriteAt(b, at); err != nil {
-			return s, &DiskError{"write", path, err}
+			return &DiskError{"write", path, err}
 		}
 	}
 	if !sync {
-		return s, nil
+		return nil
 	}
 	if err := unix.Fdatasync(int(f.Fd())); err != nil {
-		return s, &DiskError{"flush", path, err}
+		return &DiskError{"flush", path, err}
 	}
 	if fresh {
-		return s, syncDir(filepath.Dir(path))
+		return syncDir(filepath.Dir(path))
 	}
-	return s, nil
+	return nil
 }
 
 // syncDir makes new and removed names of dir durable.

@@ -46,7 +46,7 @@ func (j *Journal) Stats() Stats {
 	for _, seg := range j.segs {
 		s.Bytes += seg.size
 	}
-	times := j.clock.dates(time.Now())
+	times := j.time.since()
 	for name, r := range j.readers {
 		r.mu.Lock()
 		rs := ReaderStats{Name: name, Open: r.open, Acked: r.acked}
@@ -88,13 +88,13 @@ func (j *Journal) bytesLocked(seq uint64) (n int64) {
 }
 
 // timeLocked is the append time of the first record at or after seq.
-func (j *Journal) timeLocked(seq uint64, times dates) time.Time {
+func (j *Journal) timeLocked(seq uint64, times ages) time.Time {
 	if i := j.segmentLocked(seq); i < len(j.segs) {
 		p := j.segs[i].pointBefore(seq)
-		return time.Unix(0, times.of(p.first, p.time))
+		return times.date(p.at)
 	}
 	if c := j.chunkAtLocked(seq); c != nil {
-		return time.Unix(0, times.of(c.first, c.time))
+		return times.date(c.at)
 	}
 	return time.Time{}
 }
@@ -143,7 +143,7 @@ func (j *Journal) index(s *segment) {
 // marks reads what there is of them, and returns what the disk said if it did not
 // give all.
 func (j *Journal) marks(seg segment) (points []point, refused error) {
-	w, f, err := j.walkMarks(seg, point{seg.first(), headerBlock, 0})
+	w, f, err := j.walkMarks(seg, point{seg.first(), headerBlock, stamp{}})
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func (j *Journal) marks(seg segment) (points []point, refused error) {
 		ev := w.step()
 		switch {
 		case ev == evMark:
-			found.addPoint(point{w.mark.first, w.markOff, w.mark.time})
+			found.addPoint(point{w.mark.first, w.markOff, w.mark.at})
 		case w.failed != nil:
 			refused = w.failed
 		}

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sort"
-	"time"
 )
 
 // chunk is what becomes one batch: room for the mark, then the records as they
@@ -14,7 +13,7 @@ type chunk struct {
 	buf   []byte
 	first uint64
 	count uint64
-	time  int64
+	at    stamp
 }
 
 func (c *chunk) last() uint64 { return c.first + c.count - 1 }
@@ -47,7 +46,7 @@ func (j *Journal) Append(payloads ...[]byte) (first uint64, err error) {
 		return 0, fmt.Errorf("append: the disk refused so long that no sequence is reserved any more: %w", ErrTailFull)
 	}
 	first = j.next
-	now := time.Now()
+	now := j.time.stamp()
 	for _, p := range payloads {
 		c := j.chunkLocked(now, len(p))
 		c.buf = appendRecord(c.buf, j.next, p)
@@ -63,12 +62,12 @@ func (j *Journal) Append(payloads ...[]byte) (first uint64, err error) {
 
 // chunkLocked returns the chunk that the next record, of size bytes, goes to. In
 // memory a chunk ends at each flush, so that what is visible ends with a chunk.
-func (j *Journal) chunkLocked(now time.Time, size int) *chunk {
+func (j *Journal) chunkLocked(now stamp, size int) *chunk {
 	if n := len(j.tail); n > 0 {
 		c := j.tail[n-1]
-		age := now.UnixNano() - c.time
+		age := now.age - c.at.age
 		flushed := c.count > 0 && c.last() <= j.durable
-		if len(c.buf) < batchTarget && age >= 0 && age < int64(batchSpan) && !flushed {
+		if len(c.buf) < batchTarget && age < int64(batchSpan) && !flushed {
 			return c
 		}
 	}
@@ -82,8 +81,7 @@ func (j *Journal) chunkLocked(now time.Time, size int) *chunk {
 		// What TailBytes bounds are records, and each may stay a chunk of its own.
 		buf = make([]byte, markSize, markSize+recordHeader+size)
 	}
-	c := &chunk{buf: buf[:markSize], first: j.next, time: now.UnixNano()}
-	j.clock.note(now, c.first)
+	c := &chunk{buf: buf[:markSize], first: j.next, at: now}
 	j.tail = append(j.tail, c)
 	return c
 }
@@ -185,5 +183,5 @@ func (c *chunk) without(upTo uint64) *chunk {
 		at += recordHeader + int(binary.LittleEndian.Uint32(c.buf[at:]))
 	}
 	buf := make([]byte, markSize, markSize+len(c.buf)-at)
-	return &chunk{buf: append(buf, c.buf[at:]...), first: upTo + 1, count: c.last() - upTo, time: c.time}
+	return &chunk{buf: append(buf, c.buf[at:]...), first: upTo + 1, count: c.last() - upTo, at: c.at}
 }

@@ -38,6 +38,7 @@ func (j *Journal) Trim() error {
 	j.mu.Unlock()
 	// Cursors first: one that is behind the oldest segment would look like loss.
 	err, unborn := j.saveCursors(readers)
+	unborn = errors.Join(unborn, j.saveClock(false))
 	if err == nil && j.stateOld {
 		err = j.saveState(j.reserveAhead())
 	}

@@ -90,8 +90,8 @@ func (d *deliveries) status(stats journal.Stats, now time.Time) []status.Outlet 
 		}
 	}
 	for _, r := range stats.Readers {
-		o := status.Outlet{Name: r.Name, Depth: r.Pending, OldestAge: ageOf(r, now), Dropped: d.client.outbox.dropped.of(r.Name),
-			Waiting: "no check names this server any more", Rejected: map[string]uint64{}}
+		o := status.Outlet{Name: r.Name, Depth: r.Pending, OldestAge: ageOf(r, now), Waiting: "no check names this server any more",
+			Dropped: map[string]uint64{}, GivenUp: d.client.outbox.dropped.of(r.Name), Rejected: map[string]uint64{}}
 		if way := d.running[r.Name]; way != nil {
 			o.Target, o.Waiting = way.address, way.sender.State()
 			o.Delivered, o.Rejected = way.sender.Counts()

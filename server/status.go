@@ -5,7 +5,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -14,9 +13,6 @@ import (
 	"massive-passive/wire"
 	"massive-passive/wire/journal"
 )
-
-// reasonPushedOut is why a sink that lags loses results.
-const reasonPushedOut = "journal full"
 
 // pushedOut counts what was given up for lack of room, by sink. Any goroutine
 // may use it.
@@ -97,25 +93,39 @@ func ageOf(r journal.ReaderStats, now time.Time) status.Seconds {
 // outlet is the page's line about the sink that has reader r.
 func (s *Server) outlet(r journal.ReaderStats, now time.Time) status.Outlet {
 	o := status.Outlet{Name: r.Name, Depth: r.Pending, OldestAge: ageOf(r, now), Waiting: "no sink of this name is configured any more",
-		Dropped: map[string]uint64{}, Rejected: map[string]uint64{}}
+		Dropped: map[string]uint64{}, GivenUp: map[string]uint64{}, Rejected: map[string]uint64{}}
 	if n := s.intake.pushedOut.of(r.Name); n > 0 {
-		o.Dropped[reasonPushedOut] = n
+		putOutcome(&o, sink.GivenUpJournalFull, n)
 	}
 	for _, running := range s.sinks {
 		of := running.Status()
 		if of.Name != r.Name {
 			continue
 		}
-		o.Target, o.Waiting, o.Delivered, o.TimeFixed = of.Target, of.Waiting, of.Counts[sink.CountDelivered], of.Counts[sink.CountTimeFixed]
-		for reason, n := range of.Counts {
-			if why, ok := strings.CutPrefix(reason, "rejected_"); ok {
-				o.Rejected[strings.ReplaceAll(why, "_", " ")] = n
-			} else if reason != sink.CountDelivered && reason != sink.CountTimeFixed {
-				o.Dropped[strings.ReplaceAll(strings.TrimPrefix(reason, "dropped_"), "_", " ")] = n
-			}
+		o.Target, o.Waiting, o.TimeFixed, o.OutputCut = of.Target, of.Waiting, of.Notes.TimeFixed, of.Notes.OutputCut
+		for outcome, n := range of.Outcomes {
+			putOutcome(&o, outcome, n)
 		}
 	}
 	return o
+}
+
+// putOutcome puts how many results met an outcome where the page shows it.
+func putOutcome(o *status.Outlet, outcome sink.Outcome, n uint64) {
+	switch outcome.Class() {
+	case sink.ClassTaken:
+		if outcome == sink.Written {
+			o.Written += n
+			return
+		}
+		o.Delivered += n
+	case sink.ClassDropped:
+		o.Dropped[outcome.String()] += n
+	case sink.ClassGivenUp:
+		o.GivenUp[outcome.String()] += n
+	case sink.ClassRejected:
+		o.Rejected[outcome.String()] += n
+	}
 }
 
 // clients lists who was heard of, and who is connected.

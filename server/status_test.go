@@ -1,7 +1,14 @@
 package server
 
 import (
+	"bytes"
 	"fmt"
+	"massive-passive/internal/status"
+	"massive-passive/server/sink"
+	"massive-passive/wire/check"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,5 +57,58 @@ func TestHeardIsBounded(t *testing.T) {
 	}
 	if _, known := all[fmt.Sprint("client ", mostHeard+999)]; !known {
 		t.Error("the newest is not among them")
+	}
+}
+
+// The result is with the core: that its output was cut says nothing about that.
+func TestAResultWithItsOutputCutCountsAsTaken(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *Options) {
+		if err := os.MkdirAll(o.StateDir, 0o711); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(o.StateDir, "spool"), nil, 0o600); err != nil { // the core cannot be passed a file
+			t.Fatal(err)
+		}
+	})
+	s, err := r.connect(wire.Instance{7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	long := check.Result{Kind: check.Service, Host: "h", Service: "s", Output: bytes.Repeat([]byte("x"), 5000), Finish: 1e6}
+	r.exchange(s, wire.Batch{Instance: wire.Instance{7}, Entries: []wire.Entry{{Sequence: 1, Result: long.Append(nil)}}})
+	for deadline := time.Now().Add(time.Minute); r.server.status().Outlets[0].OutputCut != 1; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the cut does not show: %+v", r.server.status().Outlets[0])
+		}
+	}
+	o := r.server.status().Outlets[0]
+	if len(o.Dropped)+len(o.GivenUp)+len(o.Rejected) > 0 {
+		t.Errorf("a result whose output was cut is shown as lost: %+v", o)
+	}
+	if text := r.server.status().Text(false); !strings.Contains(text, "output cut in 1") {
+		t.Errorf("the cut does not show:\n%s", text)
+	}
+}
+
+func TestEachOutcomeShowsOnThePage(t *testing.T) {
+	o := status.Outlet{Dropped: map[string]uint64{}, GivenUp: map[string]uint64{}, Rejected: map[string]uint64{}}
+	n := uint64(0)
+	for outcome := sink.Outcome(1); outcome.Class() != 0; outcome++ {
+		n++
+		putOutcome(&o, outcome, 1)
+	}
+	shown := o.Delivered + o.Written
+	for _, counts := range []map[string]uint64{o.Dropped, o.GivenUp, o.Rejected} {
+		for text, times := range counts {
+			shown += times
+			if times != 1 || text == "" {
+				t.Errorf("%d outcomes are shown as %q", times, text)
+			}
+		}
+	}
+	if shown != n || o.Delivered != 1 || o.Written != 1 || o.Rejected["no such object"] != 1 || o.Dropped["older"] != 1 || o.GivenUp["journal full"] != 1 {
+		t.Errorf("%d of %d outcomes are shown: %+v", shown, n, o)
 	}
 }

@@ -62,12 +62,19 @@ type Outlet struct {
 	Depth     uint64  `json:"depth"`
 	OldestAge Seconds `json:"oldest_age_seconds"`
 	Delivered uint64  `json:"delivered"`
-	// Dropped counts, by reason, what was given up without being delivered; as
-	// Depth, it may count results for other outlets.
-	Dropped  map[string]uint64 `json:"dropped"`
+	// Written counts what was handed over without any sign of what the other
+	// side made of it.
+	Written uint64 `json:"written,omitempty"`
+	// Dropped counts, by reason, what was left out by a rule that was asked for.
+	Dropped map[string]uint64 `json:"dropped"`
+	// GivenUp counts, by reason, what was lost here; as Depth, it may count
+	// results for other outlets.
+	GivenUp  map[string]uint64 `json:"given_up"`
 	Rejected map[string]uint64 `json:"rejected"` // by reason: refused for good by the other side
-	// TimeFixed counts results with a time in the future, which became now.
+	// TimeFixed counts results with a time in the future, which became now, and
+	// OutputCut those whose output was cut. What became of them is counted above.
 	TimeFixed uint64 `json:"time_fixed,omitempty"`
+	OutputCut uint64 `json:"output_cut,omitempty"`
 }
 
 // Client is what only a client has.
@@ -154,11 +161,18 @@ func sum(counts map[string]uint64) (n uint64) {
 	return n
 }
 
-// dropped and rejected add up what all outlets lost, and what was refused for
-// good on either end.
+// dropped, givenUp and rejected add up what all outlets left out, what they lost,
+// and what was refused for good on either end.
 func (p *Page) dropped() (n uint64) {
 	for _, o := range p.Outlets {
 		n += sum(o.Dropped)
+	}
+	return n
+}
+
+func (p *Page) givenUp() (n uint64) {
+	for _, o := range p.Outlets {
+		n += sum(o.GivenUp)
 	}
 	return n
 }

@@ -73,6 +73,7 @@ func (p *Page) perfdata(t Thresholds, prefix string) string {
 	put("depth", fmt.Sprintf("%d;;;0", p.Journal.Depth))
 	put("bytes", fmt.Sprintf("%dB;;;0;%d", p.Journal.Bytes, p.Journal.MaxBytes))
 	total("dropped", p.dropped())
+	total("given_up", p.givenUp())
 	total("rejected", p.rejected())
 	if c := p.Client; c != nil {
 		total("skipped", sum(c.Skipped))

@@ -21,7 +21,7 @@ func clientPage() *Page {
 		Outlets: []Outlet{
 			{Name: "core", Target: "10.0.0.1:5678", Delivered: 1000, Dropped: map[string]uint64{}, Rejected: map[string]uint64{"denied": 3}},
 			{Name: "two", Target: "10.0.0.2:5678", Waiting: "10.0.0.2:5678 refused the connection", Depth: 9, OldestAge: 123,
-				Dropped: map[string]uint64{"over --journal-max-age": 4}, Rejected: map[string]uint64{}},
+				GivenUp: map[string]uint64{"over --journal-max-age": 4}, Rejected: map[string]uint64{}},
 		},
 		Client: &Client{Checks: 12, Running: 2, Started: 5000, Late: 1, Latest: 3.2, TimedOut: 6,
 			Skipped: map[string]uint64{"max_instances": 5, "misfire_grace_time": 2}, BadFiles: []string{}},

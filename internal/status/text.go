@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -81,16 +82,32 @@ func (p *Page) outletsText(b *strings.Builder) {
 	}
 	b.WriteByte('\n')
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "%s\ttarget\twaiting\toldest\tdelivered\tdropped\trejected\tstate\n", p.outlet())
+	fmt.Fprintf(w, "%s\ttarget\twaiting\toldest\tdelivered\tdropped\tgiven up\trejected\tstate\n", p.outlet())
 	for _, o := range p.Outlets {
 		oldest := "-"
 		if o.Depth > 0 {
 			oldest = age(o.OldestAge.duration())
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%d\t%s\t%s\t%s\n", plain(o.Name), plain(o.Target), o.Depth, oldest, o.Delivered,
-			byReason(o.Dropped), byReason(o.Rejected), plain(cmp.Or(o.Waiting, "delivers")))
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", plain(o.Name), plain(o.Target), o.Depth, oldest, o.deliveredText(),
+			byReason(o.Dropped), byReason(o.GivenUp), byReason(o.Rejected), plain(cmp.Or(o.Waiting, "delivers")))
 	}
 	w.Flush()
+}
+
+// deliveredText says how many results the other side has, and in how many of
+// them something was changed on the way.
+func (o *Outlet) deliveredText() string {
+	text := strconv.FormatUint(o.Delivered, 10)
+	if o.Written > 0 {
+		text += fmt.Sprintf(", written %d", o.Written)
+	}
+	if o.OutputCut > 0 {
+		text += fmt.Sprintf(", output cut in %d", o.OutputCut)
+	}
+	if o.TimeFixed > 0 {
+		text += fmt.Sprintf(", time brought to now in %d", o.TimeFixed)
+	}
+	return text
 }
 
 // clientsText lists first who was not heard of for longest.

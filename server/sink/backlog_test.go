@@ -29,7 +29,7 @@ func TestLatestOnly(t *testing.T) {
 		r.put("a", "s", 1)
 		r.expect("3001 3002 3003 3005 3006")
 		r.feed.ack(3006)
-		r.expectCounts(map[string]uint64{CountDelivered: 6, CountPassedOver: 3000})
+		r.expectCounts(map[Outcome]uint64{Delivered: 6, DroppedPassedOver: 3000})
 		if acked := r.reader.Acked(); acked != 3006 {
 			t.Errorf("acknowledged up to %d, want 3006", acked)
 		}
@@ -51,7 +51,7 @@ func TestLatestOnlyPassesNothingOverForWhatTheGuardDrops(t *testing.T) {
 		time.Sleep(2 * backlogAge)
 		r.expect("3")
 		r.feed.ack(5)
-		r.expectCounts(map[string]uint64{CountDelivered: 3, CountPassedOver: 1, CountOlder: 1})
+		r.expectCounts(map[Outcome]uint64{Delivered: 3, DroppedPassedOver: 1, DroppedOlder: 1})
 	})
 }
 

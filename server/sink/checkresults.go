@@ -206,7 +206,7 @@ func (c *CheckResults) gather(ctx context.Context) error {
 func (c *CheckResults) add(it *item) {
 	c.last = it.seq
 	if it.result.Kind == check.Command {
-		c.Feed.reject(it, CountCommand, "the core's check-result directory takes no commands: they need a sink command-file")
+		c.Feed.reject(it, RejectedCommand, "the core's check-result directory takes no commands: they need a sink command-file")
 		return
 	}
 	if c.holds() == 0 {

@@ -146,7 +146,7 @@ func TestCheckResultsOneFileAtATime(t *testing.T) {
 		if acked := r.reader.Acked(); acked != 5010 {
 			t.Errorf("acknowledged up to %d, want 5010", acked)
 		}
-		r.expectCounts(map[string]uint64{CountDelivered: 5010})
+		r.expectCounts(map[Outcome]uint64{Delivered: 5010})
 	})
 }
 
@@ -377,7 +377,7 @@ func TestCheckResultsCommandsAndAReplacedDirectory(t *testing.T) {
 		}
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
-		r.expectCounts(map[string]uint64{CountCommand: 1})
+		r.expectCounts(map[Outcome]uint64{RejectedCommand: 1})
 		r.number(1, 2)
 		r.file()
 		if err := os.Rename(r.dir, r.dir+".old"); err != nil { // another directory in its place

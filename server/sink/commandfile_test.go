@@ -128,9 +128,9 @@ func (c *core) expect(from, to int) {
 	}
 }
 
-func (r *rig) expectCounts(want map[string]uint64) {
+func (r *rig) expectCounts(want map[Outcome]uint64) {
 	r.t.Helper()
-	if got := r.sink.Status().Counts; !maps.Equal(got, want) {
+	if got := r.sink.Status().Outcomes; !maps.Equal(got, want) {
 		r.t.Errorf("counted %v, want %v", got, want)
 	}
 }
@@ -355,5 +355,5 @@ func TestACommandThatEndsTheCoreIsWrittenOnce(t *testing.T) {
 	c.expect(1, 1)
 	c.expect(3, 3)
 	eventually(t, "acknowledged", func() bool { return r.reader.Acked() == 3 })
-	r.expectCounts(map[string]uint64{CountDelivered: 3})
+	r.expectCounts(map[Outcome]uint64{Delivered: 3})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"maps"
 	"sync"
 	"time"
 
@@ -66,12 +67,14 @@ type Feed struct {
 
 	mu      sync.Mutex // guards what follows
 	waiting string
-	counts  map[string]uint64
+	counts  map[Outcome]uint64
+	notes   Notes
+	cutUpTo uint64 // the last sequence whose output was cut
 }
 
 // NewFeed returns the feed of the sink that reads r.
 func NewFeed(r *journal.Reader, o FeedOptions) *Feed {
-	f := &Feed{o: o, reader: r, seed: maphash.MakeSeed(), counts: map[string]uint64{}}
+	f := &Feed{o: o, reader: r, seed: maphash.MakeSeed(), counts: map[Outcome]uint64{}}
 	if o.OrderGuard {
 		f.guard = newGuard()
 	}
@@ -85,10 +88,7 @@ func NewFeed(r *journal.Reader, o FeedOptions) *Feed {
 func (f *Feed) Status() Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := Status{Name: f.reader.Name(), Target: f.o.Target, Waiting: f.waiting, Counts: make(map[string]uint64, len(f.counts))}
-	for reason, n := range f.counts {
-		s.Counts[reason] = n
-	}
+	s := Status{Name: f.reader.Name(), Target: f.o.Target, Waiting: f.waiting, Outcomes: maps.Clone(f.counts), Notes: f.notes}
 	return s
 }
 
@@ -185,7 +185,7 @@ func (f *Feed) take() {
 		it := &f.batch[n]
 		if err := it.decode(rec); err != nil {
 			f.o.Log.Error().Err(err).Uint64("sequence", rec.Seq).Msg("passed over an entry of the journal")
-			f.judge(rec.Seq, CountUnreadable)
+			f.judge(rec.Seq, GivenUpUnreadable)
 			continue
 		}
 		if f.needsLookahead(it) {
@@ -194,11 +194,11 @@ func (f *Feed) take() {
 			break
 		}
 		if it.early && it.seq > f.highest {
-			f.count(CountTimeFixed, 1)
+			f.noteTimeFixed()
 		}
-		reason := f.fate(it)
-		f.judge(it.seq, reason)
-		if reason == CountDelivered {
+		outcome := f.fate(it)
+		f.judge(it.seq, outcome)
+		if outcome.handedOut() {
 			n++
 		}
 	}
@@ -206,30 +206,30 @@ func (f *Feed) take() {
 }
 
 // fate says what becomes of a result, and notes it where later ones depend on it.
-func (f *Feed) fate(it *item) string {
+func (f *Feed) fate(it *item) Outcome {
 	if f.objects != nil && !f.coreAway {
 		if why := f.objects.missing(&it.result); why != "" {
-			f.tellReject(it, CountNoObject, why)
-			return CountNoObject
+			f.tellReject(it, RejectedNoObject, why)
+			return RejectedNoObject
 		}
 	}
 	if it.result.Kind == check.Command || f.guard == nil && f.ahead.newest == nil {
-		return CountDelivered
+		return Delivered
 	}
 	o := objectOf(f.seed, &it.result)
 	switch {
 	case f.ahead.newest != nil && f.ahead.passes(o, it):
 		f.ahead.passed++
-		return CountPassedOver
+		return DroppedPassedOver
 	case f.guard != nil && !f.guard.pass(o, it):
 		f.tellOlder(it)
-		return CountOlder
+		return DroppedOlder
 	}
-	return CountDelivered
+	return Delivered
 }
 
-func (f *Feed) judge(seq uint64, reason string) {
-	f.ledger.add(seq, reason)
+func (f *Feed) judge(seq uint64, outcome Outcome) {
+	f.ledger.add(seq, outcome)
 	f.judged, f.highest = seq, max(f.highest, seq)
 	if seq >= f.ahead.upTo && !f.ahead.running {
 		f.tellPassedOver()
@@ -261,14 +261,14 @@ func (f *Feed) rewind() {
 
 // reject tells that the core will never take a result. The sink acknowledges
 // it like a delivered one.
-func (f *Feed) reject(it *item, reason, text string) {
-	f.ledger.refuse(it.seq, reason)
-	f.tellReject(it, reason, text)
+func (f *Feed) reject(it *item, outcome Outcome, why string) {
+	f.ledger.refuse(it.seq, outcome)
+	f.tellReject(it, outcome, why)
 }
 
-func (f *Feed) tellReject(it *item, reason, text string) {
+func (f *Feed) tellReject(it *item, outcome Outcome, why string) {
 	if f.o.Rejects != nil {
-		f.o.Rejects.tell(f.o.Target, it, reason, text)
+		f.o.Rejects.tell(f.o.Target, it, outcome, why)
 	}
 }
 
@@ -284,13 +284,29 @@ func (f *Feed) tellOlder(it *item) {
 	f.older, f.olderTold = 0, time.Now()
 }
 
-func (f *Feed) count(reason string, n uint64) {
+func (f *Feed) count(outcome Outcome, n uint64) {
 	if n == 0 {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.counts[reason] += n
+	f.counts[outcome] += n
+}
+
+func (f *Feed) noteTimeFixed() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.notes.TimeFixed++
+}
+
+// noteCut counts a result whose output is cut, once however often it is written.
+func (f *Feed) noteCut(it *item) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if it.seq > f.cutUpTo {
+		f.cutUpTo = it.seq
+		f.notes.OutputCut++
+	}
 }
 
 // setState says in a few words what the sink waits for; "" while it delivers.

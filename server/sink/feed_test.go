@@ -95,9 +95,9 @@ func (r *feedRig) expect(want string) {
 	}
 }
 
-func (r *feedRig) expectCounts(want map[string]uint64) {
+func (r *feedRig) expectCounts(want map[Outcome]uint64) {
 	r.t.Helper()
-	if got := r.feed.Status().Counts; !maps.Equal(got, want) {
+	if got := r.feed.Status().Outcomes; !maps.Equal(got, want) {
 		r.t.Errorf("counted %v, want %v", got, want)
 	}
 }
@@ -119,7 +119,10 @@ func TestOrderGuard(t *testing.T) {
 		r.put("a", "s", 1)    // 12: the same client's as 11, but older than 10
 		r.expect("1 3 4 6 7 8 9 10 11")
 		r.feed.ack(11)
-		r.expectCounts(map[string]uint64{CountDelivered: 9, CountOlder: 3, CountTimeFixed: 1})
+		r.expectCounts(map[Outcome]uint64{Delivered: 9, DroppedOlder: 3})
+		if n := r.feed.Status().Notes.TimeFixed; n != 1 {
+			t.Errorf("%d times were brought to now, want 1", n)
+		}
 		if acked := r.reader.Acked(); acked != 12 {
 			t.Errorf("acknowledged up to %d, want 12 with what was dropped", acked)
 		}
@@ -139,7 +142,7 @@ func TestACommandOfTheJournalIsHeldAgainstTheRules(t *testing.T) {
 		}
 		r.expect("5")
 		r.feed.ack(5)
-		r.expectCounts(map[string]uint64{CountDelivered: 1, CountUnreadable: 4})
+		r.expectCounts(map[Outcome]uint64{Delivered: 1, GivenUpUnreadable: 4})
 	})
 }
 
@@ -223,7 +226,7 @@ func TestDroppedEntriesAreAcknowledged(t *testing.T) {
 			t.Errorf("acknowledged up to %d, want 6", acked)
 		}
 		r.feed.ack(7)
-		r.expectCounts(map[string]uint64{CountDelivered: 3, CountOlder: 3, CountUnreadable: 1})
+		r.expectCounts(map[Outcome]uint64{Delivered: 3, DroppedOlder: 3, GivenUpUnreadable: 1})
 	})
 }
 
@@ -235,16 +238,16 @@ func TestRejectsAreCountedOnceWhenTheyLeave(t *testing.T) {
 		}
 		for range 2 {
 			items := r.all(time.Second)
-			r.feed.reject(&items[1], CountNoObject, "no such service")
-			r.expectCounts(map[string]uint64{})
+			r.feed.reject(&items[1], RejectedNoObject, "no such service")
+			r.expectCounts(map[Outcome]uint64{})
 			r.feed.rewind()
 		}
 		items := r.all(time.Second)
-		r.feed.reject(&items[1], CountNoObject, "no such service")
+		r.feed.reject(&items[1], RejectedNoObject, "no such service")
 		r.feed.ack(1)
-		r.expectCounts(map[string]uint64{CountDelivered: 1})
+		r.expectCounts(map[Outcome]uint64{Delivered: 1})
 		r.feed.ack(3)
-		r.expectCounts(map[string]uint64{CountDelivered: 2, CountNoObject: 1})
+		r.expectCounts(map[Outcome]uint64{Delivered: 2, RejectedNoObject: 1})
 	})
 }
 

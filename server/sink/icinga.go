@@ -48,13 +48,13 @@ type IcingaAPI struct {
 
 // apiResult is a result on its way through a lane, which owns it until done.
 type apiResult struct {
-	it     item // without its output
-	body   []byte
-	taken  time.Time // when it was answered
-	reason string    // why it was rejected; "" if it was taken
-	why    string
-	told   bool // that it was rejected; the sink's
-	done   atomic.Bool
+	it      item // without its output
+	body    []byte
+	taken   time.Time // when it was answered
+	outcome Outcome   // none before it is answered
+	why     string
+	told    bool // that it was rejected; the sink's
+	done    atomic.Bool
 }
 
 // Status says how the sink fares.
@@ -151,11 +151,11 @@ func (c *IcingaAPI) dispatch(ctx context.Context, it *item, lanes []*lane, tick 
 	c.pending, c.last = append(c.pending, d), it.seq
 	var err error
 	if it.result.Kind == check.Command {
-		d.reason, d.why = CountCommand, "Icinga's API takes no external commands: they need a sink command-file"
+		d.outcome, d.why = RejectedCommand, "Icinga's API takes no external commands: they need a sink command-file"
 	} else if d.body, err = icingaBody(it); err != nil {
-		d.reason, d.why = CountInvalid, err.Error()
+		d.outcome, d.why = RejectedByCore, err.Error()
 	}
-	if d.reason != "" {
+	if d.outcome != 0 {
 		d.taken = time.Now()
 		d.done.Store(true)
 		return nil
@@ -199,9 +199,9 @@ func (c *IcingaAPI) settle(ctx context.Context, lanes []*lane) error {
 	still := c.pending[:0] // what one lane is stuck with holds nothing of the others in memory
 	for _, d := range c.pending {
 		done := d.done.Load()
-		if done && d.reason != "" && !d.told {
+		if done && !d.outcome.handedOut() && !d.told {
 			d.told = true
-			c.Feed.reject(&d.it, d.reason, d.why)
+			c.Feed.reject(&d.it, d.outcome, d.why)
 		}
 		if !done || last.Sub(d.taken) < c.Window {
 			still = append(still, d)

@@ -154,7 +154,7 @@ func TestAPIKeepsOrderThroughTroubles(t *testing.T) {
 			t.Errorf("service %s got %s", service, got)
 		}
 	}
-	r.expectCounts(map[string]uint64{CountDelivered: 40})
+	r.expectCounts(map[Outcome]uint64{Delivered: 40})
 }
 
 func TestAPIRejectsForGood(t *testing.T) {
@@ -171,7 +171,7 @@ func TestAPIRejectsForGood(t *testing.T) {
 	if got := c.outputs("a"); got != "6" {
 		t.Errorf("got %s, want 6 alone", got)
 	}
-	r.expectCounts(map[string]uint64{CountDelivered: 1, CountNoObject: 1, CountOlder: 1, CountPassive: 1, CountInvalid: 1, CountIgnored: 1, CountCommand: 1})
+	r.expectCounts(map[Outcome]uint64{Delivered: 1, RejectedNoObject: 1, DroppedOlder: 1, RejectedPassiveOff: 1, RejectedByCore: 1, RejectedIgnored: 1, RejectedCommand: 1})
 }
 
 // An Icinga that fails at everything for some seconds fails at no result for good.
@@ -191,7 +191,7 @@ func TestAPIWaitsForAnIcingaThatFails(t *testing.T) {
 		eventually(t, service+" is taken", func() bool { return c.outputs(service) == "1" })
 	}
 	r.awaitAcked(3)
-	r.expectCounts(map[string]uint64{CountDelivered: 3})
+	r.expectCounts(map[Outcome]uint64{Delivered: 3})
 }
 
 // What Icinga fails at while it takes others is given up, and holds up no more
@@ -210,7 +210,7 @@ func TestAPIGivesUpWhatIcingaFailsAt(t *testing.T) {
 		if looks++; looks < 200 {
 			r.send(fmt.Sprint("other ", looks), 1, 1) // most have another lane
 		}
-		return r.sink.Status().Counts[CountInvalid] == 1
+		return r.sink.Status().Outcomes[RejectedByCore] == 1
 	})
 	c.mu.Lock()
 	left := len(c.answers["a"])
@@ -234,7 +234,7 @@ func TestAPITakesNoProxysAnswerForIcingas(t *testing.T) {
 		r.start()
 		r.awaitAcked(1)
 		if got := c.outputs("a"); got != "1" {
-			t.Errorf("after %q the result was given up: counted %v", answer, r.sink.Status().Counts)
+			t.Errorf("after %q the result was given up: counted %v", answer, r.sink.Status().Outcomes)
 		}
 	}
 }
@@ -349,6 +349,9 @@ func TestAPIKeepsOnlyWhatIsNotDone(t *testing.T) {
 		}
 	}
 	settle(stuck+over+recent, 0)
+	for _, d := range work {
+		d.outcome = Delivered
+	}
 	for _, d := range work[stuck:] {
 		d.taken = time.Now().Add(-time.Minute)
 		d.done.Store(true)
@@ -359,7 +362,7 @@ func TestAPIKeepsOnlyWhatIsNotDone(t *testing.T) {
 	settle(recent, stuck+over)
 	work[stuck+over].taken = time.Time{}
 	settle(0, stuck+over+recent)
-	r.expectCounts(map[string]uint64{CountDelivered: stuck + over + recent})
+	r.expectCounts(map[Outcome]uint64{Delivered: stuck + over + recent})
 }
 
 func TestSplitPerfdata(t *testing.T) {

@@ -93,10 +93,10 @@ func (l *lane) deliver(ctx context.Context, d *apiResult) bool {
 		l.asked.Store(nil)
 		if err == nil {
 			var done bool
-			if d.reason, done = said.verdict(); done {
+			if d.outcome, done = said.verdict(); done {
 				l.taken.Add(1)
 			} else if said.mayStick() && fails.again(time.Now(), l.taken.Load(), said.icinga) {
-				d.reason, done = CountInvalid, true
+				d.outcome, done = RejectedByCore, true
 			}
 			if done {
 				d.why = said.message
@@ -117,33 +117,32 @@ func (l *lane) deliver(ctx context.Context, d *apiResult) bool {
 	}
 }
 
-// verdict tells whether an answer is final, and the reason if it is a
-// rejection.
-func (a answer) verdict() (reason string, done bool) {
+// verdict tells whether an answer is final, and what it makes of the result.
+func (a answer) verdict() (outcome Outcome, done bool) {
 	switch a.code {
 	case http.StatusOK:
 		if strings.HasPrefix(a.message, ignored) {
-			return CountIgnored, true
+			return RejectedIgnored, true
 		}
-		return "", true
+		return Delivered, true
 	case http.StatusRequestEntityTooLarge: // for a proxy it stays so too
-		return CountInvalid, true
+		return RejectedByCore, true
 	}
 	if !a.icinga { // a proxy that has lost its Icinga may say anything
-		return "", false
+		return 0, false
 	}
 	switch a.code {
 	case http.StatusNotFound:
-		return CountNoObject, true
+		return RejectedNoObject, true
 	case http.StatusConflict:
-		return CountOlder, true
+		return DroppedOlder, true
 	case http.StatusForbidden:
 		if a.own { // the API user lacks a permission, which can be given
-			return "", false
+			return 0, false
 		}
-		return CountPassive, true
+		return RejectedPassiveOff, true
 	case http.StatusBadRequest:
-		return CountInvalid, true
+		return RejectedByCore, true
 	}
-	return "", false // 401, 429, 500, 503
+	return 0, false // 401, 429, 500, 503
 }

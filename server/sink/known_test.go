@@ -48,7 +48,7 @@ func TestUnknownObjectsAreRejected(t *testing.T) {
 		r.append("c", check.Result{Kind: check.Command, Command: "X"}) // 7
 		r.expect("1 2 7")
 		r.feed.ack(7)
-		r.expectCounts(map[string]uint64{CountDelivered: 3, CountNoObject: 4})
+		r.expectCounts(map[Outcome]uint64{Delivered: 3, RejectedNoObject: 4})
 		text, err := os.ReadFile(rejects)
 		if err != nil {
 			t.Fatal(err)
@@ -164,7 +164,7 @@ func TestRejectsFileStaysSmall(t *testing.T) {
 	r := NewRejects(file, zerolog.Nop())
 	for n := range rejectsMost + 100 {
 		it := item{client: "c", result: check.Result{Kind: check.Host, Host: fmt.Sprint("host", n), Output: []byte(strings.Repeat("x", 500))}}
-		r.tell("core", &it, CountNoObject, "no such host")
+		r.tell("core", &it, RejectedNoObject, "no such host")
 	}
 	for _, name := range []string{file, file + ".1"} {
 		if info, err := os.Stat(name); err != nil || info.Size() > rejectsBytes+1000 || info.Mode().Perm()&0o007 != 0 {

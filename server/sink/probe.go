@@ -116,7 +116,7 @@ func (c *IcingaAPI) Probe(ctx context.Context) (found string, err error) {
 		if err != nil {
 			return "", err
 		}
-		if reason, final := said.verdict(); !final || reason != CountNoObject {
+		if outcome, final := said.verdict(); !final || outcome != RejectedNoObject {
 			return "", fmt.Errorf("%s answers %d to a result: %s", base, said.code, said.message)
 		}
 		if identity == "" {

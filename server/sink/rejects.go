@@ -42,24 +42,25 @@ func NewRejects(file string, log zerolog.Logger) *Rejects {
 }
 
 // tell notes one rejected result.
-func (r *Rejects) tell(target string, it *item, reason, why string) {
+func (r *Rejects) tell(target string, it *item, outcome Outcome, why string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	name := nameOf(&it.result)
+	key := target + " " + outcome.String() + " " + name
 	now := time.Now()
-	s := r.said[target+" "+reason+" "+name]
+	s := r.said[key]
 	if s == nil {
 		if len(r.said) >= rejectsMost {
 			r.said = map[string]*silence{}
 		}
 		s = &silence{}
-		r.said[target+" "+reason+" "+name] = s
+		r.said[key] = s
 	}
 	s.times++
 	if now.Before(s.until) {
 		return
 	}
-	event := r.log.Warn().Str("sink", target).Str("client", it.client).Str("object", name).Int("times", s.times).Str("reason", reason).Str("why", why)
+	event := r.log.Warn().Str("sink", target).Str("client", it.client).Str("object", name).Int("times", s.times).Stringer("reason", outcome).Str("why", why)
 	line := fmt.Sprintf("%s %s: %q from client %q, %d times: %s; the last: code %d, %q\n", now.Format(time.RFC3339), target, name, it.client,
 		s.times, why, it.result.Code, it.result.Output[:min(rejectsClip, len(it.result.Output))])
 	s.until, s.times = now.Add(rejectsQuiet), 0

@@ -168,7 +168,7 @@ func (c *CommandFile) giveUp(f *passed, now time.Time) {
 	}
 	c.spool.remove(f.path)
 	c.files.ignored, c.leftFor = now, 0
-	c.Feed.reject(&f.it, CountUnread, fmt.Sprintf("the core did not remove %s, as it does once it has read it, for %v", f.path, c.Unread))
+	c.Feed.reject(&f.it, RejectedUnread, fmt.Sprintf("the core did not remove %s, as it does once it has read it, for %v", f.path, c.Unread))
 }
 
 // tellLate says that the core has not read a file, as long as that is so.
@@ -195,7 +195,7 @@ func (c *CommandFile) tellLate(now time.Time) {
 
 // passCut writes a result with as much of its output as fits the pipe.
 func (c *CommandFile) passCut(ctx context.Context, it *item, why error) error {
-	c.Feed.count(CountCut, 1)
+	c.Feed.noteCut(it)
 	if now := time.Now(); now.Sub(c.told.cut) > time.Minute {
 		c.told.cut = now
 		c.Log.Error().Err(why).Str("spool", c.Spool).Msg("long outputs are cut to fit the pipe: the core cannot be passed a file")
@@ -213,7 +213,7 @@ func (c *CommandFile) passCut(ctx context.Context, it *item, why error) error {
 // giveUpCommand passes over a command that no file could take: half of one may
 // mean something else.
 func (c *CommandFile) giveUpCommand(it *item, length int, why error) {
-	c.Feed.reject(it, CountTooLong, fmt.Sprintf("its %d bytes do not fit the pipe, and the core cannot be passed a file: %v", length, why))
+	c.Feed.reject(it, RejectedTooLong, fmt.Sprintf("its %d bytes do not fit the pipe, and the core cannot be passed a file: %v", length, why))
 	c.marks = append(c.marks, mark{seq: c.last, end: c.wrote})
 }
 

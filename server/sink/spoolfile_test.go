@@ -83,7 +83,7 @@ func TestADiskThatRefusesDoesNotHoldUpTheRest(t *testing.T) {
 	if line := c.line(); !strings.Contains(line, "number 4 xxx") || !strings.Contains(line, "cut at") {
 		t.Errorf("got %.80q", line)
 	}
-	if n := r.sink.Status().Counts[CountCut]; n != 2 {
+	if n := r.sink.Status().Notes.OutputCut; n != 2 {
 		t.Errorf("counted %d cut outputs", n)
 	}
 }
@@ -103,7 +103,7 @@ func TestADiskThatRefusesDoesNotHoldUpWhatIsBehindACommand(t *testing.T) {
 	}
 	r.append(check.Result{Kind: check.Command, Command: "ADD_SVC_COMMENT;h;s;1;me;" + strings.Repeat("c", 5000), Finish: 1e6})
 	eventually(t, "the last is done with as well", func() bool { return r.reader.Acked() == 3 })
-	r.expectCounts(map[string]uint64{CountDelivered: 1, CountTooLong: 2})
+	r.expectCounts(map[Outcome]uint64{Delivered: 1, RejectedTooLong: 2})
 }
 
 // Who reads the pipe for the core may be quick, and the core itself slow: what
@@ -133,7 +133,7 @@ func TestAFileThatTheCoreHasNotReadHoldsTheJournal(t *testing.T) {
 	eventually(t, "acknowledged up to the second file", func() bool { return r.reader.Acked() == 6 })
 	c.remove(second)
 	eventually(t, "acknowledged", func() bool { return r.reader.Acked() == 208 })
-	r.expectCounts(map[string]uint64{CountDelivered: 208})
+	r.expectCounts(map[Outcome]uint64{Delivered: 208})
 }
 
 // The window of what is in a file begins when the core has read that.
@@ -185,7 +185,7 @@ func TestACoreThatReadsNoFilesHoldsNothingForEver(t *testing.T) {
 	path := c.passed()
 	c.expect(2, 2)
 	eventually(t, "acknowledged", func() bool { return r.reader.Acked() == 2 })
-	r.expectCounts(map[string]uint64{CountDelivered: 1, CountUnread: 1})
+	r.expectCounts(map[Outcome]uint64{Delivered: 1, RejectedUnread: 1})
 	r.submit(2, 5000)
 	for range 2 {
 		if line := c.line(); !strings.Contains(line, "cut at") {

@@ -22,7 +22,7 @@ func TestAJournalThatCannotBeReadIsNoRestartOfTheCore(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.expect(6, 20)
-	eventually(t, "all is delivered", func() bool { return r.sink.Status().Counts[CountDelivered] == 20 })
+	eventually(t, "all is delivered", func() bool { return r.sink.Status().Outcomes[Delivered] == 20 })
 	if waiting := r.sink.Status().Waiting; waiting != "" {
 		t.Errorf("it still waits: %s", waiting)
 	}

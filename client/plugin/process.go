@@ -22,6 +22,7 @@ import (
 // later starts, because the kernel copies and closes the table of them each time.
 type process struct {
 	pid            int
+	begun          time.Time // its time counts from here
 	stdout, stderr capture
 
 	watch   exitWatch // nil until attend

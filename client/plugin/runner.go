@@ -70,6 +70,10 @@ type Runner struct {
 
 	ask func(path string) // has its file system answer; a test may have it take long
 
+	// Programs that ran when they were last to, see beingReplaced.
+	thereMu sync.Mutex
+	there   map[string]bool
+
 	// Plugins that SIGKILL did not end are waited for here.
 	mu      sync.Mutex
 	stuck   map[*process]string // to the Key of its run
@@ -87,7 +91,7 @@ func New(grace time.Duration) (*Runner, error) {
 	if grace == 0 {
 		grace = DefaultGrace
 	}
-	return &Runner{grace: grace, null: null, buffers: newReadBuffers(), ask: ask, stuck: map[*process]string{}, silent: map[string]int{}}, nil
+	return &Runner{grace: grace, null: null, buffers: newReadBuffers(), ask: ask, stuck: map[*process]string{}, silent: map[string]int{}, there: map[string]bool{}}, nil
 }
 
 // Close ends the waiting for plugins that could not be killed and gives back
@@ -150,7 +154,7 @@ func (r *Runner) Run(ctx context.Context, s Spec) Outcome {
 	p, v := r.start(ctx, s)
 	var output *capture
 	if v.trouble == None {
-		v = r.supervise(ctx, p, s, o.Start)
+		v = r.supervise(ctx, p, s, p.begun)
 		output = p.output()
 	} else {
 		output = &capture{}

@@ -26,6 +26,22 @@ func (r *Runner) start(ctx context.Context, s Spec) (*process, verdict) {
 	if v := r.heldUp(s); v.trouble != None {
 		return nil, v
 	}
+	p, v := r.startOnce(ctx, s)
+	for over := time.Now().Add(replaceWait); r.beingReplaced(s, v) && time.Now().Before(over); {
+		select {
+		case <-time.After(replacePause):
+			p, v = r.startOnce(ctx, s)
+		case <-ctx.Done():
+			return nil, v
+		}
+	}
+	r.noteThere(s, v)
+	return p, v
+}
+
+// startOnce is one try of start.
+func (r *Runner) startOnce(ctx context.Context, s Spec) (*process, verdict) {
+	begun := time.Now()
 	program, v := r.locate(ctx, s)
 	if v.trouble != None {
 		return nil, v
@@ -40,8 +56,11 @@ func (r *Runner) start(ctx context.Context, s Spec) (*process, verdict) {
 		p, err = r.launch(shell, append([]string{shell, program}, words[1:]...), env, s.Dir, s.MaxOutput)
 	}
 	if err != nil {
-		return nil, startFault(s, program, err)
+		v := startFault(s, program, err)
+		v.busy = errors.Is(err, syscall.ETXTBSY)
+		return nil, v
 	}
+	p.begun = begun
 	return p, verdict{}
 }
 
@@ -175,6 +194,8 @@ func startFault(s Spec, program string, err error) verdict {
 	case errors.Is(err, syscall.EACCES):
 		return fault(NotExecutable, "plugin %q cannot be executed by this user: permission denied "+
 			"(mode, a directory above it, or a file system mounted noexec)", path)
+	case errors.Is(err, syscall.ETXTBSY):
+		return fault(StartFailure, "plugin %q could not be started: for more than %v, some process has had it open to write to it", path, replaceWait)
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return fault(StartFailure, "plugin %q could not be started: %v (a limit on processes or open files is reached)", path, err)
 	}

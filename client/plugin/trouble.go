@@ -47,6 +47,7 @@ type verdict struct {
 	code    int
 	trouble Trouble
 	text    string
+	busy    bool // somebody writes to the program
 }
 
 func fault(t Trouble, format string, args ...any) verdict {

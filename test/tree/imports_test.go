@@ -89,9 +89,10 @@ var ours = map[string][]string{
 	"internal/app":    {"client", "sender", "server", "internal", "sched", "wire"},
 	"internal/pki":    {"wire"},
 	"internal/status": {"wire"},
-	"client":          {"client", "sender", "internal/status", "sched", "wire"}, // a delivery reads the client's journal
-	"sender":          {"sender", "sched", "wire"},
-	"server":          {"server", "internal/status", "sched", "wire"},
+	"internal/logx":   {},
+	"client":          {"client", "sender", "internal/status", "internal/logx", "sched", "wire"}, // a delivery reads the client's journal
+	"sender":          {"sender", "internal/logx", "sched", "wire"},
+	"server":          {"server", "internal/status", "internal/logx", "sched", "wire"},
 	"wire":            {"wire"},
 	"wire/check":      {},
 	"sched":           {},
@@ -114,7 +115,7 @@ var modules = map[string]place{
 	"github.com/google/uuid":         {paths: []string{"sched"}}, // what gocron names its jobs by
 	"github.com/jonboulle/clockwork": {paths: []string{"sched"}}, // what gocron takes for a clock
 	"github.com/fsnotify/fsnotify":   {paths: []string{"sched/watch"}},
-	"github.com/rs/zerolog":          {paths: []string{"test/program", "internal/app", "client", "sender", "server", "server/sink"}},
+	"github.com/rs/zerolog":          {paths: []string{"test/program", "internal/app", "internal/logx", "client", "sender", "server", "server/sink"}},
 	"github.com/xrash/smetrics":      {paths: []string{"internal/app", "sched"}}, // urfave/cli brings it
 	"golang.org/x/sync":              {paths: []string{"wire"}},
 	"golang.org/x/sys": {paths: []string{

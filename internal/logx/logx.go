@@ -1,0 +1,248 @@
+// Package logx bounds what a log says: a thing that happens often is logged once
+// a minute, with how often it happened. Whoever can cause a line of the log can
+// cause a million, so each line that a peer, a plugin or a disk can cause goes
+// through a Throttle. It is no logger: zerolog is the one.
+package logx
+
+import (
+	"container/list"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Limits bound what a Throttle lets through and what it remembers. A value of 0
+// means the default.
+type Limits struct {
+	Every time.Duration // a thing is logged once in this time; by default a minute
+	Lines int           // of the log in that time, of all things together; by default 120
+	Keys  int           // things that are remembered; by default 2000
+}
+
+const (
+	defaultLines = 120
+	defaultKeys  = 2000
+	keyBytes     = 200 // of each half of a thing's name; things that begin with the same are the same
+)
+
+// Throttle lets each thing be logged once a minute and counts what it keeps
+// back. The count is told by the next line about the same thing; when there is
+// none, a line of its own tells it soon after the minute is over.
+//
+// A thing is named by whom it is about (a client, a network, a sink) and by its
+// kind, of which there should be few. A peer must be able to invent neither: the
+// limits hold against it all the same, but it would take the place of others.
+// Those whose lines must not be lost to a flood by somebody else get a Throttle
+// of their own.
+//
+// Any goroutine may use it.
+type Throttle struct {
+	log    zerolog.Logger
+	limits Limits
+
+	mu     sync.Mutex
+	known  map[key]*list.Element // of *thing
+	recent list.List             // the most recently used at the front
+	window time.Time             // since when lines are counted
+	lines  int                   // since then
+	extra  extra
+	told   time.Time   // when extra was told
+	timer  *time.Timer // runs while anything is kept back
+	closed bool
+}
+
+type key struct{ about, kind string }
+
+// thing is what is remembered of one kind of event about one peer.
+type thing struct {
+	key
+	level   zerolog.Level
+	message string    // of its last line; "" before there was one
+	until   time.Time // when the next line may follow
+	kept    int       // events since the last line
+}
+
+// extra counts what was kept back for want of room, not for its own sake.
+type extra struct {
+	events int
+	abouts []string // some of those that it was about
+}
+
+const mostAbouts = 5
+
+// NewThrottle returns a Throttle of what is logged to log.
+func NewThrottle(log zerolog.Logger, limits Limits) *Throttle {
+	if limits.Every == 0 {
+		limits.Every = time.Minute
+	}
+	if limits.Lines == 0 {
+		limits.Lines = defaultLines
+	}
+	if limits.Keys == 0 {
+		limits.Keys = defaultKeys
+	}
+	return &Throttle{log: log, limits: limits, known: map[key]*list.Element{}}
+}
+
+// Error returns the event to log about something now, with how many "times" it
+// happened since its last line, this time included. It returns nil, which takes
+// fields and a message as any event does, if nothing is to be logged now.
+func (t *Throttle) Error(about, kind string) *zerolog.Event {
+	return t.event(zerolog.ErrorLevel, about, kind)
+}
+
+// Warn does what Error does, for a warning.
+func (t *Throttle) Warn(about, kind string) *zerolog.Event {
+	return t.event(zerolog.WarnLevel, about, kind)
+}
+
+// Info does what Error does, for information.
+func (t *Throttle) Info(about, kind string) *zerolog.Event {
+	return t.event(zerolog.InfoLevel, about, kind)
+}
+
+func (t *Throttle) event(level zerolog.Level, about, kind string) *zerolog.Event {
+	if level < t.log.GetLevel() || level < zerolog.GlobalLevel() {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	it := t.find(key{clip(about), clip(kind)})
+	it.level = level
+	it.kept++
+	if now.Before(it.until) || !t.takeLine(now) {
+		t.watch()
+		return nil
+	}
+	times := it.kept
+	it.kept, it.until = 0, now.Add(t.limits.Every)
+	log := t.log.Hook(zerolog.HookFunc(func(_ *zerolog.Event, _ zerolog.Level, message string) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		it.message = clip(message)
+	}))
+	return log.WithLevel(level).Int("times", times)
+}
+
+// find returns what is remembered under k, which may push out what was not used
+// for longest.
+func (t *Throttle) find(k key) *thing {
+	if e := t.known[k]; e != nil {
+		t.recent.MoveToFront(e)
+		return e.Value.(*thing)
+	}
+	for t.recent.Len() >= t.limits.Keys {
+		oldest := t.recent.Remove(t.recent.Back()).(*thing)
+		delete(t.known, oldest.key)
+		t.extra.add(oldest)
+	}
+	it := &thing{key: key{strings.Clone(k.about), strings.Clone(k.kind)}}
+	t.known[it.key] = t.recent.PushFront(it)
+	return it
+}
+
+// takeLine tells whether all together may have one more line.
+func (t *Throttle) takeLine(now time.Time) bool {
+	if now.Sub(t.window) >= t.limits.Every {
+		t.window, t.lines = now, 0
+	}
+	if t.lines >= t.limits.Lines {
+		return false
+	}
+	t.lines++
+	return true
+}
+
+func (x *extra) add(it *thing) {
+	x.events += it.kept
+	if it.kept > 0 && len(x.abouts) < mostAbouts {
+		x.abouts = append(x.abouts, it.about)
+	}
+}
+
+// watch lets what is kept back be told later. t.mu is held.
+func (t *Throttle) watch() {
+	if t.timer == nil && !t.closed {
+		t.timer = time.AfterFunc(t.limits.Every/4, t.look)
+	}
+}
+
+// look tells the counts of what did not happen again after its minute.
+func (t *Throttle) look() {
+	t.mu.Lock()
+	t.timer = nil
+	events := t.over(time.Now())
+	if t.keepsAny() {
+		t.watch()
+	}
+	t.mu.Unlock()
+	for _, send := range events {
+		send()
+	}
+}
+
+func (t *Throttle) keepsAny() bool {
+	for e := t.recent.Front(); e != nil; e = e.Next() {
+		if e.Value.(*thing).kept > 0 {
+			return true
+		}
+	}
+	return t.extra.events > 0
+}
+
+// over returns the lines about what was kept back until now. A thing that goes
+// on is left to its next line for a quarter of the time. A zero time stands for
+// the end: all that is left is told then.
+func (t *Throttle) over(now time.Time) []func() {
+	end := now.IsZero()
+	var lines []func()
+	for e := t.recent.Front(); e != nil; e = e.Next() {
+		it := e.Value.(*thing)
+		switch rested := end || now.Sub(it.until) >= t.limits.Every/4; {
+		case it.kept == 0 || !rested:
+			continue
+		case it.message == "" || !end && !t.takeLine(now) || end && len(lines) >= t.limits.Lines:
+			t.extra.add(it)
+		default:
+			lines = append(lines, t.again(*it))
+		}
+		it.kept = 0
+	}
+	if x := t.extra; x.events > 0 && (end || now.Sub(t.told) >= t.limits.Every) {
+		t.extra, t.told = extra{}, now
+		lines = append(lines, func() {
+			t.log.Warn().Int("times", x.events).Strs("about", x.abouts).
+				Msg(fmt.Sprintf("not logged: there is room for %d such lines in %v", t.limits.Lines, t.limits.Every))
+		})
+	}
+	return lines
+}
+
+// again makes the line that tells how often a thing happened since its last one.
+func (t *Throttle) again(it thing) func() {
+	return func() {
+		t.log.WithLevel(it.level).Int("times", it.kept).Str("about", it.about).Str("kind", it.kind).Msg(it.message + ": more of the same")
+	}
+}
+
+// Close tells what is still kept back. What is logged afterwards is bounded as
+// before, but no longer counted in lines of its own.
+func (t *Throttle) Close() {
+	t.mu.Lock()
+	t.closed = true
+	if t.timer != nil {
+		t.timer.Stop()
+		t.timer = nil
+	}
+	lines := t.over(time.Time{})
+	t.mu.Unlock()
+	for _, send := range lines {
+		send()
+	}
+}
+
+func clip(text string) string { return text[:min(len(text), keyBytes)] }

@@ -16,7 +16,7 @@ LDFLAGS     := -s -w -X massive-passive/internal/app.version=$(VERSION) -X massi
 LINKS       := massive-passive-client massive-passive-server massive-passive-send massive-passive-status massive-passive-pki
 
 .DEFAULT_GOAL := help
-.PHONY: help build packages demo test race lint fuzz e2e soak bench bench-sched bench-sinks install clean
+.PHONY: help build packages demo test race lint docs fuzz e2e soak bench bench-sched bench-sinks install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ lint: ## formatting, go vet, staticcheck
 	$(STATICCHECK) -tags $(TEST_TAGS) ./...
 	cd test && $(GO) vet -composites=false ./... && $(GO) vet -composites=false -tags $(TEST_TAGS) ./...
 	cd test && $(STATICCHECK) ./... && $(STATICCHECK) -tags $(TEST_TAGS) ./...
+
+docs: ## docs/reference, from the options that there are
+	$(GO) test ./internal/app -run '^TestReference$$' -count 1 -args -update
 
 fuzz: ## each fuzz target for FUZZTIME: a time, or a count as 2000x (default 10s)
 	@grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \

@@ -84,23 +84,49 @@ func TestVariablesAreUnique(t *testing.T) {
 	})
 }
 
-// What topics say of options is true of some command.
-func TestTopicsNameRealOptions(t *testing.T) {
+// What topics and man pages say of options is true of some command.
+func TestTextsNameRealOptions(t *testing.T) {
 	var known []string
 	everyOption(func(_ manual, o option) { known = append(known, o.names...) })
+	texts := map[string]string{}
 	for _, name := range topics() {
 		text, err := topic(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, option := range regexp.MustCompile(`(^|[ (])(--[a-z][a-z-]*)`).FindAllStringSubmatch(text, -1) {
-			if !slices.Contains(known, option[2]) {
-				t.Errorf("topic %s names %s, which there is not", name, option[2])
-			}
-		}
+		texts[name] = text
 		code, stdout, stderr := call("massive-passive", "help", name)
 		if code != 0 || stdout != text || stderr != "" {
 			t.Errorf("help %s: %d, %q", name, code, stderr)
+		}
+	}
+	for _, m := range manuals() {
+		if text, err := practiceFiles.ReadFile("man/" + m.word + ".txt"); err == nil {
+			texts["man page "+m.word] = string(text)
+		}
+	}
+	for name, text := range texts {
+		for _, option := range regexp.MustCompile(`(^|[ (])(--[a-z][a-z0-9-]*)`).FindAllStringSubmatch(text, -1) {
+			if !slices.Contains(known, option[2]) {
+				t.Errorf("%s names %s, which there is not", name, option[2])
+			}
+		}
+	}
+}
+
+// Each man page has the sections that people look for.
+func TestManPagesHaveTheirSections(t *testing.T) {
+	daemon := []string{"FILES", "EXIT STATUS", "SIGNALS", "EXAMPLES"}
+	for word, sections := range map[string][]string{"client": daemon, "server": daemon,
+		"send": {"FILES", "EXIT STATUS", "EXAMPLES"}, "status": {"FILES", "EXIT STATUS", "EXAMPLES"}, "pki": {"FILES", "EXIT STATUS", "EXAMPLES"}} {
+		code, page, stderr := call("massive-passive", "help", "man", word)
+		if code != 0 {
+			t.Fatal(stderr)
+		}
+		for _, section := range append([]string{"NAME", "SYNOPSIS", "DESCRIPTION", "ENVIRONMENT", "LICENSE", "SEE ALSO"}, sections...) {
+			if strings.Count(page, "\n.SH "+section+"\n") != 1 {
+				t.Errorf("the page of %s has no section %s, or several", word, section)
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"embed"
 	"fmt"
 	"strings"
 )
@@ -30,11 +31,47 @@ func (m manual) page(version string) string {
 			fmt.Fprintf(&b, ".SH %s\n.nf\n%s.fi\n", strings.ToUpper(strings.ReplaceAll(name, "-", " ")), roffLines(text))
 		}
 	}
+	b.WriteString(m.practice())
 	fmt.Fprintf(&b, ".SH ENVIRONMENT\n%s\n.SH LICENSE\n%s\n", roff(onEnvironment), roff(licence))
 	if m.word != "" {
 		b.WriteString(".SH SEE ALSO\n.BR massive\\-passive (8)\n")
 	}
 	return b.String()
+}
+
+// practiceFiles are a page's sections on files, exit status, signals and examples.
+//
+//go:embed man/*.txt
+var practiceFiles embed.FS
+
+// practice are a page's sections that options cannot tell. A heading stands in
+// capitals at the beginning or behind an empty line. Below it are names, each with
+// a text indented behind it; below EXAMPLES paragraphs.
+func (m manual) practice() string {
+	text, err := practiceFiles.ReadFile("man/" + m.word + ".txt")
+	if err != nil {
+		return "" // help and the program itself have none
+	}
+	var b, examples strings.Builder
+	before, inExamples := "", false
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSuffix(line, "\n")
+		body, indented := strings.CutPrefix(line, "    ")
+		switch {
+		case before == "" && line != "" && line == strings.ToUpper(line):
+			inExamples = line == "EXAMPLES"
+			fmt.Fprintf(&b, ".SH %s\n", line)
+		case inExamples:
+			examples.WriteString(line + "\n")
+		case line == "":
+		case indented:
+			b.WriteString(roff(body) + "\n")
+		default:
+			fmt.Fprintf(&b, ".TP\n.B %s\n", roff(line))
+		}
+		before = line
+	}
+	return b.String() + roffText(examples.String())
 }
 
 // topics are those that belong on a page.

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"os"
 	"runtime"
 	"slices"
@@ -14,6 +15,19 @@ import (
 
 // late is from when on a run counts as late; it is one of sched's bounds.
 const late = time.Second
+
+// slow is from when on a server takes its time that says nothing about it, as one
+// of version 0.3.9.
+const slow = time.Minute
+
+// overdue tells of results that wait for a server that is connected and says
+// nothing about why; gather is how long they wait for others in batch mode.
+func overdue(oldest status.Seconds, gather time.Duration) string {
+	if float64(oldest) <= (slow + gather).Seconds() {
+		return ""
+	}
+	return "the server is connected, and does not acknowledge the oldest of them: its log may say what keeps it"
+}
 
 // reporter answers who asks how the client is doing.
 func (c *Client) reporter(asked <-chan os.Signal) *status.Reporter {
@@ -43,7 +57,7 @@ func journalPage(stats journal.Stats, maxBytes int64, now time.Time) status.Jour
 	page := status.Journal{Bytes: stats.Bytes, MaxBytes: maxBytes, Memory: stats.TailBytes, Damages: stats.Damages, Lost: stats.LostRecords}
 	for _, r := range stats.Readers {
 		page.Depth = max(page.Depth, r.Pending)
-		page.OldestAge = max(page.OldestAge, ageOf(r, now))
+		page.OldestAge = max(page.OldestAge, ageOf(r.Backlog, now))
 	}
 	if stats.Failing != nil {
 		page.Refuses = "the journal cannot be written, results are kept in memory only: " + stats.Failing.Error()
@@ -51,11 +65,11 @@ func journalPage(stats journal.Stats, maxBytes int64, now time.Time) status.Jour
 	return page
 }
 
-func ageOf(r journal.ReaderStats, now time.Time) status.Seconds {
-	if r.Pending == 0 || r.Oldest.After(now) {
+func ageOf(b journal.Backlog, now time.Time) status.Seconds {
+	if b.Pending == 0 || b.Oldest.After(now) {
 		return 0
 	}
-	return status.Since(now.Sub(r.Oldest))
+	return status.Since(now.Sub(b.Oldest))
 }
 
 func (c *Client) checksPage() *status.Client {
@@ -90,11 +104,12 @@ func (d *deliveries) status(stats journal.Stats, now time.Time) []status.Outlet 
 		}
 	}
 	for _, r := range stats.Readers {
-		o := status.Outlet{Name: r.Name, Depth: r.Pending, OldestAge: ageOf(r, now), Waiting: "no check names this server any more",
+		o := status.Outlet{Name: r.Name, Depth: r.Pending, OldestAge: ageOf(r.Backlog, now), Waiting: "no check names this server any more",
 			Dropped: map[string]uint64{}, GivenUp: d.client.outbox.dropped.of(r.Name), Rejected: map[string]uint64{}}
 		if way := d.running[r.Name]; way != nil {
 			o.Target, o.Waiting = way.address, way.sender.State()
 			o.Delivered, o.Rejected = way.sender.Counts()
+			o.Waiting = cmp.Or(o.Waiting, overdue(ageOf(r.Backlog, now), d.client.options.BatchWaitTime))
 		}
 		outlets = append(outlets, o)
 	}

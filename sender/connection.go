@@ -259,6 +259,7 @@ func (c *connection) receive(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		c.held.Store(nil)
 		c.rejections(ack.Rejections)
 		done := c.acknowledge(ack.Sequence)
 		c.bytes.Store(min(2*c.bytes.Load(), mostBytes))

@@ -32,3 +32,34 @@ func TestAServerThatOnlyWaitsIsNotOutOfReach(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A client whose server's disk is full delivers nothing, however well it is
+// connected.
+func TestTheStateTellsOfAServerThatOnlyWaits(t *testing.T) {
+	p, q := newPeer(t), newQueue()
+	release := make(chan struct{})
+	p.handler = late{p, release}
+	q.add("a")
+	d := New(p.options(), q)
+	run(t, d)
+	eventually(t, "says what the server said", func() bool { return strings.Contains(d.State(), `acknowledges nothing: "the journal is full"`) })
+	close(release)
+	eventually(t, "all is well with the ACK", func() bool { return q.ackedUpTo() == 1 && d.State() == "" })
+}
+
+// late is a server whose journal takes nothing for a while.
+type late struct {
+	*peer
+	release <-chan struct{}
+}
+
+func (h late) Waiting() string { return "the journal is full" }
+
+func (h late) Submit(ctx context.Context, b wire.Batch) ([]wire.Rejection, error) {
+	select {
+	case <-h.release:
+		return h.peer.Submit(ctx, b)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}

@@ -5,6 +5,7 @@ package sender
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -86,7 +87,8 @@ const (
 type Delivery struct {
 	options Options
 	source  Source
-	state   atomic.Pointer[string]
+	state   atomic.Pointer[string]       // why it is not connected; nil while it is
+	held    atomic.Pointer[string]       // what the server said instead of an ACK; nil once one came
 	session atomic.Pointer[wire.Session] // nil while not connected
 	inHand  atomic.Bool                  // the source gave something that is not all sent
 	tally   tally
@@ -117,10 +119,13 @@ func New(o Options, s Source) *Delivery {
 	return d
 }
 
-// State says why nothing is delivered; "" while connected.
+// State says why nothing is delivered; "" while the server acknowledges.
 func (d *Delivery) State() string {
 	if s := d.state.Load(); s != nil {
 		return *s
+	}
+	if s := d.held.Load(); s != nil {
+		return fmt.Sprintf("the server answers, and acknowledges nothing: %q", *s)
 	}
 	return ""
 }
@@ -130,7 +135,7 @@ func (d *Delivery) State() string {
 // batches are sent without gathering.
 func (d *Delivery) Drain(ctx context.Context) {
 	d.draining.Do(func() { close(d.drain) })
-	for quiet := 0; quiet < 5 && d.State() == "" && ctx.Err() == nil; quiet++ {
+	for quiet := 0; quiet < 5 && d.state.Load() == nil && ctx.Err() == nil; quiet++ {
 		if s := d.session.Load(); d.inHand.Load() || s != nil && s.InFlight() > 0 {
 			quiet = 0
 		}
@@ -181,6 +186,7 @@ func (d *Delivery) connectAndDeliver(ctx context.Context) (steady bool, err erro
 	d.options.modern()
 	me := d.options.Identity
 	me.follow()
+	d.held.Store(nil)
 	d.options.Hello.Instance = me.current
 	session, err := wire.Connect(ctx, link, d.options.Hello, nil, d.waiting)
 	if err == nil && me.isTaken(session.Welcome.Last) {
@@ -200,7 +206,9 @@ func (d *Delivery) connectAndDeliver(ctx context.Context) (steady bool, err erro
 	return steady, err
 }
 
+// waiting is told by the server why an ACK takes long.
 func (d *Delivery) waiting(text string) {
+	d.held.Store(&text)
 	event := d.options.Log.Debug()
 	if time.Since(d.waitedAt) > sayInterval {
 		event, d.waitedAt = d.options.Log.Warn(), time.Now()

@@ -51,10 +51,13 @@ func (s *Server) status() *status.Page {
 	stats := s.intake.journal.Stats()
 	p := &status.Page{Role: "server", Version: s.options.Version, PID: os.Getpid(), Goroutines: runtime.NumGoroutine(), StateDir: s.options.StateDir,
 		Started: s.started, At: now, Uptime: status.Since(now.Sub(s.started))}
-	p.Journal = s.journalPage(stats, now)
+	p.Journal = s.journalPage(stats)
 	p.Outlets = []status.Outlet{}
 	for _, r := range stats.Readers {
-		p.Outlets = append(p.Outlets, s.outlet(r, now))
+		o := s.outlet(r, now)
+		p.Journal.Depth, p.Journal.Resting = max(p.Journal.Depth, o.Depth), max(p.Journal.Resting, o.Resting)
+		p.Journal.OldestAge = max(p.Journal.OldestAge, o.OldestAge)
+		p.Outlets = append(p.Outlets, o)
 	}
 	counts := &s.intake.counts
 	p.Server = &status.Server{
@@ -67,13 +70,9 @@ func (s *Server) status() *status.Page {
 	return p
 }
 
-func (s *Server) journalPage(stats journal.Stats, now time.Time) status.Journal {
+func (s *Server) journalPage(stats journal.Stats) status.Journal {
 	page := status.Journal{Bytes: stats.Bytes, MaxBytes: s.options.JournalMaxBytes, Memory: stats.TailBytes,
 		Damages: stats.Damages, Lost: stats.LostRecords}
-	for _, r := range stats.Readers {
-		page.Depth = max(page.Depth, r.Pending)
-		page.OldestAge = max(page.OldestAge, ageOf(r, now))
-	}
 	switch why := s.intake.trouble.Load(); {
 	case why != nil:
 		page.Refuses = "results are not acknowledged: " + *why
@@ -83,16 +82,16 @@ func (s *Server) journalPage(stats journal.Stats, now time.Time) status.Journal 
 	return page
 }
 
-func ageOf(r journal.ReaderStats, now time.Time) status.Seconds {
-	if r.Pending == 0 || r.Oldest.After(now) {
+func ageOf(b journal.Backlog, now time.Time) status.Seconds {
+	if b.Pending == 0 || b.Oldest.After(now) {
 		return 0
 	}
-	return status.Since(now.Sub(r.Oldest))
+	return status.Since(now.Sub(b.Oldest))
 }
 
 // outlet is the page's line about the sink that has reader r.
 func (s *Server) outlet(r journal.ReaderStats, now time.Time) status.Outlet {
-	o := status.Outlet{Name: r.Name, Depth: r.Pending, OldestAge: ageOf(r, now), Waiting: "no sink of this name is configured any more",
+	o := status.Outlet{Name: r.Name, Depth: r.Pending, OldestAge: ageOf(r.Backlog, now), Waiting: "no sink of this name is configured any more",
 		Dropped: map[string]uint64{}, GivenUp: map[string]uint64{}, Rejected: map[string]uint64{}}
 	if n := s.intake.pushedOut.of(r.Name); n > 0 {
 		putOutcome(&o, sink.GivenUpJournalFull, n)
@@ -103,6 +102,8 @@ func (s *Server) outlet(r journal.ReaderStats, now time.Time) status.Outlet {
 			continue
 		}
 		o.Target, o.Waiting, o.TimeFixed, o.OutputCut = of.Target, of.Waiting, of.Notes.TimeFixed, of.Notes.OutputCut
+		waits := s.intake.journal.Behind(of.Taken)
+		o.Depth, o.OldestAge, o.Resting = min(waits.Pending, r.Pending), ageOf(waits, now), r.Pending-min(waits.Pending, r.Pending)
 		for outcome, n := range of.Outcomes {
 			putOutcome(&o, outcome, n)
 		}

@@ -112,3 +112,30 @@ func TestEachOutcomeShowsOnThePage(t *testing.T) {
 		t.Errorf("%d of %d outcomes are shown: %+v", shown, n, o)
 	}
 }
+
+// What the core has is kept for a while, but nobody waits for it.
+func TestAHealthyServerHasNothingWaiting(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Dialect = "icinga" })
+	r.deliver(wire.Instance{7}, 1, 2, 3, 4)
+	r.expect(1, 2, 3, 4)
+	var p *status.Page
+	for deadline := time.Now().Add(sink.DefaultWindow / 2); ; time.Sleep(10 * time.Millisecond) {
+		if p = r.server.status(); p.Outlets[0].Resting == 4 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("what was delivered does not rest: %+v", p.Outlets)
+		}
+	}
+	o := p.Outlets[0]
+	if o.Depth != 0 || o.OldestAge != 0 || o.Delivered != 0 || p.Journal.Depth != 0 || p.Journal.OldestAge != 0 || p.Journal.Resting != 4 {
+		t.Errorf("outlet %+v, journal %+v", o, p.Journal)
+	}
+	if text := p.Text(false); !strings.Contains(text, "0 results waiting; 4 delivered and kept") {
+		t.Errorf("the page says\n%s", text)
+	}
+	r.deliver(wire.Instance{7}, 5)
+	if p = r.server.status(); p.Outlets[0].Depth != 1 || p.Outlets[0].Resting != 4 {
+		t.Errorf("one that waits does not show: %+v", p.Outlets[0])
+	}
+}

@@ -24,8 +24,9 @@ func Command(env Env) *cli.Command {
 		Name:  "status",
 		Usage: "say how a running client or server is doing",
 		Description: "Asks the client or the server on this machine, or both. With --warning or --critical it is a Nagios plugin:\n" +
-			"one line with perfdata, and 0, 1 or 2 by the age of the oldest result that waits. 3: nobody answered.\n" +
-			"A server keeps each result for 10 s after the core took it.\n\n" +
+			"one line with perfdata, and 0, 1 or 2 by the age of the oldest result that is not delivered yet. 1 also where results\n" +
+			"were rejected or given up in the last 15 minutes, or a check file is wrong; 2 where the journal takes nothing; 3: nobody answered.\n" +
+			"What the core has taken rests for 10 s more in case it dies, and does not count as waiting.\n\n" +
 			"Example: massive-passive status --warning 5m --critical 30m",
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "state-dir", DefaultText: "the client's and the server's default",

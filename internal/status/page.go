@@ -29,8 +29,10 @@ type Page struct {
 	// Outlets are where the journal's results go: a client's servers, a
 	// server's sinks.
 	Outlets []Outlet `json:"outlets"`
-	Client  *Client  `json:"client,omitempty"`
-	Server  *Server  `json:"server,omitempty"`
+	// Recent is what of their counters is news.
+	Recent *Recent `json:"recent,omitempty"`
+	Client *Client `json:"client,omitempty"`
+	Server *Server `json:"server,omitempty"`
 }
 
 // Seconds is a length of time.
@@ -43,14 +45,15 @@ func (s Seconds) duration() time.Duration { return time.Duration(float64(s) * fl
 
 // Journal is the process's journal.
 type Journal struct {
-	Depth     uint64  `json:"depth"` // results that some outlet still waits for
-	Bytes     int64   `json:"bytes"` // on disk
+	Depth     uint64  `json:"depth"`   // results that some outlet still waits for
+	Resting   uint64  `json:"resting"` // delivered ones that are kept in case the core dies
+	Bytes     int64   `json:"bytes"`   // on disk
 	MaxBytes  int64   `json:"max_bytes"`
-	Memory    int64   `json:"memory_bytes"` // of them not yet on disk
-	OldestAge Seconds `json:"oldest_age_seconds"`
-	Refuses   string  `json:"refuses"` // why it takes nothing, or only into memory; "" while all is well
-	Damages   int     `json:"damages"` // places found damaged
-	Lost      int64   `json:"lost"`    // results in them, as far as it is known
+	Memory    int64   `json:"memory_bytes"`       // of them not yet on disk
+	OldestAge Seconds `json:"oldest_age_seconds"` // of those that wait
+	Refuses   string  `json:"refuses"`            // why it takes nothing, or only into memory; "" while all is well
+	Damages   int     `json:"damages"`            // places found damaged
+	Lost      int64   `json:"lost"`               // results in them, as far as it is known
 }
 
 // Outlet is a server of a client, or a sink of a server.
@@ -58,8 +61,12 @@ type Outlet struct {
 	Name    string `json:"name"`
 	Target  string `json:"target"`
 	Waiting string `json:"waiting"` // for what; "" while it delivers
-	// Depth may count results behind the oldest that are for other outlets.
-	Depth     uint64  `json:"depth"`
+	// Depth counts what is not delivered yet; it may count results behind the
+	// oldest that are for other outlets.
+	Depth uint64 `json:"depth"`
+	// Resting counts what the core was seen to have taken, and is kept for a
+	// while in case it dies.
+	Resting   uint64  `json:"resting"`
 	OldestAge Seconds `json:"oldest_age_seconds"`
 	Delivered uint64  `json:"delivered"`
 	// Written counts what was handed over without any sign of what the other
@@ -120,6 +127,7 @@ func (p *Page) Problems() []string {
 			found = append(found, fmt.Sprintf("%s %s waits, with %s: %s", p.outlet(), plain(o.Name), count(o.Depth, "result"), plain(o.Waiting)))
 		}
 	}
+	found = append(found, p.Recent.problems()...)
 	if p.Client != nil && len(p.Client.BadFiles) > 0 {
 		found = append(found, fmt.Sprintf("%s wrong: %s", count(uint64(len(p.Client.BadFiles)), "check file"), plain(several(p.Client.BadFiles))))
 	}

@@ -84,7 +84,7 @@ func TestPluginLine(t *testing.T) {
 	p.Outlets[1].Waiting = "it said | and\nmore"
 	line, state := limits.Line([]*Page{p}, nil)
 	want := "massive-passive WARNING: client has 9 results waiting, the oldest for 2m3s: server two waits, with 9 results: it said / and?more | " +
-		"oldest_age=123s;60;300;0 depth=9;;;0 bytes=5242880B;;;0;1073741824 dropped=0c given_up=4c rejected=3c skipped=7c late=1c timed_out=6c running=2;;;0 checks=12;;;0 bad_files=0;;;0"
+		"oldest_age=123s;60;300;0 depth=9;;;0 resting=0;;;0 bytes=5242880B;;;0;1073741824 dropped=0c given_up=4c rejected=3c skipped=7c late=1c timed_out=6c running=2;;;0 checks=12;;;0 bad_files=0;;;0"
 	if line != want || state != Warning {
 		t.Errorf("got %v %s\nwant %s", state, line, want)
 	}

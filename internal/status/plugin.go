@@ -37,8 +37,9 @@ type Thresholds struct{ Warning, Critical time.Duration }
 func (t Thresholds) asked() bool { return t.Warning > 0 || t.Critical > 0 }
 
 // Judge is a plugin's verdict. A journal that takes nothing is critical
-// whatever its age: nothing grows old in it then. Check files that are wrong
-// are checks that nobody makes, and worth a warning.
+// whatever its age: nothing grows old in it then. Results that were rejected or
+// given up of late are worth a warning, and so are check files that are wrong:
+// checks that nobody makes.
 func (t Thresholds) Judge(p *Page) State {
 	oldest := p.Journal.OldestAge.duration()
 	switch {
@@ -46,7 +47,7 @@ func (t Thresholds) Judge(p *Page) State {
 		return Critical
 	case t.Warning > 0 && oldest > t.Warning:
 		return Warning
-	case p.Client != nil && len(p.Client.BadFiles) > 0:
+	case p.Client != nil && len(p.Client.BadFiles) > 0, len(p.Recent.problems()) > 0:
 		return Warning
 	}
 	return OK
@@ -71,6 +72,7 @@ func (p *Page) perfdata(t Thresholds, prefix string) string {
 	total := func(label string, n uint64) { put(label, strconv.FormatUint(n, 10)+"c") }
 	put("oldest_age", fmt.Sprintf("%gs;%s;%s;0", float64(p.Journal.OldestAge), threshold(t.Warning), threshold(t.Critical)))
 	put("depth", fmt.Sprintf("%d;;;0", p.Journal.Depth))
+	put("resting", fmt.Sprintf("%d;;;0", p.Journal.Resting))
 	put("bytes", fmt.Sprintf("%dB;;;0;%d", p.Journal.Bytes, p.Journal.MaxBytes))
 	total("dropped", p.dropped())
 	total("given_up", p.givenUp())

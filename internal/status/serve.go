@@ -164,12 +164,36 @@ type Reporter struct {
 	Page   func() *Page
 	Line   func(string) // of a page, for the log
 	Failed func(error)
+
+	history history
 }
 
 // Run answers until ctx ends.
 func (r *Reporter) Run(ctx context.Context) {
-	var logging sync.WaitGroup
-	defer logging.Wait()
-	logging.Go(func() { logPages(ctx, r.Asked, r.Page, r.Line) })
-	keep(ctx, r.Dir, r.Page, r.Failed)
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { r.remember(ctx) })
+	running.Go(func() { logPages(ctx, r.Asked, r.page, r.Line) })
+	keep(ctx, r.Dir, r.page, r.Failed)
+}
+
+// page is the process's page with what is news in it.
+func (r *Reporter) page() *Page {
+	p := r.Page()
+	p.Recent = r.history.recent(p)
+	return p
+}
+
+// remember notes the counters until ctx ends.
+func (r *Reporter) remember(ctx context.Context) {
+	tick := time.NewTicker(recentTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			r.history.note(r.Page())
+		}
+	}
 }

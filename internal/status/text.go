@@ -50,6 +50,9 @@ func (p *Page) journalText(w *tabwriter.Writer) {
 	if j.Depth > 0 {
 		fmt.Fprintf(w, ", the oldest for %s", age(j.OldestAge.duration()))
 	}
+	if j.Resting > 0 {
+		fmt.Fprintf(w, "; %d delivered and kept for a while, in case the core dies", j.Resting)
+	}
 	fmt.Fprintf(w, "; %s of %s on disk", byteSize(j.Bytes), byteSize(j.MaxBytes))
 	if j.Memory > 0 {
 		fmt.Fprintf(w, ", %s only in memory", byteSize(j.Memory))
@@ -82,13 +85,13 @@ func (p *Page) outletsText(b *strings.Builder) {
 	}
 	b.WriteByte('\n')
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "%s\ttarget\twaiting\toldest\tdelivered\tdropped\tgiven up\trejected\tstate\n", p.outlet())
+	fmt.Fprintf(w, "%s\ttarget\twaiting\toldest\tresting\tdelivered\tdropped\tgiven up\trejected\tstate\n", p.outlet())
 	for _, o := range p.Outlets {
 		oldest := "-"
 		if o.Depth > 0 {
 			oldest = age(o.OldestAge.duration())
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", plain(o.Name), plain(o.Target), o.Depth, oldest, o.deliveredText(),
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", plain(o.Name), plain(o.Target), o.Depth, oldest, o.Resting, o.deliveredText(),
 			byReason(o.Dropped), byReason(o.GivenUp), byReason(o.Rejected), plain(cmp.Or(o.Waiting, "delivers")))
 	}
 	w.Flush()

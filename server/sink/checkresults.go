@@ -259,6 +259,7 @@ func (c *CheckResults) gone(now time.Time) error {
 	c.Feed.well()
 	c.slow, c.Feed.coreAway = 0, false
 	c.taken = append(c.taken, spooled{path: c.out.path, seq: c.out.seq, since: now})
+	c.Feed.rest(c.out.seq)
 	c.out = nil
 	if !c.watch.seen() {
 		c.watch.begin(now) // whoever took it runs

@@ -279,9 +279,26 @@ func (c *CommandFile) settle(now time.Time) {
 	if c.holdsUnmarked(now) {
 		upTo = min(upTo, c.marker.owed-1)
 	}
+	c.Feed.rest(c.takenUpTo(now))
 	if upTo > c.acked {
 		c.acked = upTo
 		c.ending = slices.DeleteFunc(c.ending, func(seq uint64) bool { return seq <= upTo })
 		c.Feed.ack(upTo)
 	}
+}
+
+// takenUpTo returns up to which sequence the core was seen to have worked on all,
+// as far as it can be seen: what settle acknowledges a window later.
+func (c *CommandFile) takenUpTo(now time.Time) uint64 {
+	upTo := c.over
+	if c.taken > 0 {
+		upTo = c.marks[c.taken-1].seq
+	}
+	if left := c.files.left(); len(left) > 0 {
+		upTo = min(upTo, left[0].from-1)
+	}
+	if c.holdsUnmarked(now) {
+		upTo = min(upTo, c.marker.owed-1)
+	}
+	return upTo
 }

@@ -70,6 +70,7 @@ type Feed struct {
 	counts  map[Outcome]uint64
 	notes   Notes
 	cutUpTo uint64 // the last sequence whose output was cut
+	resting uint64 // up to here the core was seen to have taken all
 }
 
 // NewFeed returns the feed of the sink that reads r.
@@ -88,7 +89,7 @@ func NewFeed(r *journal.Reader, o FeedOptions) *Feed {
 func (f *Feed) Status() Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := Status{Name: f.reader.Name(), Target: f.o.Target, Waiting: f.waiting, Outcomes: maps.Clone(f.counts), Notes: f.notes}
+	s := Status{Name: f.reader.Name(), Target: f.o.Target, Waiting: f.waiting, Taken: max(f.resting, f.reader.Acked()), Outcomes: maps.Clone(f.counts), Notes: f.notes}
 	return s
 }
 
@@ -240,6 +241,16 @@ func (f *Feed) judge(seq uint64, outcome Outcome) {
 // ack tells that the sink is done with all that it was handed up to seq.
 func (f *Feed) ack(seq uint64) { f.settle(seq) }
 
+// rest tells that the core was seen to have taken all up to seq. It stays in the
+// journal until it is acknowledged, but waits for nothing that the core has to do.
+func (f *Feed) rest(seq uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if seq > f.resting {
+		f.resting = f.ledger.restsUpTo(seq)
+	}
+}
+
 func (f *Feed) settle(seq uint64) {
 	if upTo := f.ledger.ack(seq, f.count); upTo > 0 {
 		f.reader.Ack(upTo)
@@ -253,6 +264,9 @@ func (f *Feed) rewind() {
 	f.reader.Rewind()
 	f.ready, f.judged = nil, 0
 	f.ledger.reset()
+	f.mu.Lock()
+	f.resting = 0 // the core that took it may have dropped it
+	f.mu.Unlock()
 	f.ahead = lookahead{}
 	if f.guard != nil {
 		f.guard = newGuard()

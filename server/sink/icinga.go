@@ -196,6 +196,7 @@ func (c *IcingaAPI) settle(ctx context.Context, lanes []*lane) error {
 	if c.api.process != "" {
 		last = c.polled
 	}
+	taken := c.last        // up to here Icinga has answered for all
 	still := c.pending[:0] // what one lane is stuck with holds nothing of the others in memory
 	for _, d := range c.pending {
 		done := d.done.Load()
@@ -203,10 +204,14 @@ func (c *IcingaAPI) settle(ctx context.Context, lanes []*lane) error {
 			d.told = true
 			c.Feed.reject(&d.it, d.outcome, d.why)
 		}
+		if !done {
+			taken = min(taken, d.it.seq-1)
+		}
 		if !done || last.Sub(d.taken) < c.Window {
 			still = append(still, d)
 		}
 	}
+	c.Feed.rest(taken)
 	if len(still) == len(c.pending) {
 		return nil
 	}

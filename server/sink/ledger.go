@@ -1,5 +1,7 @@
 package sink
 
+import "sort"
+
 // ledger remembers what became of the entries that were read and are not yet
 // acknowledged. A sink acknowledges only what it was handed: the ledger knows
 // what else may go with it, and counts each entry once, when it goes.
@@ -67,6 +69,18 @@ func (l *ledger) countHandedOut(as Outcome, first, last uint64, count func(Outco
 		}
 	}
 	count(as, n)
+}
+
+// restsUpTo returns up to where nothing is left to do for the sink once the core
+// has all up to seq: what was not handed out goes along.
+func (l *ledger) restsUpTo(seq uint64) uint64 {
+	for i := sort.Search(len(l.runs), func(i int) bool { return l.runs[i].last > seq }); i < len(l.runs); i++ {
+		if l.runs[i].outcome.handedOut() {
+			break
+		}
+		seq = l.runs[i].last
+	}
+	return seq
 }
 
 // reset forgets all: the entries will be read again.

@@ -6,6 +6,7 @@ type Status struct {
 	Name     string // of its reader on the journal, whose Stats tell depth and age
 	Target   string // what it delivers to, as it was configured
 	Waiting  string // why it does not deliver; "" while it does
+	Taken    uint64 // the core was seen to have taken all of the journal up to here; some of it may rest there
 	Outcomes map[Outcome]uint64
 	Notes    Notes
 }

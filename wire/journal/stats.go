@@ -22,10 +22,16 @@ type Stats struct {
 
 // ReaderStats is one reader, open or only known.
 type ReaderStats struct {
-	Name    string
-	Open    bool
-	Acked   uint64
-	Pending uint64    // records that are there and not acknowledged
+	Name  string
+	Open  bool
+	Acked uint64
+	Backlog
+}
+
+// Backlog is what stands behind a place in the journal: for a reader, what it has
+// not acknowledged.
+type Backlog struct {
+	Pending uint64    // records that are there
 	Bytes   int64     // of the segments and the tail that hold them
 	Oldest  time.Time // append time of the first of them by the clock as it is set now, up to 10 s early; zero if none
 	Unsure  bool      // the disk did not tell, and Oldest may be far too early
@@ -51,16 +57,36 @@ func (j *Journal) Stats() Stats {
 		r.mu.Lock()
 		rs := ReaderStats{Name: name, Open: r.open, Acked: r.acked}
 		r.mu.Unlock()
-		rs.Pending = j.pendingLocked(rs.Acked)
-		if rs.Pending > 0 {
-			rs.Bytes = j.bytesLocked(rs.Acked + 1)
-			rs.Oldest = j.timeLocked(rs.Acked+1, times)
-			rs.Unsure = j.unindexedLocked(rs.Acked+1) != nil
-		}
+		rs.Backlog = j.backlogLocked(rs.Acked, times)
 		s.Readers = append(s.Readers, rs)
 	}
 	sort.Slice(s.Readers, func(a, b int) bool { return s.Readers[a].Name < s.Readers[b].Name })
 	return s
+}
+
+// Behind returns what stands behind seq, as Stats does for each reader. Any
+// goroutine may call it; it reads at most one segment, and that only once.
+func (j *Journal) Behind(seq uint64) Backlog {
+	j.mu.Lock()
+	seg := j.unindexedLocked(seq + 1)
+	rests := seg == nil || time.Since(seg.refused) <= indexAgain
+	j.mu.Unlock()
+	if !rests {
+		j.index(seg)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.backlogLocked(seq, j.time.since())
+}
+
+func (j *Journal) backlogLocked(seq uint64, times ages) Backlog {
+	b := Backlog{Pending: j.pendingLocked(seq)}
+	if b.Pending > 0 {
+		b.Bytes = j.bytesLocked(seq + 1)
+		b.Oldest = j.timeLocked(seq+1, times)
+		b.Unsure = j.unindexedLocked(seq+1) != nil
+	}
+	return b
 }
 
 // segmentLocked is the number of the first segment that ends at or after seq.

@@ -116,7 +116,7 @@ func (c *Calendar) Next(from time.Time) (time.Time, bool) {
 	for c.end.IsZero() || t <= c.end.Unix() {
 		here := time.Unix(t, 0).In(c.loc)
 		_, offset := here.Zone()
-		_, zoneEnd := here.ZoneBounds()
+		zoneEnd := endOfStretch(here)
 		reading, found := c.nextReading(t + int64(offset))
 		if at := reading - int64(offset); found && (zoneEnd.IsZero() || at < zoneEnd.Unix()) {
 			if !c.end.IsZero() && at > c.end.Unix() {
@@ -140,6 +140,17 @@ func (c *Calendar) Next(from time.Time) (time.Time, bool) {
 		t = max(zoneEnd.Unix(), reading-slack)
 	}
 	return time.Time{}, false
+}
+
+// endOfStretch is when the offset of a time next changes, or may change; zero if it
+// never does. Where a rule says so and no table, the runtime takes each year to
+// have 365 days: on the last day of a longer one its answer lies in the past.
+func endOfStretch(at time.Time) time.Time {
+	_, end := at.ZoneBounds()
+	if end.IsZero() || end.After(at) {
+		return end
+	}
+	return time.Date(at.UTC().Year()+1, 1, 1, 0, 0, 0, 0, time.UTC)
 }
 
 // nextReading returns the first matching reading at or after r.

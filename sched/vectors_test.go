@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 	_ "time/tzdata" // the tests must not depend on the machine's zones
+
+	"massive-passive/sched/zone"
 )
 
 // vector is a calendar with its first fire times at and after From.
@@ -35,9 +37,9 @@ func (v vector) calendar(t *testing.T) *Calendar {
 	return mustParse(t, fields, v.Timezone)
 }
 
-func mustParse(t testing.TB, fields map[string]string, zone string) *Calendar {
+func mustParse(t testing.TB, fields map[string]string, name string) *Calendar {
 	t.Helper()
-	loc, err := time.LoadLocation(zone)
+	loc, err := zone.Find(name)
 	if err != nil {
 		t.Fatal(err)
 	}

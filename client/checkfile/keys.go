@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"massive-passive/client/plugin"
+	"massive-passive/sched/zone"
 	"massive-passive/wire/check"
 )
 
@@ -178,11 +179,11 @@ func (r *reader) readTimezone(key string, n node) error {
 	if err != nil {
 		return err
 	}
-	zone, err := time.LoadLocation(name)
+	loc, err := zone.Find(name)
 	if err != nil || name == "" {
-		return r.wrong(n, key, `is not a time zone that this machine knows; names are as in "Europe/Berlin" or "UTC"`)
+		return r.wrong(n, key, `is not a time zone that this machine knows; names are as in "Europe/Berlin" or "UTC", rules as in "CET-1CEST,M3.5.0,M10.5.0/3"`)
 	}
-	r.check.Timezone = zone
+	r.check.Timezone = loc
 	return nil
 }
 

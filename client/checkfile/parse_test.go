@@ -173,6 +173,17 @@ func TestCalendar(t *testing.T) {
 	}
 }
 
+func TestCalendarByARule(t *testing.T) {
+	file := `{"check_type":"service_check","check_description":"d","check_hostname":"h","servers":{"a":"a"},"interval":{"hour":1},"command":"c","timezone":":CET-1CEST,M3.5.0,M10.5.0/3"}`
+	c, _, err := Parse("x", []byte(file), Defaults{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next, ok := c.Calendar.Next(time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)); !ok || next.Format(time.RFC3339) != "2026-07-02T01:00:00+02:00" {
+		t.Errorf("the next is %v", next)
+	}
+}
+
 func TestSame(t *testing.T) {
 	d := Defaults{Hostname: "h", Servers: []Server{{"a", "a:1"}}}
 	base := `{"check_type":"service_check","check_description":"d","interval":{"hour":1},"command":"c","timezone":"UTC"`

@@ -21,6 +21,7 @@ import (
 	"massive-passive/client"
 	"massive-passive/internal/pki"
 	"massive-passive/internal/status"
+	"massive-passive/sched/zone"
 	"massive-passive/sender"
 	"massive-passive/server"
 
@@ -38,13 +39,15 @@ type streams struct {
 	args           []string
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	setZone        func() error // has the process use the time zone of its environment; nil in tests
+	badZone        *badZone
 	ready          *os.File // tells the caller of a process in the background that it started; nil in the foreground
 }
 
 // Main runs the whole program with the process's own standard streams, and
 // returns its exit code. args[0] is the name that it was called by.
 func Main(args []string) int {
-	return run(args, streams{args, os.Stdin, os.Stdout, os.Stderr, readiness()})
+	return run(args, streams{args: args, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, setZone: zone.SetLocal, ready: readiness()})
 }
 
 // applet is one command and the program names that stand for it.
@@ -209,10 +212,35 @@ func (a applet) run(ctx context.Context, name string, args []string, std streams
 	if a.command == nil {
 		return overview(name, std).RunContext(ctx, args)
 	}
+	std.badZone = a.zone(std)
 	command := a.command(std)
 	bindAll(a.word, command)
 	tellHelp(name, a.word, command)
-	return newApp(name, command, std).RunContext(ctx, args)
+	err := newApp(name, command, std).RunContext(ctx, args)
+	std.badZone.tell(func(wrong error) { fmt.Fprintf(std.stderr, "%s: %v\n", name, wrong) })
+	return err
+}
+
+// badZone is a time zone that cannot be used. A daemon says so in its log, any
+// other command when it is through.
+type badZone struct {
+	err  error
+	said bool
+}
+
+// zone sets the time zone for the commands that show or read times.
+func (a applet) zone(std streams) *badZone {
+	if std.setZone == nil || a.word == "send" || a.word == "help" {
+		return &badZone{}
+	}
+	return &badZone{err: std.setZone()}
+}
+
+func (z *badZone) tell(say func(error)) {
+	if z.err != nil && !z.said {
+		z.said = true
+		say(z.err)
+	}
 }
 
 func newApp(name string, command *cli.Command, std streams) *cli.App {

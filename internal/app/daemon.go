@@ -105,6 +105,7 @@ func (std streams) daemon(c *cli.Context, role string, start func(process) (serv
 		return err
 	}
 	if !o.foreground && std.ready == nil {
+		std.badZone.said = true // by the process in the background
 		return std.detach(c.Context)
 	}
 	d, err := std.newDaemon(o)
@@ -112,6 +113,7 @@ func (std streams) daemon(c *cli.Context, role string, start func(process) (serv
 		return err
 	}
 	defer d.close()
+	std.badZone.tell(func(wrong error) { d.log.Warn().Msg(wrong.Error()) })
 	sockets, err := d.manager.sockets()
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"massive-passive/internal/logx"
 	"massive-passive/server/record"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
@@ -30,7 +31,7 @@ type intake struct {
 	instances string // the checkpoint's file; "": the journal is in memory
 	judge     judge
 	log       zerolog.Logger
-	quiet     quiet
+	throttles throttles
 	rates     rates
 	output    int // the most bytes of a result's output
 
@@ -62,8 +63,8 @@ const (
 )
 
 // openIntake opens the journal in dir, or one in memory where dir is empty.
-func openIntake(o Options, judge judge, log zerolog.Logger) (*intake, error) {
-	in := &intake{maxBytes: o.JournalMaxBytes, judge: judge, log: log, requests: make(chan *submission, 1024), known: newDuplicates(),
+func openIntake(o Options, judge judge, log zerolog.Logger, to throttles) (*intake, error) {
+	in := &intake{maxBytes: o.JournalMaxBytes, judge: judge, log: log, throttles: to, requests: make(chan *submission, 1024), known: newDuplicates(),
 		rates: rates{perSecond: o.Limits.Rate}, output: o.Limits.Output}
 	jo := journal.Options{Dir: o.journalDir(), NoSync: !o.JournalFlush}
 	oldest := uint64(0) // sequence that is still there
@@ -215,7 +216,7 @@ func (in *intake) pushOut() error {
 	lost, err := in.journal.PushOut(1)
 	for sink, n := range lost {
 		in.pushedOut.add(sink, uint64(n))
-		in.log.Error().Str("sink", sink).Int("results", n).Msg("the journal is full: the oldest results of a sink that lags were given up")
+		in.throttles.own.Of(n).Error(sink, "pushed out").Str("sink", sink).Int("results", n).Msg("the journal is full: the oldest results of a sink that lags were given up")
 	}
 	if err != nil {
 		in.tellDisk(err)
@@ -240,23 +241,19 @@ func (in *intake) reserve() {
 }
 
 func (in *intake) tellDisk(err error) {
-	if times, now := in.quiet.say("disk"); now {
-		in.log.Error().Err(err).Int("times", times).Msg("the journal's disk refuses")
-	}
+	in.throttles.own.Error("", "disk").Err(err).Msg("the journal's disk refuses")
 }
 
 // setTrouble notes why nothing is acknowledged, and says so once a minute.
 func (in *intake) setTrouble(why string) {
 	if why == "" {
 		if in.trouble.Swap(nil) != nil {
-			in.log.Info().Msg("the journal takes results again")
+			in.throttles.own.Info("", "no trouble").Msg("the journal takes results again")
 		}
 		return
 	}
 	in.trouble.Store(&why)
-	if times, now := in.quiet.say("trouble"); now {
-		in.log.Error().Int("times", times).Str("why", why).Msg("results are not acknowledged: the clients keep them")
-	}
+	in.throttles.own.Error("", "trouble").Str("why", logx.Clip(why)).Msg("results are not acknowledged: the clients keep them")
 }
 
 func pause(ctx context.Context, d time.Duration) error {

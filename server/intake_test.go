@@ -36,7 +36,7 @@ func newPost(t *testing.T, dir string, maxBytes int64) *post {
 	t.Helper()
 	o := DefaultOptions()
 	o.StateDir, o.JournalMaxBytes = dir, maxBytes
-	in, err := openIntake(o, judgeAll{}, zerolog.Nop())
+	in, err := openIntake(o, judgeAll{}, zerolog.Nop(), throttles{})
 	if err != nil {
 		t.Fatal(err)
 	}

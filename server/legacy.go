@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"massive-passive/internal/logx"
 	"massive-passive/server/record"
 	"massive-passive/wire"
 	"massive-passive/wire/check"
@@ -28,7 +29,8 @@ const mostLogged = 20
 // greetLegacy lets in a peer without our ALPN, unless told not to.
 func (s *Server) greetLegacy(ctx context.Context, conn *tls.Conn, client string, open *sync.WaitGroup) {
 	if !s.options.Legacy {
-		s.complain(conn, "legacy "+client, fmt.Sprintf("client %q offers no ALPN %s: it is of version 0.3.9, which --legacy=false refuses", client, wire.ALPN))
+		s.throttles.clients.Warn(client, "legacy").Stringer("peer", conn.RemoteAddr()).
+			Str("why", fmt.Sprintf("client %q offers no ALPN %s: it is of version 0.3.9, which --legacy=false refuses", client, wire.ALPN)).Msg("refused a connection")
 		conn.NetConn().Close()
 		return
 	}
@@ -124,7 +126,7 @@ func (c *session) takeText(ctx context.Context, text []byte) (refusals, error) {
 	}
 	err = p.submit(ctx)
 	if more := p.refused.lines - mostLogged; more > 0 {
-		c.about(c.server.log.Warn()).Int("lines", more).Msg("refused further lines of an old message")
+		c.about(c.server.throttles.clients.Of(more).Warn(c.client, "further lines")).Int("lines", more).Msg("refused further lines of an old message")
 	}
 	return p.refused, err
 }
@@ -172,8 +174,8 @@ func (p *portion) submit(ctx context.Context) error {
 	return nil
 }
 
-// refuse notes a line that will never be taken and logs it. What a client says
-// again and again is logged once a minute.
+// refuse notes a line that will never be taken. Some of them are logged, what a
+// client says again and again once a minute.
 func (p *portion) refuse(line []byte, why string) {
 	if p.refused.lines++; p.refused.lines == 1 {
 		p.refused.first = why
@@ -186,16 +188,7 @@ func (p *portion) refuse(line []byte, why string) {
 		command = behind
 	}
 	c := p.session
-	if times, now := c.server.quiet.say(c.client + " line " + clip(command)); now {
-		c.about(c.server.log.Warn()).Str("line", fmt.Sprintf("%q", clip(line))).Str("why", why).Int("times", times).Msg("refused a line of an old message")
+	if event := c.server.throttles.lines.Naming(logx.Clip(command)).Warn(c.client, "line"); event != nil {
+		c.about(event).Str("line", fmt.Sprintf("%q", logx.Clip(line))).Str("why", logx.Clip(why)).Msg("refused a line of an old message")
 	}
-}
-
-// clip shortens what came from outside to what the log shows.
-func clip[T ~string | ~[]byte](text T) string {
-	const most = 300
-	if len(text) > most {
-		return string(text[:most]) + "…"
-	}
-	return string(text)
 }

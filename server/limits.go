@@ -72,15 +72,11 @@ const minFrameMemory = wire.LeastBudget
 
 // tellShort says that a client's results wait for memory.
 func (s *Server) tellShort(client string, own bool) {
-	times, now := s.quiet.say("memory " + client)
-	if !now {
-		return
-	}
 	why := "all clients together have as much in hand as --frame-memory allows"
 	if own {
 		why = "it has a quarter of --frame-memory in hand by itself, as much as one client may"
 	}
-	s.log.Warn().Str("client", client).Int("times", times).Str("why", why).Msg("results of a client wait for memory")
+	s.throttles.clients.Warn(client, "memory").Str("client", client).Str("why", why).Msg("results of a client wait for memory")
 }
 
 // ownFiles is how many files the server itself has open at most, about:

@@ -56,8 +56,7 @@ type Server struct {
 	budget    *wire.Budget
 	door      door
 	sessions  sessions
-	quiet     quiet
-	oldPeers  quiet
+	throttles throttles
 	unread    string // why the allowed directory was last not read, so that it is told once; owned by keepLoading
 	started   time.Time
 }
@@ -68,7 +67,7 @@ func New(o Options, log zerolog.Logger) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, log: log, started: time.Now(), oldPeers: quiet{every: time.Hour}}
+	s := &Server{options: o, log: log, started: time.Now(), throttles: newThrottles(log)}
 	s.fitFiles()
 	s.budget = wire.NewBudget(o.Limits.FrameMemory, s.tellShort)
 	for _, step := range []func() error{s.loadCertificates, s.listen, s.drop, s.openAccess, s.openJournal} {
@@ -154,7 +153,7 @@ func (s *Server) openJournal() error {
 	if err := os.MkdirAll(s.options.StateDir, 0o711); err != nil { // the core passes through to the spool
 		return fmt.Errorf("make the state directory (another can be named with --state-dir): %w", err)
 	}
-	if s.intake, err = openIntake(s.options, s.access, s.log); err != nil {
+	if s.intake, err = openIntake(s.options, s.access, s.log, s.throttles); err != nil {
 		return err
 	}
 	return s.openSinks()
@@ -242,6 +241,7 @@ func (s *Server) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 	sinkDone.Wait()
 	stopJournal()
 	journalDone.Wait()
+	s.throttles.close()
 	s.log.Info().Uint64("taken", s.intake.counts.taken.Load()).Msg("stopped")
 	return journalErr
 }

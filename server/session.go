@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"massive-passive/internal/logx"
 	"massive-passive/server/access"
 	"massive-passive/server/record"
 	"massive-passive/wire"
@@ -39,9 +40,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener) {
 			return
 		}
 		if err != nil {
-			if times, now := s.quiet.say("accept"); now {
-				s.log.Error().Err(err).Int("times", times).Msg("cannot accept a connection")
-			}
+			s.throttles.own.Error("", "accept").Err(err).Msg("cannot accept a connection")
 			if pause(ctx, acceptPause) != nil {
 				return
 			}
@@ -172,18 +171,14 @@ func (s *Server) tellOldTLS(conn net.Conn, client string, version uint16) {
 	if !certs.Old(version) {
 		return
 	}
-	if times, now := s.oldPeers.say(client); now {
-		s.log.Warn().Str("client", client).Stringer("peer", conn.RemoteAddr()).Str("version", tls.VersionName(version)).Int("times", times).
-			Msg("a client speaks a version of TLS that is not safe any more: renew the software there, then take --tls-min-version back")
-	}
+	s.throttles.oldTLS.Warn(client, "old TLS").Str("client", client).Stringer("peer", conn.RemoteAddr()).Str("version", tls.VersionName(version)).
+		Msg("a client speaks a version of TLS that is not safe any more: renew the software there, then take --tls-min-version back")
 }
 
 // complain logs what is wrong with a peer, for each address and fault at most
 // once a minute. Only why may hold what the peer chose: it is shortened.
 func (s *Server) complain(conn net.Conn, fault, why string) {
-	if times, now := s.quiet.say(network(conn.RemoteAddr()) + " " + fault); now {
-		s.log.Warn().Stringer("peer", conn.RemoteAddr()).Int("times", times).Str("why", clip(why)).Msg("refused a connection")
-	}
+	s.throttles.strangers.Warn(network(conn.RemoteAddr()), fault).Stringer("peer", conn.RemoteAddr()).Str("why", logx.Clip(why)).Msg("refused a connection")
 }
 
 // network is where a peer comes from: its IPv4 address, or the IPv6 network of
@@ -242,9 +237,7 @@ func (c *session) tellEnd(err error, message string) {
 	case errors.As(err, &stalled):
 		kind = "stalled"
 	}
-	if times, now := c.server.quiet.say(c.client + " ended " + kind); now {
-		c.about(c.server.log.Warn()).Int("times", times).Str("why", clip(strings.TrimSpace(err.Error()))).Msg(message)
-	}
+	c.about(c.server.throttles.clients.Warn(c.client, "ended "+kind)).Str("why", logx.Clip(strings.TrimSpace(err.Error()))).Msg(message)
 }
 
 // open makes the session of a client that is listed. Its context is ended by

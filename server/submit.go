@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"massive-passive/internal/logx"
 	"massive-passive/server/access"
 	"massive-passive/server/record"
 	"massive-passive/wire"
@@ -146,10 +147,8 @@ func (in *intake) cut(encoded []byte, r *check.Result) []byte {
 
 func (in *intake) tellRejections(client string, rejections []wire.Rejection) {
 	for _, r := range rejections {
-		if times, now := in.quiet.say(client + " " + r.Reason.String()); now {
-			in.log.Warn().Str("client", client).Stringer("reason", r.Reason).Int("times", times).Str("why", r.Text).
-				Msg("rejected a result")
-		}
+		in.throttles.clients.Warn(client, "rejected "+r.Reason.String()).Str("client", client).Stringer("reason", r.Reason).Str("why", logx.Clip(r.Text)).
+			Msg("rejected a result")
 	}
 }
 

@@ -7,6 +7,7 @@ package logx
 import (
 	"container/list"
 	"fmt"
+	"hash/maphash"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ type Limits struct {
 	Every time.Duration // a thing is logged once in this time; by default a minute
 	Lines int           // of the log in that time, of all things together; by default 120
 	Keys  int           // things that are remembered; by default 2000
+	Names int           // different names that a thing is logged with in that time; by default 1
 }
 
 const (
@@ -38,16 +40,17 @@ const (
 // Those whose lines must not be lost to a flood by somebody else get a Throttle
 // of their own.
 //
-// Any goroutine may use it.
+// Any goroutine may use it. A nil Throttle logs nothing.
 type Throttle struct {
 	log    zerolog.Logger
 	limits Limits
 
 	mu     sync.Mutex
 	known  map[key]*list.Element // of *thing
-	recent list.List             // the most recently used at the front
-	window time.Time             // since when lines are counted
-	lines  int                   // since then
+	seed   maphash.Seed
+	recent list.List // the most recently used at the front
+	window time.Time // since when lines are counted
+	lines  int       // since then
 	extra  extra
 	told   time.Time   // when extra was told
 	timer  *time.Timer // runs while anything is kept back
@@ -62,7 +65,14 @@ type thing struct {
 	level   zerolog.Level
 	message string    // of its last line; "" before there was one
 	until   time.Time // when the next line may follow
-	kept    int       // events since the last line
+	names   []named   // that it was logged with since it was silent last
+	others  int       // events kept back that have no name among these
+}
+
+// named counts what was kept back of a thing that was logged with a name.
+type named struct {
+	hash uint64
+	kept int
 }
 
 // extra counts what was kept back for want of room, not for its own sake.
@@ -84,28 +94,61 @@ func NewThrottle(log zerolog.Logger, limits Limits) *Throttle {
 	if limits.Keys == 0 {
 		limits.Keys = defaultKeys
 	}
-	return &Throttle{log: log, limits: limits, known: map[key]*list.Element{}}
+	if limits.Names == 0 {
+		limits.Names = 1
+	}
+	return &Throttle{log: log, limits: limits, known: map[key]*list.Element{}, seed: maphash.MakeSeed()}
 }
 
 // Error returns the event to log about something now, with how many "times" it
 // happened since its last line, this time included. It returns nil, which takes
 // fields and a message as any event does, if nothing is to be logged now.
 func (t *Throttle) Error(about, kind string) *zerolog.Event {
-	return t.event(zerolog.ErrorLevel, about, kind)
+	return t.event(zerolog.ErrorLevel, Events{n: 1}, about, kind)
 }
 
 // Warn does what Error does, for a warning.
 func (t *Throttle) Warn(about, kind string) *zerolog.Event {
-	return t.event(zerolog.WarnLevel, about, kind)
+	return t.event(zerolog.WarnLevel, Events{n: 1}, about, kind)
 }
 
 // Info does what Error does, for information.
 func (t *Throttle) Info(about, kind string) *zerolog.Event {
-	return t.event(zerolog.InfoLevel, about, kind)
+	return t.event(zerolog.InfoLevel, Events{n: 1}, about, kind)
 }
 
-func (t *Throttle) event(level zerolog.Level, about, kind string) *zerolog.Event {
-	if level < t.log.GetLevel() || level < zerolog.GlobalLevel() {
+// Of returns what logs that a thing happened n times at once: "times" counts them.
+func (t *Throttle) Of(n int) Events { return Events{throttle: t, n: n} }
+
+// Naming returns what logs a thing with a name that a peer may have invented, such
+// as a host's: up to Limits.Names different ones are logged, each once a minute.
+// What is kept back of the others is "others" of the next line.
+func (t *Throttle) Naming(name string) Events {
+	if t == nil {
+		return Events{}
+	}
+	return Events{throttle: t, n: 1, hash: maphash.String(t.seed, name)}
+}
+
+// Events are logged as a Throttle's single events are.
+type Events struct {
+	throttle *Throttle
+	n        int
+	hash     uint64 // of a name; 0 for none
+}
+
+// Error does what a Throttle's Error does.
+func (s Events) Error(about, kind string) *zerolog.Event {
+	return s.throttle.event(zerolog.ErrorLevel, s, about, kind)
+}
+
+// Warn does what a Throttle's Warn does.
+func (s Events) Warn(about, kind string) *zerolog.Event {
+	return s.throttle.event(zerolog.WarnLevel, s, about, kind)
+}
+
+func (t *Throttle) event(level zerolog.Level, s Events, about, kind string) *zerolog.Event {
+	if t == nil || level < t.log.GetLevel() || level < zerolog.GlobalLevel() {
 		return nil
 	}
 	t.mu.Lock()
@@ -113,19 +156,82 @@ func (t *Throttle) event(level zerolog.Level, about, kind string) *zerolog.Event
 	now := time.Now()
 	it := t.find(key{clip(about), clip(kind)})
 	it.level = level
-	it.kept++
-	if now.Before(it.until) || !t.takeLine(now) {
+	if !it.mayName(s.hash, now, t.limits.Names) || !t.takeLine(now) {
+		it.keep(s)
 		t.watch()
 		return nil
 	}
-	times := it.kept
-	it.kept, it.until = 0, now.Add(t.limits.Every)
+	times, others := it.begin(s, now, t.limits.Every)
 	log := t.log.Hook(zerolog.HookFunc(func(_ *zerolog.Event, _ zerolog.Level, message string) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		it.message = clip(message)
 	}))
-	return log.WithLevel(level).Int("times", times)
+	event := log.WithLevel(level).Int("times", times)
+	if others > 0 {
+		event = event.Int("others", others)
+	}
+	return event
+}
+
+// mayName tells whether the thing may be logged with a name.
+func (it *thing) mayName(hash uint64, now time.Time, most int) bool {
+	return !now.Before(it.until) || len(it.names) < most && it.named(hash) == nil
+}
+
+func (it *thing) named(hash uint64) *named {
+	for i := range it.names {
+		if it.names[i].hash == hash {
+			return &it.names[i]
+		}
+	}
+	return nil
+}
+
+// keep counts what is not logged.
+func (it *thing) keep(s Events) {
+	if known := it.named(s.hash); known != nil {
+		known.kept += s.n
+		return
+	}
+	it.others += s.n
+}
+
+// begin notes that a line is logged, and returns what it has to count. The first
+// line after a silence counts all that was kept back before.
+func (it *thing) begin(s Events, now time.Time, every time.Duration) (times, others int) {
+	times = s.n
+	if !now.Before(it.until) {
+		all := it.kept()
+		own := all // without names there are no others
+		if known := it.named(s.hash); s.hash != 0 {
+			own = 0
+			if known != nil {
+				own = known.kept
+			}
+		}
+		times, others = times+own, all-own
+		it.names, it.others, it.until = nil, 0, now.Add(every)
+	}
+	it.names = append(it.names, named{hash: s.hash})
+	return times, others
+}
+
+// kept is how much was kept back.
+func (it *thing) kept() int {
+	n := it.others
+	for _, name := range it.names {
+		n += name.kept
+	}
+	return n
+}
+
+// told forgets what was kept back.
+func (it *thing) told() {
+	it.others = 0
+	for i := range it.names {
+		it.names[i].kept = 0
+	}
 }
 
 // find returns what is remembered under k, which may push out what was not used
@@ -158,8 +264,8 @@ func (t *Throttle) takeLine(now time.Time) bool {
 }
 
 func (x *extra) add(it *thing) {
-	x.events += it.kept
-	if it.kept > 0 && len(x.abouts) < mostAbouts {
+	x.events += it.kept()
+	if it.kept() > 0 && len(x.abouts) < mostAbouts {
 		x.abouts = append(x.abouts, it.about)
 	}
 }
@@ -187,7 +293,7 @@ func (t *Throttle) look() {
 
 func (t *Throttle) keepsAny() bool {
 	for e := t.recent.Front(); e != nil; e = e.Next() {
-		if e.Value.(*thing).kept > 0 {
+		if e.Value.(*thing).kept() > 0 {
 			return true
 		}
 	}
@@ -203,14 +309,14 @@ func (t *Throttle) over(now time.Time) []func() {
 	for e := t.recent.Front(); e != nil; e = e.Next() {
 		it := e.Value.(*thing)
 		switch rested := end || now.Sub(it.until) >= t.limits.Every/4; {
-		case it.kept == 0 || !rested:
+		case it.kept() == 0 || !rested:
 			continue
 		case it.message == "" || !end && !t.takeLine(now) || end && len(lines) >= t.limits.Lines:
 			t.extra.add(it)
 		default:
-			lines = append(lines, t.again(*it))
+			lines = append(lines, t.again(*it, it.kept()))
 		}
-		it.kept = 0
+		it.told()
 	}
 	if x := t.extra; x.events > 0 && (end || now.Sub(t.told) >= t.limits.Every) {
 		t.extra, t.told = extra{}, now
@@ -223,15 +329,18 @@ func (t *Throttle) over(now time.Time) []func() {
 }
 
 // again makes the line that tells how often a thing happened since its last one.
-func (t *Throttle) again(it thing) func() {
+func (t *Throttle) again(it thing, times int) func() {
 	return func() {
-		t.log.WithLevel(it.level).Int("times", it.kept).Str("about", it.about).Str("kind", it.kind).Msg(it.message + ": more of the same")
+		t.log.WithLevel(it.level).Int("times", times).Str("about", it.about).Str("kind", it.kind).Msg(it.message + ": more of the same")
 	}
 }
 
 // Close tells what is still kept back. What is logged afterwards is bounded as
 // before, but no longer counted in lines of its own.
 func (t *Throttle) Close() {
+	if t == nil {
+		return
+	}
 	t.mu.Lock()
 	t.closed = true
 	if t.timer != nil {

@@ -27,7 +27,7 @@ func (o *output) Write(p []byte) (int, error) {
 
 type line struct {
 	Level, Message, About, Kind, Why string
-	Times                            int
+	Times, Others                    int
 }
 
 // take returns the lines since the last call.
@@ -162,6 +162,44 @@ func TestALevelThatIsOffKeepsNothing(t *testing.T) {
 	throttle.Close()
 	if lines := o.take(t); lines != nil || len(throttle.known) != 0 {
 		t.Errorf("logged %v, remembers %d", lines, len(throttle.known))
+	}
+}
+
+// A few of the names that a thing comes with are logged, each once a minute.
+func TestAFewNamesOfAThing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var o output
+		throttle := NewThrottle(zerolog.New(&o), Limits{Names: 3})
+		say := func(name string) { throttle.Naming(name).Warn("web1", "unknown").Msg(name) }
+		for _, name := range []string{"a", "a", "b", "a", "c", "d", "e", "e"} {
+			say(name)
+		}
+		one := line{Level: "warn", Times: 1}
+		a, b, c := one, one, one
+		a.Message, b.Message, c.Message = "a", "b", "c"
+		o.expect(t, a, b, c)
+		time.Sleep(time.Minute)
+		say("a")
+		a.Times, a.Others = 3, 3
+		o.expect(t, a)
+		say("f")
+		say("f")
+		f := one
+		f.Message = "f"
+		o.expect(t, f)
+		time.Sleep(time.Hour)
+		o.expect(t, line{Level: "warn", Message: "f: more of the same", About: "web1", Kind: "unknown", Times: 1})
+	})
+}
+
+func TestSeveralEventsAtOnce(t *testing.T) {
+	var o output
+	throttle := NewThrottle(zerolog.New(&o), Limits{})
+	throttle.Of(7).Error("core", "pushed out").Msg("gone")
+	throttle.Of(4).Error("core", "pushed out").Msg("gone")
+	throttle.Close()
+	if lines := o.take(t); len(lines) != 2 || lines[0].Times != 7 || lines[1].Times != 4 {
+		t.Errorf("%+v", lines)
 	}
 }
 

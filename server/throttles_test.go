@@ -31,32 +31,6 @@ func TestAStrangerCannotFillTheLog(t *testing.T) {
 	if said := r.log.lines("refused a connection"); len(said) != 1 || len(said[0]) > most {
 		t.Errorf("%d connections made %d lines of the log, the first of %d bytes", strangers, len(said), len(said[0]))
 	}
-	for thing := range r.server.quiet.since {
-		if len(thing) > 100 {
-			t.Errorf("remembers %d bytes: %.200q", len(thing), thing)
-		}
-	}
-}
-
-func TestQuietBoundsWhatItRemembers(t *testing.T) {
-	var q quiet
-	long := strings.Repeat("x", 1<<20)
-	for n := range quietMost + 100 {
-		q.say(fmt.Sprint(n, " ", long[:1000]))
-	}
-	size := 0
-	for thing := range q.since {
-		size += len(thing)
-	}
-	if len(q.since) > quietMost || size > quietMost*quietName {
-		t.Errorf("remembers %d things in %d bytes", len(q.since), size)
-	}
-	if times, now := q.say(long); times != 1 || !now {
-		t.Errorf("a new thing is not said: %d, %v", times, now)
-	}
-	if _, now := q.say(long + "y"); now {
-		t.Error("what begins with the same 400 bytes is another thing")
-	}
 }
 
 func TestNetwork(t *testing.T) {
@@ -117,13 +91,5 @@ func TestBadConnectionsOfAClientAreNotToldEach(t *testing.T) {
 		t.Errorf("said %d times: %q", len(said), said)
 	}
 	r.stop()
-	n := 0
-	for thing, s := range r.server.quiet.since {
-		if strings.HasPrefix(thing, "web1 ended ") {
-			n += s.times
-		}
-	}
-	if n != 39 {
-		t.Errorf("%d of 39 are counted for the next minute", n)
-	}
+	r.log.await(t, "the connection ended: more of the same", `"times":39`, `"about":"web1"`)
 }

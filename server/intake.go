@@ -248,12 +248,12 @@ func (in *intake) tellDisk(err error) {
 func (in *intake) setTrouble(why string) {
 	if why == "" {
 		if in.trouble.Swap(nil) != nil {
-			in.throttles.own.Info("", "no trouble").Msg("the journal takes results again")
+			in.throttles.own.Still("").Info("", "no trouble").Msg("the journal takes results again")
 		}
 		return
 	}
 	in.trouble.Store(&why)
-	in.throttles.own.Error("", "trouble").Str("why", logx.Clip(why)).Msg("results are not acknowledged: the clients keep them")
+	in.throttles.own.Still("").Error("", "trouble").Str("why", logx.Clip(why)).Msg("results are not acknowledged: the clients keep them")
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -11,7 +11,7 @@ import (
 // one whose configuration is named, or nil.
 func (s *Server) makeSink(t target, name string, r *journal.Reader, core *sink.NagiosConfig) (runner, error) {
 	o := &s.options
-	feed := sink.FeedOptions{Target: t.String(), DrainRate: o.DrainRate, LatestOnly: o.Backlog == backlogLatest, Rejects: s.rejects, Log: s.log}
+	feed := sink.FeedOptions{Target: t.String(), DrainRate: o.DrainRate, LatestOnly: o.Backlog == backlogLatest, Rejects: s.rejects, Log: s.throttles.own}
 	dialect := o.dialect(t, core)
 	config, age := "", sink.DefaultMaxFileAge
 	if core != nil && core.Has(t.to) {
@@ -22,12 +22,12 @@ func (s *Server) makeSink(t target, name string, r *journal.Reader, core *sink.N
 		feed.OrderGuard = o.orderGuard(dialect != sink.Icinga)
 		s.log.Info().Stringer("sink", t).Str("dialect", string(dialect)).Msg("results go there")
 		return &sink.CommandFile{Feed: sink.NewFeed(r, feed), Path: t.to, Dialect: dialect, Spool: o.spoolDir(name), Window: sink.DefaultWindow,
-			Unread: sink.DefaultUnread, Config: config, MarkerTick: sink.DefaultMarkerTick, Log: s.log}, nil
+			Unread: sink.DefaultUnread, Config: config, MarkerTick: sink.DefaultMarkerTick, Log: s.throttles.own}, nil
 	case kindCheckResults:
 		feed.OrderGuard = o.orderGuard(true)
 		s.log.Info().Stringer("sink", t).Str("dialect", string(dialect)).Msg("results go there")
 		return &sink.CheckResults{Feed: sink.NewFeed(r, feed), Dir: t.to, Owner: s.ownerOf(name), Dialect: dialect, Config: config, MaxFileAge: age,
-			LatestOnly: feed.LatestOnly, Window: sink.DefaultWindow, Log: s.log}, nil
+			LatestOnly: feed.LatestOnly, Window: sink.DefaultWindow, Log: s.throttles.own}, nil
 	case kindIcinga2:
 		api, err := o.icinga(t.to)
 		if err != nil {
@@ -35,7 +35,7 @@ func (s *Server) makeSink(t target, name string, r *journal.Reader, core *sink.N
 		}
 		feed.OrderGuard = o.orderGuard(false)
 		s.log.Info().Stringer("sink", t).Msg("results go there")
-		api.Feed, api.Window, api.Log = sink.NewFeed(r, feed), sink.DefaultWindow, s.log
+		api.Feed, api.Window, api.Log = sink.NewFeed(r, feed), sink.DefaultWindow, s.throttles.own
 		return api, nil
 	}
 	feed.OrderGuard = o.orderGuard(false)

@@ -62,7 +62,7 @@ func (s *Server) openSinks() error {
 	if err != nil {
 		return err
 	}
-	s.rejects = sink.NewRejects(filepath.Join(s.options.StateDir, rejectsFile), s.log)
+	s.rejects = sink.NewRejects(filepath.Join(s.options.StateDir, rejectsFile), s.throttles.rejects)
 	if slices.ContainsFunc(targets, func(t target) bool { return t.kind == kindCheckResults }) {
 		s.openOwner()
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"massive-passive/internal/logx"
+	"massive-passive/server/sink"
 
 	"github.com/rs/zerolog"
 )
@@ -16,8 +17,12 @@ type throttles struct {
 	clients   *logx.Throttle // by name
 	lines     *logx.Throttle // refused lines of clients that get no other answer; by client
 	oldTLS    *logx.Throttle // clients whose TLS is old: an hour is often enough
+	rejects   *logx.Throttle // results that a core will never take; by client
 	own       *logx.Throttle // this server's disk, sinks and listeners
 }
+
+// ownNames is how many different troubles of a sink, say, are logged a minute.
+const ownNames = 10
 
 func newThrottles(log zerolog.Logger) throttles {
 	return throttles{
@@ -25,13 +30,14 @@ func newThrottles(log zerolog.Logger) throttles {
 		clients:   logx.NewThrottle(log, logx.Limits{}),
 		lines:     logx.NewThrottle(log, logx.Limits{Names: mostLogged}),
 		oldTLS:    logx.NewThrottle(log, logx.Limits{Every: time.Hour, Keys: 10_000}),
-		own:       logx.NewThrottle(log, logx.Limits{}),
+		rejects:   logx.NewThrottle(log, logx.Limits{Names: sink.RejectsNames}),
+		own:       logx.NewThrottle(log, logx.Limits{Names: ownNames}),
 	}
 }
 
 // close tells what they kept back.
 func (t throttles) close() {
-	for _, one := range []*logx.Throttle{t.strangers, t.clients, t.lines, t.oldTLS, t.own} {
+	for _, one := range []*logx.Throttle{t.strangers, t.clients, t.lines, t.oldTLS, t.rejects, t.own} {
 		one.Close()
 	}
 }

@@ -130,6 +130,15 @@ func (t *Throttle) Naming(name string) Events {
 	return Events{throttle: t, n: 1, hash: maphash.String(t.seed, name)}
 }
 
+// Still returns what logs that a thing goes on to be so, for as long as it is asked:
+// how often that is counts for nothing. Where name is another than before, it is
+// logged at once, up to Limits.Names times a minute.
+func (t *Throttle) Still(name string) Events {
+	s := t.Naming(name)
+	s.n = 0
+	return s
+}
+
 // Events are logged as a Throttle's single events are.
 type Events struct {
 	throttle *Throttle
@@ -147,9 +156,29 @@ func (s Events) Warn(about, kind string) *zerolog.Event {
 	return s.throttle.event(zerolog.WarnLevel, s, about, kind)
 }
 
+// Info does what a Throttle's Info does.
+func (s Events) Info(about, kind string) *zerolog.Event {
+	return s.throttle.event(zerolog.InfoLevel, s, about, kind)
+}
+
 func (t *Throttle) event(level zerolog.Level, s Events, about, kind string) *zerolog.Event {
 	if t == nil || level < t.log.GetLevel() || level < zerolog.GlobalLevel() {
 		return nil
+	}
+	event, _ := t.counted(level, s, about, kind)
+	return event
+}
+
+// WarnTimes does what Warn does, for what is told in other places than the log as
+// well: times is what the event holds, and 0 if nothing is to be told now. The
+// event may be nil all the same, where the log takes no warnings.
+func (s Events) WarnTimes(about, kind string) (event *zerolog.Event, times int) {
+	return s.throttle.counted(zerolog.WarnLevel, s, about, kind)
+}
+
+func (t *Throttle) counted(level zerolog.Level, s Events, about, kind string) (event *zerolog.Event, times int) {
+	if t == nil {
+		return nil, 0
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -158,8 +187,10 @@ func (t *Throttle) event(level zerolog.Level, s Events, about, kind string) *zer
 	it.level = level
 	if !it.mayName(s.hash, now, t.limits.Names) || !t.takeLine(now) {
 		it.keep(s)
-		t.watch()
-		return nil
+		if s.n > 0 {
+			t.watch()
+		}
+		return nil, 0
 	}
 	times, others := it.begin(s, now, t.limits.Every)
 	log := t.log.Hook(zerolog.HookFunc(func(_ *zerolog.Event, _ zerolog.Level, message string) {
@@ -167,11 +198,13 @@ func (t *Throttle) event(level zerolog.Level, s Events, about, kind string) *zer
 		defer t.mu.Unlock()
 		it.message = clip(message)
 	}))
-	event := log.WithLevel(level).Int("times", times)
-	if others > 0 {
+	if event = log.WithLevel(level); times > 0 && event != nil {
+		event = event.Int("times", times)
+	}
+	if others > 0 && event != nil {
 		event = event.Int("others", others)
 	}
-	return event
+	return event, times
 }
 
 // mayName tells whether the thing may be logged with a name.

@@ -109,7 +109,7 @@ func (f *Feed) lookAhead(ctx context.Context) error {
 // tellPassedOver says what became of a backlog that is through.
 func (f *Feed) tellPassedOver() {
 	if f.ahead.passed > 0 {
-		f.o.Log.Info().Str("sink", f.o.Target).Int("passed_over", f.ahead.passed).Int("objects", len(f.ahead.newest)).
+		f.o.Log.Info(f.o.Target, "passed over").Str("sink", f.o.Target).Int("passed_over", f.ahead.passed).Int("objects", len(f.ahead.newest)).
 			Msg("of a backlog only the newest result of each host and service was delivered, as --backlog=latest says")
 	}
 }
@@ -168,7 +168,7 @@ func (f *Feed) watchDrain(now time.Time) {
 	}
 	age := now.Sub(time.UnixMicro(f.ready[0].received))
 	if now.Sub(f.drainSeen) < 2*time.Minute && age >= f.drainAge {
-		f.o.Log.Warn().Str("sink", f.o.Target).Int("drain_rate", f.o.DrainRate).Stringer("age", age.Round(time.Second)).
+		f.o.Log.Still("").Warn(f.o.Target, "drain").Str("sink", f.o.Target).Int("drain_rate", f.o.DrainRate).Stringer("age", age.Round(time.Second)).
 			Msg("the backlog does not shrink: as much comes in as --drain-rate lets out")
 	}
 	f.drainSeen, f.drainAge = now, age

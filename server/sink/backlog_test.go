@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"massive-passive/internal/logx"
 	"massive-passive/wire/check"
 
 	"github.com/rs/zerolog"
@@ -58,7 +59,7 @@ func TestLatestOnlyPassesNothingOverForWhatTheGuardDrops(t *testing.T) {
 func TestABacklogTellsOnceWhatItPassedOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		r := newFeedRig(t, FeedOptions{Target: "core", LatestOnly: true, Log: zerolog.New(&log)})
+		r := newFeedRig(t, FeedOptions{Target: "core", LatestOnly: true, Log: logx.NewThrottle(zerolog.New(&log), logx.Limits{Names: 10})})
 		for range 1500 {
 			r.put("a", "s", 1)
 			r.put("a", "t", 1)
@@ -142,7 +143,7 @@ func TestDrainRate(t *testing.T) {
 func TestDrainThatNeverEndsIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		r := newFeedRig(t, FeedOptions{DrainRate: 1, Log: zerolog.New(&log)})
+		r := newFeedRig(t, FeedOptions{DrainRate: 1, Log: logx.NewThrottle(zerolog.New(&log), logx.Limits{Names: 10})})
 		for range 300 {
 			r.put("a", "s", 0)
 			time.Sleep(time.Second / 2)

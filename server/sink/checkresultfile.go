@@ -219,7 +219,7 @@ func (c *CheckResults) isOurs(path string) bool {
 		return err
 	})
 	if durable.MayPass(err) {
-		c.Log.Warn().Err(err).Msg("cannot see whether a file of check results is of an earlier run: it stays, and the core may get its results late")
+		c.Log.Warn(c.Feed.o.Target, "unseen file").Err(err).Msg("cannot see whether a file of check results is of an earlier run: it stays, and the core may get its results late")
 	}
 	return err == nil && bytes.Equal(first, []byte(c.header()))
 }

@@ -8,10 +8,9 @@ import (
 	"os"
 	"time"
 
+	"massive-passive/internal/logx"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
-
-	"github.com/rs/zerolog"
 )
 
 const (
@@ -35,7 +34,7 @@ type CheckResults struct {
 	MaxFileAge time.Duration // at which the core throws a file away; 0 is at once, whatever the manuals say
 	LatestOnly bool          // a file that nobody reads gives way to one with the newest results
 	Window     time.Duration // how long a result stays in the journal after the core took it
-	Log        zerolog.Logger
+	Log        *logx.Throttle
 
 	// Owned by Run.
 	opened fs.FileInfo // the directory
@@ -117,7 +116,7 @@ func (c *CheckResults) leave() {
 	c.watch.end()
 	if c.out != nil {
 		if err := c.withdraw(c.out.path); err != nil {
-			c.Log.Warn().Err(err).Str("sink", c.Feed.o.Target).Msg("nothing else is put there until that can be done")
+			c.Log.Warn(c.Feed.o.Target, "withdraw").Err(err).Str("sink", c.Feed.o.Target).Msg("nothing else is put there until that can be done")
 		}
 		c.out = nil
 	}

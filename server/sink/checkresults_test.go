@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"massive-passive/wire/check"
-
-	"github.com/rs/zerolog"
 )
 
 // spoolRig is a check-result sink between a journal and a directory in which
@@ -30,7 +28,7 @@ func newSpoolRig(t *testing.T, o FeedOptions) *spoolRig {
 	t.Helper()
 	r := &spoolRig{feedRig: newFeedRig(t, o), dir: t.TempDir()}
 	r.sink = &CheckResults{Feed: r.feed, Dir: r.dir, Owner: "test", Dialect: Nagios, MaxFileAge: time.Hour, LatestOnly: o.LatestOnly,
-		Window: DefaultWindow, Log: zerolog.Nop()}
+		Window: DefaultWindow}
 	return r
 }
 
@@ -118,7 +116,7 @@ func (r *spoolRig) expectFile(from, to int) {
 
 func spoolTest(t *testing.T, o FeedOptions, run func(r *spoolRig)) {
 	synctest.Test(t, func(t *testing.T) {
-		o.Log = zerolog.Nop()
+		o.Log = nil
 		r := newSpoolRig(t, o)
 		run(r)
 		r.stop()

@@ -10,10 +10,9 @@ import (
 	"syscall"
 	"time"
 
+	"massive-passive/internal/logx"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
-
-	"github.com/rs/zerolog"
 )
 
 // pipeBuf is the longest write that other writers on the same pipe cannot
@@ -39,7 +38,7 @@ type CommandFile struct {
 	// MarkerTick is the time between two markers for a core that works on results
 	// in another process than reads them; 0: what it has read counts as worked on.
 	MarkerTick time.Duration
-	Log        zerolog.Logger
+	Log        *logx.Throttle
 
 	// Owned by Run. What is known of the core whatever has the pipe open:
 	coreSeen  time.Time     // when a process of it was last seen
@@ -50,9 +49,7 @@ type CommandFile struct {
 
 	session
 	refused time.Time // when the spool directory last refused a file for good
-	told    struct {  // when each was last logged
-		markers, cut, late time.Time
-	}
+	told    time.Time // when it was last logged that there are no markers
 }
 
 // Status says how the sink fares.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"massive-passive/internal/logx"
 	"massive-passive/server/record"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
@@ -49,9 +50,9 @@ func newRigOn(t *testing.T, o journal.Options) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, path: filepath.Join(dir, "nagios.cmd"), journal: j, reader: reader}
-	feed := NewFeed(reader, FeedOptions{Target: r.path, Log: zerolog.Nop()})
+	feed := NewFeed(reader, FeedOptions{Target: r.path})
 	r.sink = &CommandFile{Feed: feed, Path: r.path, Dialect: Nagios, Spool: filepath.Join(dir, "spool"), Window: 300 * time.Millisecond,
-		Unread: time.Hour, Log: zerolog.Nop()}
+		Unread: time.Hour}
 	return r
 }
 
@@ -261,7 +262,7 @@ func TestAStopDoesNotWaitForABacklog(t *testing.T) {
 func TestACoreThatHangsIsToldOf(t *testing.T) {
 	r := newRig(t)
 	var log strings.Builder
-	r.sink.Feed.o.Log = zerolog.New(&log)
+	r.sink.Feed.o.Log = logx.NewThrottle(zerolog.New(&log), logx.Limits{Names: 10})
 	c := r.newCore()
 	if err := r.sink.open(); err != nil {
 		t.Fatal(err)

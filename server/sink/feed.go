@@ -8,10 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"massive-passive/internal/logx"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
-
-	"github.com/rs/zerolog"
 )
 
 const (
@@ -29,7 +28,7 @@ type FeedOptions struct {
 	// has; "" for a core that answers itself, or where it is not known.
 	ObjectCache string
 	Rejects     *Rejects // who is told of results that the core will never take; nil for nobody
-	Log         zerolog.Logger
+	Log         *logx.Throttle
 }
 
 // Feed stands between a sink and its reader on the journal. It decodes and
@@ -57,13 +56,9 @@ type Feed struct {
 	drainSeen time.Time // when drainAge was taken
 	drainAge  time.Duration
 
-	told   string // the last trouble in the log
-	toldAt time.Time
+	troubled bool // the core takes no results now
 
-	older     int       // results that the guard dropped since olderTold
-	olderTold time.Time // when it was last said that it drops some
-
-	unreadTold time.Time // when it was last said that the journal cannot be read; zero if it can
+	unread bool // the journal cannot be read now
 
 	mu      sync.Mutex // guards what follows
 	waiting string
@@ -153,7 +148,7 @@ func (f *Feed) read(ctx context.Context, get func(context.Context) ([]journal.Re
 // try gets once, without waiting long for something new where it is not known yet
 // that what there is can be read.
 func (f *Feed) try(ctx context.Context, get func(context.Context) ([]journal.Record, error)) ([]journal.Record, error) {
-	if !f.unreadTold.IsZero() {
+	if f.unread {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, readAgain)
 		defer cancel()
@@ -185,7 +180,7 @@ func (f *Feed) take() {
 		}
 		it := &f.batch[n]
 		if err := it.decode(rec); err != nil {
-			f.o.Log.Error().Err(err).Uint64("sequence", rec.Seq).Msg("passed over an entry of the journal")
+			f.o.Log.Error(f.o.Target, "entry").Err(err).Uint64("sequence", rec.Seq).Msg("passed over an entry of the journal")
 			f.judge(rec.Seq, GivenUpUnreadable)
 			continue
 		}
@@ -289,13 +284,9 @@ func (f *Feed) tellReject(it *item, outcome Outcome, why string) {
 // tellOlder says that the order guard drops results: at once, then once a minute
 // with how many, for of two clients that check the same it may be every other one.
 func (f *Feed) tellOlder(it *item) {
-	f.older++
-	if !f.olderTold.IsZero() && time.Since(f.olderTold) < time.Minute {
-		return
-	}
-	f.o.Log.Warn().Str("sink", f.o.Target).Int("results", f.older).Str("client", it.client).Str("host", it.result.Host).Str("service", it.result.Service).
+	f.o.Log.Warn(f.o.Target, "older").Str("sink", f.o.Target).Str("client", it.client).
+		Str("host", logx.Clip(it.result.Host)).Str("service", logx.Clip(it.result.Service)).
 		Msg("dropped results older than what another client delivered, this one at last: do both check this, and are their clocks right?")
-	f.older, f.olderTold = 0, time.Now()
 }
 
 func (f *Feed) count(outcome Outcome, n uint64) {
@@ -335,35 +326,32 @@ func (f *Feed) setState(why string) {
 func (f *Feed) trouble(err error) {
 	text := err.Error()
 	f.setState(text)
-	if text != f.told || time.Since(f.toldAt) > time.Minute {
-		f.told, f.toldAt = text, time.Now()
-		f.o.Log.Warn().Str("sink", f.o.Target).Str("why", text).Msg("the core takes no results: they wait in the journal")
-	}
+	f.troubled = true
+	f.o.Log.Still(text).Warn(f.o.Target, "trouble").Str("sink", f.o.Target).Str("why", logx.Clip(text)).Msg("the core takes no results: they wait in the journal")
 }
 
 // unreadable says that the disk does not give what is next: at once, then once a
 // minute.
 func (f *Feed) unreadable(err error) {
 	f.setState(err.Error())
-	if time.Since(f.unreadTold) > time.Minute {
-		f.unreadTold = time.Now()
-		f.o.Log.Error().Err(err).Str("sink", f.o.Target).Msg("the journal cannot be read: look after its disk; what that has lost is asked for five minutes, then passed over and told as damage")
-	}
+	f.unread = true
+	f.o.Log.Still("").Error(f.o.Target, "unreadable").Err(err).Str("sink", f.o.Target).
+		Msg("the journal cannot be read: look after its disk; what that has lost is asked for five minutes, then passed over and told as damage")
 }
 
 func (f *Feed) readable() {
-	if !f.unreadTold.IsZero() {
-		f.unreadTold = time.Time{}
+	if f.unread {
+		f.unread = false
 		f.setState("")
-		f.o.Log.Info().Str("sink", f.o.Target).Msg("the journal can be read again")
+		f.o.Log.Still("").Info(f.o.Target, "readable").Str("sink", f.o.Target).Msg("the journal can be read again")
 	}
 }
 
 // well tells that the core takes results.
 func (f *Feed) well() {
 	f.setState("")
-	if f.told != "" {
-		f.told = ""
-		f.o.Log.Info().Str("sink", f.o.Target).Msg("the core takes results again")
+	if f.troubled {
+		f.troubled = false
+		f.o.Log.Still("").Info(f.o.Target, "well").Str("sink", f.o.Target).Msg("the core takes results again")
 	}
 }

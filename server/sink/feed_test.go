@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"massive-passive/internal/logx"
 	"massive-passive/server/record"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
@@ -151,19 +152,19 @@ func TestACommandOfTheJournalIsHeldAgainstTheRules(t *testing.T) {
 func TestTheGuardTellsWhatItDrops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		r := newFeedRig(t, FeedOptions{OrderGuard: true, Log: zerolog.New(&log)})
+		r := newFeedRig(t, FeedOptions{OrderGuard: true, Log: logx.NewThrottle(zerolog.New(&log), logx.Limits{Names: 10})})
 		r.put("a", "s", 1)
 		for range 3 {
 			r.put("b", "s", 9)
 		}
 		r.expect("1")
-		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, `"results":1,"client":"b","host":"h","service":"s"`) {
+		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, `"times":1,"sink":"","client":"b","host":"h","service":"s"`) {
 			t.Errorf("the log says: %s", text)
 		}
 		time.Sleep(time.Minute)
 		r.put("b", "s", 100)
 		r.expect("")
-		if text := log.String(); strings.Count(text, "\n") != 2 || !strings.Contains(text, `"results":3,`) {
+		if text := log.String(); strings.Count(text, "\n") != 2 || !strings.Contains(text, `"times":3,`) {
 			t.Errorf("a minute later the log says: %s", text)
 		}
 	})

@@ -9,10 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"massive-passive/internal/logx"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
-
-	"github.com/rs/zerolog"
 )
 
 const (
@@ -32,7 +31,7 @@ type IcingaAPI struct {
 	TLS            *tls.Config
 	Requests       int           // at a time
 	Window         time.Duration // how long a result stays in the journal after the core took it
-	Log            zerolog.Logger
+	Log            *logx.Throttle
 
 	// Owned by Run.
 	turn    int // of the endpoints

@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"massive-passive/wire/check"
-
-	"github.com/rs/zerolog"
 )
 
 // apiCore answers as Icinga's API does, and as it does at bad moments.
@@ -82,10 +80,10 @@ type apiRig struct {
 }
 
 func newAPIRig(t *testing.T, cores ...*apiCore) *apiRig {
-	r := &apiRig{feedRig: newFeedRig(t, FeedOptions{Log: zerolog.Nop()})}
+	r := &apiRig{feedRig: newFeedRig(t, FeedOptions{})}
 	pool := x509.NewCertPool()
 	pool.AddCert(cores[0].Certificate())
-	r.sink = &IcingaAPI{Feed: r.feed, User: "root", Password: "icinga", TLS: &tls.Config{RootCAs: pool}, Requests: 4, Window: 0, Log: zerolog.Nop()}
+	r.sink = &IcingaAPI{Feed: r.feed, User: "root", Password: "icinga", TLS: &tls.Config{RootCAs: pool}, Requests: 4, Window: 0}
 	for _, c := range cores {
 		r.sink.Endpoints = append(r.sink.Endpoints, c.URL)
 	}
@@ -323,7 +321,7 @@ func TestAPITellsOfARequestWithoutAnAnswer(t *testing.T) {
 // What one lane is stuck with is acknowledged late, but what the others went
 // on with meanwhile is not kept for that.
 func TestAPIKeepsOnlyWhatIsNotDone(t *testing.T) {
-	r := &apiRig{feedRig: newFeedRig(t, FeedOptions{Log: zerolog.Nop()})}
+	r := &apiRig{feedRig: newFeedRig(t, FeedOptions{})}
 	r.sink = &IcingaAPI{Feed: r.feed, api: &icingaAPI{}, looked: time.Now().Add(time.Hour), Window: time.Second}
 	const stuck, over, recent = 1, 198, 1
 	r.send("a", 1, stuck+over+recent)

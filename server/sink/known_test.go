@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"massive-passive/internal/logx"
 	"massive-passive/wire/check"
 
 	"github.com/rs/zerolog"
@@ -35,7 +36,7 @@ func TestUnknownObjectsAreRejected(t *testing.T) {
 		cache, rejects := filepath.Join(dir, "objects.cache"), filepath.Join(dir, "rejects.log")
 		writeCache(t, cache, objectCache)
 		var log strings.Builder
-		r := newFeedRig(t, FeedOptions{ObjectCache: cache, Rejects: NewRejects(rejects, zerolog.New(&log)), Target: "core", Log: zerolog.Nop()})
+		r := newFeedRig(t, FeedOptions{ObjectCache: cache, Rejects: NewRejects(rejects, logx.NewThrottle(zerolog.New(&log), logx.Limits{Names: RejectsNames})), Target: "core"})
 		put := func(kind check.Kind, host, service string) {
 			r.append("client one", check.Result{Kind: kind, Host: host, Service: service, Output: []byte("text"), Finish: 1})
 		}
@@ -82,7 +83,7 @@ func TestUnknownObjectsAreRejected(t *testing.T) {
 // objectsOf returns what is known from a cache of this text that has settled.
 func objectsOf(t *testing.T, text string) *objects {
 	t.Helper()
-	o := newObjects(filepath.Join(t.TempDir(), "objects.cache"), zerolog.Nop())
+	o := newObjects(filepath.Join(t.TempDir(), "objects.cache"), nil)
 	writeCache(t, o.file, text)
 	return o
 }
@@ -159,20 +160,21 @@ func TestAnObjectCacheThatWasAwayIsKnownAgain(t *testing.T) {
 }
 
 func TestRejectsFileStaysSmall(t *testing.T) {
-	t.Parallel()
 	file := filepath.Join(t.TempDir(), "rejects.log")
-	r := NewRejects(file, zerolog.Nop())
-	for n := range rejectsMost + 100 {
-		it := item{client: "c", result: check.Result{Kind: check.Host, Host: fmt.Sprint("host", n), Output: []byte(strings.Repeat("x", 500))}}
-		r.tell("core", &it, RejectedNoObject, "no such host")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRejects(file, logx.NewThrottle(zerolog.Nop(), logx.Limits{Names: RejectsNames}))
+		for n := range 10_000 {
+			it := item{client: fmt.Sprint("c", n%10), result: check.Result{Kind: check.Host, Host: fmt.Sprint("host", n), Output: []byte(strings.Repeat("x", 500))}}
+			r.tell("core", &it, RejectedNoObject, "no such host")
+			if n%100 == 0 {
+				time.Sleep(time.Minute)
+			}
+		}
+	})
 	for _, name := range []string{file, file + ".1"} {
 		if info, err := os.Stat(name); err != nil || info.Size() > rejectsBytes+1000 || info.Mode().Perm()&0o007 != 0 {
 			t.Errorf("%s: %v, %v", name, info, err)
 		}
-	}
-	if len(r.said) > rejectsMost {
-		t.Errorf("%d objects are remembered", len(r.said))
 	}
 }
 
@@ -209,7 +211,7 @@ func TestReadNagiosConfig(t *testing.T) {
 }
 
 func TestStreamWritesJSON(t *testing.T) {
-	r := newFeedRig(t, FeedOptions{Log: zerolog.Nop()})
+	r := newFeedRig(t, FeedOptions{})
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

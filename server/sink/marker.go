@@ -84,9 +84,9 @@ func (c *CommandFile) markerRefused(now time.Time, err error) {
 	}
 	c.marker.due = now.Add(markerAgain)
 	c.stopMarkers(now)
-	if now.Sub(c.told.markers) > spoolAgain {
-		c.told.markers = now
-		c.Log.Warn().Err(err).Str("sink", c.Feed.o.Target).
+	if now.Sub(c.told) > spoolAgain {
+		c.told = now
+		c.Log.Warn(c.Feed.o.Target, "no markers").Err(err).Str("sink", c.Feed.o.Target).
 			Msg("the core cannot be passed a file, and so does not tell what it has worked on: what it has read counts, and is lost if it is killed while it hangs")
 	}
 }
@@ -120,7 +120,7 @@ func (c *CommandFile) proved() {
 		return
 	}
 	c.unproven, c.marker.due = false, time.Time{}
-	c.Log.Info().Str("sink", c.Feed.o.Target).Msg("the core removes the files again by which it tells what it has worked on")
+	c.Log.Info(c.Feed.o.Target, "markers").Str("sink", c.Feed.o.Target).Msg("the core removes the files again by which it tells what it has worked on")
 }
 
 // blind tells whether the core may be one that does not see the files.
@@ -145,6 +145,6 @@ func (c *CommandFile) giveUpMarker(f *passed, now time.Time) {
 	c.marker.out, c.leftFor = false, 0
 	c.leaveProbe(now, f.path)
 	c.stopMarkers(now)
-	c.Log.Warn().Str("sink", c.Feed.o.Target).Str("spool", c.Spool).Stringer("tried_again_after", c.probeTick()).
+	c.Log.Warn(c.Feed.o.Target, "markers stay").Str("sink", c.Feed.o.Target).Str("spool", c.Spool).Stringer("tried_again_after", c.probeTick()).
 		Msg("the core does not remove the files by which it tells what it has worked on: what it has read counts, and is lost if it is killed while it hangs; may its user enter the directory and remove files there?")
 }

@@ -12,9 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"massive-passive/internal/logx"
 	"massive-passive/wire/check"
-
-	"github.com/rs/zerolog"
 )
 
 const (
@@ -27,7 +26,7 @@ const (
 // object cache. While that is being written it knows nothing for sure.
 type objects struct {
 	file   string
-	log    zerolog.Logger
+	log    *logx.Throttle
 	seed   maphash.Seed
 	known  map[object]struct{}
 	loaded fs.FileInfo // the file as it was read; nil: nothing is known
@@ -36,7 +35,7 @@ type objects struct {
 	told   string
 }
 
-func newObjects(file string, log zerolog.Logger) *objects {
+func newObjects(file string, log *logx.Throttle) *objects {
 	return &objects{file: file, log: log, seed: maphash.MakeSeed()}
 }
 
@@ -82,10 +81,10 @@ func (o *objects) refresh(now time.Time) {
 	switch {
 	case o.sure:
 		o.told = ""
-		o.log.Info().Str("object_cache_file", o.file).Int("objects", len(o.known)).Msg("read what hosts and services the core has")
+		o.log.Info(o.file, "objects read").Str("object_cache_file", o.file).Int("objects", len(o.known)).Msg("read what hosts and services the core has")
 	case err != nil && err.Error() != o.told:
 		o.told = err.Error()
-		o.log.Warn().Err(err).Msg("not known what hosts and services the core has: results for others are not told apart")
+		o.log.Warn(o.file, "objects unknown").Err(err).Msg("not known what hosts and services the core has: results for others are not told apart")
 	}
 }
 

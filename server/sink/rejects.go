@@ -6,64 +6,46 @@ import (
 	"sync"
 	"time"
 
+	"massive-passive/internal/logx"
 	"massive-passive/wire/check"
-
-	"github.com/rs/zerolog"
 )
 
 const (
 	rejectsBytes = 1 << 20 // of the file, and of the one before it
-	rejectsQuiet = time.Minute
-	rejectsMost  = 10_000 // objects whose last line is remembered
-	rejectsClip  = 200    // bytes of an output
+	rejectsClip  = 200     // bytes of an output
 )
+
+// RejectsNames is how many different hosts and services of one client are told
+// in a minute for each sink and reason. A client can invent as many as it likes.
+const RejectsNames = 20
 
 // Rejects tells people of results that a core will never take: in the log and
 // in a small file, for each object at most once a minute. Any goroutine may
 // use it.
 type Rejects struct {
+	log *logx.Throttle // what it holds back is not in the file either
+
+	mu   sync.Mutex // guards the file
 	file string
-	log  zerolog.Logger
-
-	mu   sync.Mutex
-	said map[string]*silence
-}
-
-// silence counts what is not told until a time.
-type silence struct {
-	until time.Time
-	times int
 }
 
 // NewRejects returns one that writes to file and, when that has grown to a
 // megabyte, begins it anew; the one before is kept as file with ".1".
-func NewRejects(file string, log zerolog.Logger) *Rejects {
-	return &Rejects{file: file, log: log, said: map[string]*silence{}}
+func NewRejects(file string, log *logx.Throttle) *Rejects {
+	return &Rejects{file: file, log: log}
 }
 
 // tell notes one rejected result.
 func (r *Rejects) tell(target string, it *item, outcome Outcome, why string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	name := nameOf(&it.result)
-	key := target + " " + outcome.String() + " " + name
-	now := time.Now()
-	s := r.said[key]
-	if s == nil {
-		if len(r.said) >= rejectsMost {
-			r.said = map[string]*silence{}
-		}
-		s = &silence{}
-		r.said[key] = s
-	}
-	s.times++
-	if now.Before(s.until) {
+	event, times := r.log.Naming(name).WarnTimes(it.client, outcome.String()+" at "+target)
+	if times == 0 {
 		return
 	}
-	event := r.log.Warn().Str("sink", target).Str("client", it.client).Str("object", name).Int("times", s.times).Stringer("reason", outcome).Str("why", why)
-	line := fmt.Sprintf("%s %s: %q from client %q, %d times: %s; the last: code %d, %q\n", now.Format(time.RFC3339), target, name, it.client,
-		s.times, why, it.result.Code, it.result.Output[:min(rejectsClip, len(it.result.Output))])
-	s.until, s.times = now.Add(rejectsQuiet), 0
+	name, why = logx.Clip(name), logx.Clip(why)
+	line := fmt.Sprintf("%s %s: %q from client %q, %d times: %s; the last: code %d, %q\n", time.Now().Format(time.RFC3339), target, name, it.client,
+		times, why, it.result.Code, it.result.Output[:min(rejectsClip, len(it.result.Output))])
+	event = event.Str("sink", target).Str("client", it.client).Str("object", name).Stringer("reason", outcome).Str("why", why)
 	if err := r.write(line); err != nil {
 		event = event.AnErr("file", err)
 	}
@@ -71,6 +53,8 @@ func (r *Rejects) tell(target string, it *item, outcome Outcome, why string) {
 }
 
 func (r *Rejects) write(line string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if info, err := os.Stat(r.file); err == nil && info.Size() >= rejectsBytes {
 		if err := os.Rename(r.file, r.file+".1"); err != nil {
 			return err

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/rs/zerolog"
+	"massive-passive/internal/logx"
 )
 
 // spoolPrefix begins the names of our files in the spool directory.
@@ -20,7 +20,7 @@ const spoolPrefix = "massive-passive-"
 type spoolDir struct {
 	path  string
 	owner fs.FileInfo // of the pipe, who is to read the files
-	log   zerolog.Logger
+	log   *logx.Throttle
 
 	dir  *os.File // stays open, so that no other directory gets its number
 	lost bool     // it is not there any more: what was in it tells nothing
@@ -97,7 +97,7 @@ func (d *spoolDir) remove(file string) {
 		return
 	}
 	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		d.log.Warn().Err(err).Msg("cannot remove a file that the core was passed")
+		d.log.Warn(d.path, "remove").Err(err).Msg("cannot remove a file that the core was passed")
 	}
 }
 

@@ -178,28 +178,21 @@ func (c *CommandFile) tellLate(now time.Time) {
 		if c.files.late {
 			c.files.late = false
 			c.Feed.setState("")
-			c.Log.Info().Str("sink", c.Feed.o.Target).Msg("the core has read the files that it was passed")
+			c.Log.Info(c.Feed.o.Target, "files read").Str("sink", c.Feed.o.Target).Msg("the core has read the files that it was passed")
 		}
 		return
 	}
 	f := &left[0]
 	c.files.late = true
 	c.Feed.setState(fmt.Sprintf("the core has not read %s since %s", f.path, f.told.Format(time.TimeOnly)))
-	if now.Sub(c.told.late) < time.Minute {
-		return
-	}
-	c.told.late = now
-	c.Log.Warn().Str("sink", c.Feed.o.Target).Str("file", f.path).Int("unread", len(left)).Stringer("given_up_after", c.Unread).
+	c.Log.Still("").Warn(c.Feed.o.Target, "files unread").Str("sink", c.Feed.o.Target).Str("file", f.path).Int("unread", len(left)).Stringer("given_up_after", c.Unread).
 		Msg("the core has not read a file that it was passed, and the journal keeps all from there on: is the core held up, and may its user read and remove files there?")
 }
 
 // passCut writes a result with as much of its output as fits the pipe.
 func (c *CommandFile) passCut(ctx context.Context, it *item, why error) error {
 	c.Feed.noteCut(it)
-	if now := time.Now(); now.Sub(c.told.cut) > time.Minute {
-		c.told.cut = now
-		c.Log.Error().Err(why).Str("spool", c.Spool).Msg("long outputs are cut to fit the pipe: the core cannot be passed a file")
-	}
+	c.Log.Error(c.Feed.o.Target, "cut").Err(why).Str("spool", c.Spool).Msg("long outputs are cut to fit the pipe: the core cannot be passed a file")
 	r := it.result
 	for limit := pipeBuf / 2; ; limit /= 2 {
 		r.Output = check.CutOutput(it.result.Output, limit)

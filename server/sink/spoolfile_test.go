@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"massive-passive/internal/logx"
 	"massive-passive/wire/check"
 
 	"github.com/rs/zerolog"
@@ -176,7 +177,7 @@ func TestACoreThatReadsNoFilesHoldsNothingForEver(t *testing.T) {
 	r := newRig(t)
 	var log strings.Builder
 	rejects := filepath.Join(filepath.Dir(r.path), "rejects.log")
-	r.sink.Feed.o.Rejects = NewRejects(rejects, zerolog.New(&log))
+	r.sink.Feed.o.Rejects = NewRejects(rejects, logx.NewThrottle(zerolog.New(&log), logx.Limits{Names: RejectsNames}))
 	r.sink.Unread = time.Second
 	c := r.newCore()
 	r.start()

@@ -38,26 +38,33 @@ func ReapOrphans(ctx context.Context, every time.Duration) {
 
 // zombies are the children that have ended and are not reaped.
 func zombies() map[int]bool {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil
-	}
 	found := map[int]bool{}
-	parent := strconv.Itoa(os.Getpid())
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
-		if err != nil {
-			continue // gone meanwhile
-		}
-		// "PID (NAME) STATE PARENT …", where NAME may hold anything.
-		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-		if len(fields) > 1 && string(fields[0]) == "Z" && string(fields[1]) == parent {
+	own := strconv.Itoa(os.Getpid())
+	for _, pid := range processNumbers() {
+		if state, parent := stateOf(pid); state == zombie && parent == own {
 			found[pid] = true
 		}
 	}
 	return found
+}
+
+const zombie = "Z"
+
+// stateOf returns nothing for a process that is gone.
+func stateOf(pid int) (state, parent string) {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return "", ""
+	}
+	// "PID (NAME) STATE PARENT …", where NAME may hold anything.
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 2 {
+		return "", ""
+	}
+	return string(fields[0]), string(fields[1])
+}
+
+func isZombie(pid int) bool {
+	state, _ := stateOf(pid)
+	return state == zombie
 }

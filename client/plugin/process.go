@@ -22,6 +22,7 @@ import (
 // later starts, because the kernel copies and closes the table of them each time.
 type process struct {
 	pid            int
+	tag            tag
 	begun          time.Time // its time counts from here
 	stdout, stderr capture
 
@@ -43,7 +44,7 @@ func (r *Runner) launch(program string, words, env []string, dir string, limit i
 	// Only our end: the plugin must find a pipe that blocks when it is full.
 	_ = syscall.SetNonblock(pipes[0][0], true)
 	_ = syscall.SetNonblock(pipes[1][0], true)
-	pid, err := syscall.ForkExec(program, words, &syscall.ProcAttr{
+	pid, tag, err := r.fork(program, words, &syscall.ProcAttr{
 		Dir:   dir,
 		Env:   env,
 		Files: []uintptr{r.null.Fd(), uintptr(pipes[0][1]), uintptr(pipes[1][1])},
@@ -57,9 +58,21 @@ func (r *Runner) launch(program string, words, env []string, dir string, limit i
 	_ = syscall.Close(pipes[1][1])
 	return &process{
 		pid:    pid,
+		tag:    tag,
 		stdout: capture{fd: pipes[0][0], buffers: r.buffers, limit: limit},
 		stderr: capture{fd: pipes[1][0], buffers: r.buffers, limit: limit},
 	}, nil
+}
+
+// fork starts a program with a tag of its own.
+func (r *Runner) fork(program string, words []string, attr *syscall.ProcAttr) (pid int, t tag, err error) {
+	if r.tags {
+		tagging.Lock() // costs nothing: the runtime starts one process at a time
+		defer tagging.Unlock()
+		t = nextTag()
+	}
+	pid, err = syscall.ForkExec(program, words, attr)
+	return pid, t, err
 }
 
 func closePipes(pipes [][2]int) {
@@ -138,12 +151,13 @@ func (p *process) finishOutput(until time.Time) {
 	p.stderr.close()
 }
 
-// terminate asks the group to end, makes it end when the grace is over, and
-// takes the output until then. It returns false where the plugin survives even
+// terminate asks the group, and what left it, to end, makes it end when the grace
+// is over, and takes the output until then. It returns false where the plugin survives even
 // that, because it hangs inside the kernel.
 func (p *process) terminate(grace time.Duration) bool {
 	over := time.Now().Add(grace)
 	p.signalGroup(syscall.SIGTERM)
+	p.tag.signalEscaped(p.pid, syscall.SIGTERM)
 	p.watch.expire(over)
 	gone := p.watch.await()
 	if !gone {
@@ -157,6 +171,7 @@ func (p *process) terminate(grace time.Duration) bool {
 	// it has ended shows by the end of the pipes.
 	p.finishOutput(over)
 	p.signalGroup(syscall.SIGKILL)
+	p.tag.endEscaped(p.pid, over)
 	return gone
 }
 

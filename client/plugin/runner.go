@@ -70,6 +70,8 @@ type Runner struct {
 
 	ask func(path string) // has its file system answer; a test may have it take long
 
+	tags bool // runs have one each
+
 	// Programs that ran when they were last to, see beingReplaced.
 	thereMu sync.Mutex
 	there   map[string]bool
@@ -91,7 +93,7 @@ func New(grace time.Duration) (*Runner, error) {
 	if grace == 0 {
 		grace = DefaultGrace
 	}
-	return &Runner{grace: grace, null: null, buffers: newReadBuffers(), ask: ask, stuck: map[*process]string{}, silent: map[string]int{}, there: map[string]bool{}}, nil
+	return &Runner{grace: grace, null: null, buffers: newReadBuffers(), ask: ask, stuck: map[*process]string{}, silent: map[string]int{}, there: map[string]bool{}, tags: canTag()}, nil
 }
 
 // Close ends the waiting for plugins that could not be killed and gives back

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"massive-passive/internal/logx"
 	"massive-passive/wire"
 	"massive-passive/wire/check"
 
@@ -136,7 +137,7 @@ func (c *connection) sendAll(items []Item) error {
 // about adds to a line of the log whose result it tells of.
 func about(line *zerolog.Event, result []byte) *zerolog.Event {
 	if r, err := check.Decode(result); err == nil {
-		line.Str("host", r.Host).Str("service", r.Service)
+		line.Str("host", logx.Clip(r.Host)).Str("service", logx.Clip(r.Service))
 	}
 	return line
 }
@@ -145,7 +146,7 @@ func about(line *zerolog.Event, result []byte) *zerolog.Event {
 // hold up those behind it.
 func (c *connection) skip(it Item) {
 	text := fmt.Sprintf("a result of %d bytes is over this server's limit of %d", len(it.Result), c.session.Welcome.MaxFrame)
-	about(c.options.Log.Error(), it.Result).Uint64("sequence", it.Sequence).Str("why", text).Msg("gave up a result: make the plugin say less")
+	about(c.throttle.Error(c.options.Address, "too large"), it.Result).Uint64("sequence", it.Sequence).Str("why", text).Msg("gave up a result: make the plugin say less")
 	c.tally.reject(tooLarge)
 	if c.options.Rejected != nil {
 		c.options.Rejected(wire.Rejection{Sequence: it.Sequence, Reason: wire.Refused, Text: text})
@@ -289,21 +290,19 @@ func (c *connection) acknowledge(sequence uint64) (done int) {
 	return done
 }
 
-// rejections tells at once of a first rejection and then once a minute how
-// many there were: a client that may send nothing would fill its log.
+// rejections counts results that the server will never take. A client that may
+// send nothing would fill its log: they are logged once a minute.
 func (c *connection) rejections(list []wire.Rejection) {
 	for _, r := range list {
 		c.tally.reject(r.Reason.String())
 		if c.options.Rejected != nil {
 			c.options.Rejected(r)
 		}
-		c.rejected++
-		event := c.options.Log.Debug()
-		if time.Since(c.rejectedAt) > sayInterval {
-			event = c.options.Log.Warn().Int("results", c.rejected)
-			c.rejected, c.rejectedAt = 0, time.Now()
+		event := c.throttle.Warn(c.options.Address, "rejected")
+		if event == nil {
+			event = c.options.Log.Debug()
 		}
-		event.Uint64("sequence", r.Sequence).Stringer("reason", r.Reason).Str("why", r.Text).
+		event.Uint64("sequence", r.Sequence).Stringer("reason", r.Reason).Str("why", logx.ClipText(r.Text)).
 			Msg("the server rejected a result for good; its log tells which client may send what")
 	}
 }

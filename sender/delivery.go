@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"massive-passive/internal/logx"
 	"massive-passive/wire"
 	"massive-passive/wire/certs"
 
@@ -73,7 +74,6 @@ const (
 	userTimeout      = 55 * time.Second // unacknowledged by the peer's kernel
 	retryFirst       = 500 * time.Millisecond
 	retryMost        = 30 * time.Second
-	sayInterval      = time.Minute
 	mostItems        = wire.MaxEntries
 	mostBytes        = 1 << 20 // of a batch, but for a single result that is larger
 	fewestBytes      = wire.Part
@@ -99,22 +99,23 @@ type Delivery struct {
 	drain    chan struct{} // closed by Drain: gather no more
 	draining sync.Once
 
-	told   string // the last trouble in the log
-	toldAt time.Time
-	gaveUp uint64 // the last sequence that could not be put into the words of 0.3.9
-
-	// Of the goroutine that receives.
-	rejected   int // results since the last line in the log about it
-	rejectedAt time.Time
-	waitedAt   time.Time // the last line in the log about a WAIT
+	throttle *logx.Throttle // of all that a server can cause
+	gaveUp   uint64         // the last sequence that could not be put into the words of 0.3.9
 }
+
+// What a server can have a Delivery log a minute: a bad one chooses its words, and
+// breaks off as often as it likes.
+const (
+	mostLines = 30
+	mostTexts = 5 // different ones about the same
+)
 
 // New makes a Delivery; it does nothing before Run.
 func New(o Options, s Source) *Delivery {
 	if o.Identity == nil {
 		o.Identity = NewIdentity(&alone{[]wire.Instance{o.Hello.Instance}})
 	}
-	d := &Delivery{options: o, source: s, drain: make(chan struct{})}
+	d := &Delivery{options: o, source: s, drain: make(chan struct{}), throttle: logx.NewThrottle(o.Log, logx.Limits{Lines: mostLines, Names: mostTexts})}
 	d.bytes.Store(mostBytes)
 	return d
 }
@@ -145,6 +146,7 @@ func (d *Delivery) Drain(ctx context.Context) {
 
 // Run delivers until ctx ends.
 func (d *Delivery) Run(ctx context.Context) error {
+	defer d.throttle.Close()
 	wait := retryFirst
 	d.trouble("not yet connected", false)
 	for ctx.Err() == nil {
@@ -166,9 +168,8 @@ func (d *Delivery) Run(ctx context.Context) error {
 // a minute.
 func (d *Delivery) trouble(why string, say bool) {
 	d.state.Store(&why)
-	if say && (why != d.told || time.Since(d.toldAt) > sayInterval) {
-		d.told, d.toldAt = why, time.Now()
-		d.options.Log.Warn().Str("why", why).Msg("cannot deliver: results wait in the journal")
+	if say {
+		d.throttle.Still(why).Warn(d.options.Address, "trouble").Str("why", logx.ClipText(why)).Msg("cannot deliver: results wait in the journal")
 	}
 }
 
@@ -194,13 +195,12 @@ func (d *Delivery) connectAndDeliver(ctx context.Context) (steady bool, err erro
 		err = errTaken
 	}
 	if err == nil {
-		d.told = ""
-		d.options.Log.Info().Str("server_version", session.Welcome.Version).Msg("connected")
+		d.throttle.Info(d.options.Address, "connected").Str("server_version", logx.Clip(session.Welcome.Version)).Msg("connected")
 		steady, err = d.deliver(ctx, link, session)
 	}
 	if isTaken(err) && ctx.Err() == nil {
 		me.process.Renew(me.current)
-		d.options.Log.Warn().Msg("another process sends as this very run of the client, as after a machine was cloned or restored while it ran: " +
+		d.throttle.Warn(d.options.Address, "taken").Msg("another process sends as this very run of the client, as after a machine was cloned or restored while it ran: " +
 			"what is not acknowledged is sent under a new instance")
 	}
 	return steady, err
@@ -209,11 +209,11 @@ func (d *Delivery) connectAndDeliver(ctx context.Context) (steady bool, err erro
 // waiting is told by the server why an ACK takes long.
 func (d *Delivery) waiting(text string) {
 	d.held.Store(&text)
-	event := d.options.Log.Debug()
-	if time.Since(d.waitedAt) > sayInterval {
-		event, d.waitedAt = d.options.Log.Warn(), time.Now()
+	event := d.throttle.Still("").Warn(d.options.Address, "waits")
+	if event == nil {
+		event = d.options.Log.Debug()
 	}
-	event.Str("why", text).Msg("the server takes its time")
+	event.Str("why", logx.ClipText(text)).Msg("the server takes its time")
 }
 
 func pause(ctx context.Context, wait time.Duration) {

@@ -19,9 +19,8 @@ const (
 // until one fails, ctx ends, or the server turns out to speak version 1: then
 // it returns the connection.
 func (d *Delivery) deliverOld(ctx context.Context, l *link) (modern *link, steady bool, err error) {
-	d.options.Log.Warn().Msg("connected to a server of version 0.3.9: it acknowledges nothing, so that what it loses is lost; update it")
+	d.throttle.Warn(d.options.Address, "old").Msg("connected to a server of version 0.3.9: it acknowledges nothing, so that what it loses is lost; update it")
 	l.Close() // connections are for messages, and there is none yet
-	d.told = ""
 	d.state.Store(nil)
 	defer d.inHand.Store(false)
 	for {
@@ -131,5 +130,5 @@ func (d *Delivery) giveUp(it Item, why error) {
 	}
 	d.gaveUp = it.Sequence
 	d.tally.reject(unspeakable)
-	about(d.options.Log.Error(), it.Result).Uint64("sequence", it.Sequence).Err(why).Msg("gave up a result")
+	about(d.throttle.Error(d.options.Address, "unspeakable"), it.Result).Uint64("sequence", it.Sequence).Err(why).Msg("gave up a result")
 }

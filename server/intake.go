@@ -253,7 +253,7 @@ func (in *intake) setTrouble(why string) {
 		return
 	}
 	in.trouble.Store(&why)
-	in.throttles.own.Still("").Error("", "trouble").Str("why", logx.Clip(why)).Msg("results are not acknowledged: the clients keep them")
+	in.throttles.own.Still("").Error("", "trouble").Str("why", logx.ClipText(why)).Msg("results are not acknowledged: the clients keep them")
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -147,7 +147,7 @@ func (in *intake) cut(encoded []byte, r *check.Result) []byte {
 
 func (in *intake) tellRejections(client string, rejections []wire.Rejection) {
 	for _, r := range rejections {
-		in.throttles.clients.Warn(client, "rejected "+r.Reason.String()).Str("client", client).Stringer("reason", r.Reason).Str("why", logx.Clip(r.Text)).
+		in.throttles.clients.Warn(client, "rejected "+r.Reason.String()).Str("client", client).Stringer("reason", r.Reason).Str("why", logx.ClipText(r.Text)).
 			Msg("rejected a result")
 	}
 }

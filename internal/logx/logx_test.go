@@ -204,7 +204,7 @@ func TestSeveralEventsAtOnce(t *testing.T) {
 }
 
 func TestClip(t *testing.T) {
-	if got := Clip(strings.Repeat("x", 1000)); len(got) > MostText+len("…") || !strings.HasSuffix(got, "…") {
+	if got := Clip(strings.Repeat("x", 1000)); len(got) > MostName+len("…") || !strings.HasSuffix(got, "…") {
 		t.Errorf("%d bytes", len(got))
 	}
 	if got := Clip([]byte("short")); got != "short" {

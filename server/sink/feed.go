@@ -327,7 +327,7 @@ func (f *Feed) trouble(err error) {
 	text := err.Error()
 	f.setState(text)
 	f.troubled = true
-	f.o.Log.Still(text).Warn(f.o.Target, "trouble").Str("sink", f.o.Target).Str("why", logx.Clip(text)).Msg("the core takes no results: they wait in the journal")
+	f.o.Log.Still(text).Warn(f.o.Target, "trouble").Str("sink", f.o.Target).Str("why", logx.ClipText(text)).Msg("the core takes no results: they wait in the journal")
 }
 
 // unreadable says that the disk does not give what is next: at once, then once a

@@ -42,7 +42,7 @@ func (r *Rejects) tell(target string, it *item, outcome Outcome, why string) {
 	if times == 0 {
 		return
 	}
-	name, why = logx.Clip(name), logx.Clip(why)
+	name, why = logx.Clip(name), logx.ClipText(why)
 	line := fmt.Sprintf("%s %s: %q from client %q, %d times: %s; the last: code %d, %q\n", time.Now().Format(time.RFC3339), target, name, it.client,
 		times, why, it.result.Code, it.result.Output[:min(rejectsClip, len(it.result.Output))])
 	event = event.Str("sink", target).Str("client", it.client).Str("object", name).Stringer("reason", outcome).Str("why", why)

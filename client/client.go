@@ -15,6 +15,7 @@ import (
 
 	"massive-passive/client/checkfile"
 	"massive-passive/client/plugin"
+	"massive-passive/internal/logx"
 	"massive-passive/sched"
 	"massive-passive/sched/watch"
 	"massive-passive/wire/certs"
@@ -44,7 +45,7 @@ type Client struct {
 	modern     *modernServers
 	plugins    context.Context // of all running plugins, ended at the stop
 	troubles   sync.Map        // by check file: the plugin.Trouble of its last run
-	skips      skips
+	throttle   *logx.Throttle  // of what happens by itself, again and again
 	timedOut   atomic.Uint64
 	started    time.Time
 }
@@ -55,7 +56,7 @@ func New(o Options, log zerolog.Logger) (*Client, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	c := &Client{options: o, log: log, started: time.Now()}
+	c := &Client{options: o, log: log, throttle: logx.NewThrottle(log, logx.Limits{}), started: time.Now()}
 	defaults, err := o.defaults()
 	if err != nil {
 		return nil, err
@@ -87,7 +88,7 @@ func New(o Options, log zerolog.Logger) (*Client, error) {
 	if err := c.loadState(); err != nil {
 		return nil, err
 	}
-	c.outbox, err = openOutbox(o, log)
+	c.outbox, err = openOutbox(o, log, c.throttle)
 	return c, err
 }
 
@@ -100,7 +101,7 @@ func (c *Client) loadState() error {
 	}
 	var unread [3]error
 	c.modern, unread[0] = loadModernServers(dir)
-	c.process, unread[1] = loadProcess(dir, c.log)
+	c.process, unread[1] = loadProcess(dir, c.throttle)
 	c.deliveries.kept, unread[2] = loadServerAddresses(dir)
 	for i, what := range []string{
 		"a server that spoke version 1 before is known as such only once it does again, until a restart after the disk was mended",
@@ -172,6 +173,7 @@ func (c *Client) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 	reporting.Wait()
 	stopOutbox()
 	outboxDone.Wait()
+	c.throttle.Close()
 	c.log.Info().Msg("stopped")
 	return errors.Join(outboxErr, c.runner.Close())
 }
@@ -195,7 +197,7 @@ func (c *Client) keepLoading(ctx context.Context, asked <-chan func()) {
 		}
 	})
 	defer watching.Wait()
-	tidy := time.NewTicker(sayInterval)
+	tidy := time.NewTicker(sweepInterval)
 	defer tidy.Stop()
 	first := true // the watch calls once when it stands
 	for {
@@ -237,7 +239,6 @@ func (c *Client) reload(again bool) {
 		c.log.Error().Err(err).Msg("the checks stay as they were")
 		return
 	}
-	c.skips.forget(found.remove)
 	if len(found.set)+len(found.remove) > 0 {
 		c.log.Info().Int("set", len(found.set)).Int("removed", len(found.remove)).Int("checks", len(c.checks.good)).Msg("read the check files")
 	}
@@ -249,7 +250,7 @@ func (c *Client) check(k checkfile.Check) {
 		Key: k.File, MaxStuck: k.MaxInstances})
 	event := c.log.Debug()
 	if before, _ := c.troubles.Swap(k.File, out.Trouble); out.Trouble != plugin.None && before != out.Trouble {
-		event = c.log.Warn() // once, not at every run
+		event = c.throttle.Warn(k.File, "trouble") // once, not at every run
 	}
 	event.Str("file", k.File).Str("host", k.Hostname).Str("service", k.Description).Int("code", out.Code).
 		Stringer("trouble", out.Trouble).Dur("took", out.Finish.Sub(out.Start)).Msg("checked")
@@ -263,7 +264,7 @@ func (c *Client) check(k checkfile.Check) {
 	servers, late, gone := c.deliveries.servers(k)
 	for _, name := range gone {
 		c.outbox.dropped.add(name, forgotten, 1)
-		c.log.Error().Str("file", k.File).Str("server", name).Str("why", forgotten).Msg("a result was given up")
+		c.throttle.Error(name, forgotten).Str("file", k.File).Str("server", name).Str("why", forgotten).Msg("a result was given up")
 	}
 	if len(servers) > 0 {
 		c.outbox.put(entry{instance: *c.process.instance.Load(), result: r.Append(nil), servers: servers})
@@ -291,7 +292,5 @@ func result(k checkfile.Check, out plugin.Outcome) check.Result {
 
 // skipped says so once a minute for each check, with how often since.
 func (c *Client) skipped(s sched.Skip) {
-	if runs, now := c.skips.say(s.Key, s.Runs, time.Now()); now {
-		c.log.Warn().Str("file", s.Key).Time("due", s.Due).Int("runs", runs).Str("why", string(s.Why)).Msg("skipped a check that was due")
-	}
+	c.throttle.Of(s.Runs).Warn(s.Key, "skipped").Str("file", s.Key).Time("due", s.Due).Str("why", string(s.Why)).Msg("skipped a check that was due")
 }

@@ -246,7 +246,7 @@ func (d *deliveries) sender(name, address string, reader *journal.Reader, has ui
 	if o.BatchMode {
 		so.BatchWait, so.BatchItems = o.BatchWaitTime, o.BatchMaxItems
 	}
-	return sender.New(so, &source{reader: reader, server: name, process: d.client.process, has: has, maxAge: o.JournalMaxAge, drops: &d.client.outbox.dropped, log: log})
+	return sender.New(so, &source{reader: reader, server: name, process: d.client.process, has: has, maxAge: o.JournalMaxAge, drops: &d.client.outbox.dropped, log: d.client.throttle})
 }
 
 // close ends a way. What the journal holds for it stays there.

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"massive-passive/internal/logx"
 	"massive-passive/wire/journal"
 
 	"github.com/rs/zerolog"
@@ -18,7 +19,7 @@ const (
 	flushInterval = 100 * time.Millisecond // a result is on the disk by then
 	flushRetry    = time.Second            // the most between two tries at a disk that refuses
 	trimInterval  = time.Second
-	sayInterval   = time.Minute
+	sweepInterval = time.Minute
 )
 
 // outbox keeps every result until each of its servers has it. One goroutine,
@@ -28,25 +29,24 @@ type outbox struct {
 	maxBytes int64
 	maxAge   time.Duration
 	log      zerolog.Logger
+	throttle *logx.Throttle
 	puts     chan []byte
 	calls    chan func() // run by the owner
 	dropped  drops
 	diskless string // why there is no journal on disk; "": there is one
 
 	// Owned by run.
-	dirty             bool          // something is not flushed
-	retry             time.Duration // from the last flush, which failed, to the next; 0: it did not
-	triedAt           time.Time     // that flush
-	refused           seldom        // said
-	untrimmed, noRoom seldom        // said
-	swept             time.Time
-	begun             uint64            // the last sequence of earlier runs
-	until             map[string]uint64 // up to where there may be results for a server whose way was closed
-	left              map[string]uint64 // where the reader of a server that was forgotten stood
+	dirty   bool          // something is not flushed
+	retry   time.Duration // from the last flush, which failed, to the next; 0: it did not
+	triedAt time.Time     // that flush
+	swept   time.Time
+	begun   uint64            // the last sequence of earlier runs
+	until   map[string]uint64 // up to where there may be results for a server whose way was closed
+	left    map[string]uint64 // where the reader of a server that was forgotten stood
 }
 
-func openOutbox(o Options, log zerolog.Logger) (*outbox, error) {
-	b := &outbox{maxBytes: o.JournalMaxBytes, maxAge: o.JournalMaxAge, log: log, puts: make(chan []byte, 1024), calls: make(chan func()),
+func openOutbox(o Options, log zerolog.Logger, to *logx.Throttle) (*outbox, error) {
+	b := &outbox{maxBytes: o.JournalMaxBytes, maxAge: o.JournalMaxAge, log: log, throttle: to, puts: make(chan []byte, 1024), calls: make(chan func()),
 		until: map[string]uint64{}, left: map[string]uint64{}}
 	jo := journal.Options{
 		Dir:           filepath.Join(o.StateDir, "journal"),
@@ -131,7 +131,7 @@ func (b *outbox) append(payload []byte) {
 	}
 	if err != nil {
 		b.dropped.add("", unstorable, 1)
-		b.log.Error().Err(err).Msg("a result was lost")
+		b.throttle.Error("", "lost").Err(err).Msg("a result was lost")
 	}
 }
 
@@ -139,34 +139,32 @@ func (b *outbox) append(payload []byte) {
 // less often: each try writes what room there is full, only to take it back.
 func (b *outbox) flush() bool {
 	if err := b.journal.Flush(); err != nil {
-		if say := b.refused.now(); say || b.retry == 0 {
-			b.log.Error().Err(err).Msg("the journal cannot be written: results are kept in memory only")
-		}
+		b.throttle.Still("").Error("", "unwritable").Err(err).Msg("the journal cannot be written: results are kept in memory only")
 		b.retry = min(max(2*b.retry, flushInterval), flushRetry)
 		b.triedAt = time.Now()
 		return false
 	}
 	if b.retry > 0 {
 		b.retry = 0
-		b.log.Info().Msg("the journal can be written again")
+		b.throttle.Still("").Info("", "writable").Msg("the journal can be written again")
 	}
 	return true
 }
 
 func (b *outbox) trim() {
-	if err := b.journal.Trim(); err != nil && b.retry == 0 && b.untrimmed.now() {
-		b.log.Error().Err(err).Msg("the journal cannot be trimmed")
+	if err := b.journal.Trim(); err != nil && b.retry == 0 {
+		b.throttle.Still("").Error("", "untrimmed").Err(err).Msg("the journal cannot be trimmed")
 	}
 	stats := b.journal.Stats()
-	if time.Since(b.swept) > sayInterval {
+	if time.Since(b.swept) > sweepInterval {
 		b.swept = time.Now()
 		b.forget(stats)
 	}
 	if over := stats.Bytes - b.maxBytes; over > 0 {
 		lost, err := b.journal.PushOut(over)
 		b.tellLost(lost, journalFull)
-		if err != nil && b.noRoom.now() {
-			b.log.Error().Err(err).Msg("cannot make room in the journal")
+		if err != nil {
+			b.throttle.Still("").Error("", "no room").Err(err).Msg("cannot make room in the journal")
 		}
 	}
 }
@@ -205,13 +203,13 @@ func (b *outbox) forget(stats journal.Stats) {
 func (b *outbox) passOld(r journal.ReaderStats) {
 	reader, err := b.journal.Reader(r.Name, journal.Oldest)
 	if err != nil {
-		b.log.Error().Err(err).Str("server", r.Name).Msg("cannot look after a server that no check names")
+		b.throttle.Still("").Error(r.Name, "unread").Err(err).Str("server", r.Name).Msg("cannot look after a server that no check names")
 		return
 	}
 	waits := b.waits(r)
 	n, err := reader.PassOlder(time.Now().Add(-b.maxAge))
 	if err != nil {
-		b.log.Error().Err(err).Str("server", r.Name).Msg("cannot tell which results are over --journal-max-age")
+		b.throttle.Still("").Error(r.Name, "age").Err(err).Str("server", r.Name).Msg("cannot tell which results are over --journal-max-age")
 	}
 	lost := min(uint64(n), waits)
 	r.Acked = reader.Acked()
@@ -237,7 +235,7 @@ func (b *outbox) waits(r journal.ReaderStats) uint64 {
 // drop has the journal keep nothing any more for a server.
 func (b *outbox) drop(r journal.ReaderStats, lost uint64, why string) {
 	if err := b.journal.RemoveReader(r.Name); err != nil {
-		b.log.Error().Err(err).Str("server", r.Name).Msg("the next start will know a server again that no check names")
+		b.throttle.Error(r.Name, "kept").Err(err).Str("server", r.Name).Msg("the next start will know a server again that no check names")
 	}
 	b.left[r.Name] = r.Acked
 	if lost > 0 {
@@ -245,12 +243,12 @@ func (b *outbox) drop(r journal.ReaderStats, lost uint64, why string) {
 		return
 	}
 	b.dropped.forget(r.Name)
-	b.log.Info().Str("server", r.Name).Msg("forgot a server that no check names")
+	b.throttle.Still("").Info(r.Name, "forgot").Str("server", r.Name).Msg("forgot a server that no check names")
 }
 
 func (b *outbox) tellGivenUp(server string, lost uint64, why string) {
 	b.dropped.add(server, why, lost)
-	b.log.Error().Str("server", server).Uint64("up_to", lost).Str("why", why).Msg("results that waited for a server that no check names were given up")
+	b.throttle.Of(int(lost)).Error(server, why+" unnamed").Str("server", server).Uint64("up_to", lost).Str("why", why).Msg("results that waited for a server that no check names were given up")
 }
 
 // tellLost counts for each server all that went before it came to it, for the
@@ -258,7 +256,7 @@ func (b *outbox) tellGivenUp(server string, lost uint64, why string) {
 func (b *outbox) tellLost(lost map[string]int, why string) {
 	for server, n := range lost {
 		b.dropped.add(server, why, uint64(n))
-		b.log.Error().Str("server", server).Int("up_to", n).Str("why", why).Msg("the oldest results were given up; those for other servers only count here, too")
+		b.throttle.Of(n).Error(server, why).Str("server", server).Int("up_to", n).Str("why", why).Msg("the oldest results were given up; those for other servers only count here, too")
 	}
 }
 

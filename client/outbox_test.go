@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"massive-passive/internal/logx"
 	"massive-passive/wire"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
@@ -44,19 +45,19 @@ func TestAnOutboxThatCannotBeOpened(t *testing.T) {
 	dir := t.TempDir()
 	o := DefaultOptions()
 	o.StateDir = filepath.Join(dir, "used")
-	first, err := openOutbox(o, zerolog.Nop())
+	first, err := openOutbox(o, zerolog.Nop(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer first.journal.Close()
-	if _, err := openOutbox(o, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "in use by process") {
+	if _, err := openOutbox(o, zerolog.Nop(), nil); err == nil || !strings.Contains(err.Error(), "in use by process") {
 		t.Errorf("a second one: %v", err)
 	}
 	o.StateDir = filepath.Join(dir, "file")
 	if err := os.WriteFile(o.StateDir, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openOutbox(o, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), o.StateDir) {
+	if _, err := openOutbox(o, zerolog.Nop(), nil); err == nil || !strings.Contains(err.Error(), o.StateDir) {
 		t.Errorf("a file in its place: %v", err)
 	}
 }
@@ -66,7 +67,7 @@ func TestAnOutboxThatCannotBeOpened(t *testing.T) {
 func TestAServerThatWasForgottenGoesOnWhereItWas(t *testing.T) {
 	o := DefaultOptions()
 	o.StateDir = t.TempDir()
-	b, err := openOutbox(o, zerolog.Nop())
+	b, err := openOutbox(o, zerolog.Nop(), nil)
 	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan error, 1)
@@ -82,7 +83,7 @@ func TestAServerThatWasForgottenGoesOnWhereItWas(t *testing.T) {
 		reader, has, err := b.reader("x")
 		must(t, err)
 		defer reader.Close()
-		s := &source{reader: reader, server: "x", process: &process{}, has: has, maxAge: time.Hour, drops: &b.dropped, log: zerolog.Nop()}
+		s := &source{reader: reader, server: "x", process: &process{}, has: has, maxAge: time.Hour, drops: &b.dropped}
 		items, err := s.Next(t.Context(), nil, 10, 1<<20)
 		must(t, err)
 		r, err := check.Decode(items[0].Result)
@@ -109,7 +110,7 @@ func smallOutbox(t *testing.T, log zerolog.Logger) (b *outbox, dir string) {
 	dir = filepath.Join(t.TempDir(), "journal")
 	j, err := journal.Open(journal.Options{Dir: dir, ReadUnflushed: true, TailBytes: 12 << 10})
 	must(t, err)
-	return &outbox{journal: j, maxBytes: 1 << 30, maxAge: time.Hour, log: log, puts: make(chan []byte, 1024), calls: make(chan func()),
+	return &outbox{journal: j, maxBytes: 1 << 30, maxAge: time.Hour, log: log, throttle: logx.NewThrottle(log, logx.Limits{}), puts: make(chan []byte, 1024), calls: make(chan func()),
 		until: map[string]uint64{}, left: map[string]uint64{}}, dir
 }
 

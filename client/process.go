@@ -8,9 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"massive-passive/internal/logx"
 	"massive-passive/wire"
-
-	"github.com/rs/zerolog"
 )
 
 // mostRenewals bounds what is remembered of instances that were renewed: each
@@ -23,7 +22,7 @@ const mostRenewals = 100
 // holds under the old one travels under the new one, also from later runs: a
 // file of lines OLD NEW says so.
 type process struct {
-	log      zerolog.Logger
+	log      *logx.Throttle
 	instance atomic.Pointer[wire.Instance]
 	earlier  map[wire.Instance]wire.Instance // renewed by earlier runs
 
@@ -33,7 +32,7 @@ type process struct {
 	lines  []string // oldest first
 }
 
-func loadProcess(stateDir string, log zerolog.Logger) (p *process, err error) {
+func loadProcess(stateDir string, log *logx.Throttle) (p *process, err error) {
 	p = &process{log: log, earlier: map[wire.Instance]wire.Instance{}}
 	p.instance.Store(newInstance())
 	p.file, p.lines, err = openStateFile(stateDir, "renewed-instances")
@@ -106,7 +105,7 @@ func (p processFor) Renew(taken wire.Instance) {
 	p.lines = append(p.lines, fmt.Sprint(was, " ", is))
 	p.lines = p.lines[max(0, len(p.lines)-mostRenewals):]
 	if err := p.file.replace(p.lines); err != nil {
-		p.log.Error().Err(err).Msg("after a restart, what waits in the journal may be taken for what another process sent")
+		p.log.Error("", "instances").Err(err).Msg("after a restart, what waits in the journal may be taken for what another process sent")
 	}
 }
 

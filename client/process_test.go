@@ -58,7 +58,7 @@ func (s *station) leftOut() []uint64 {
 
 func TestAnInstanceIsRenewedOnceForAllServersThatNotice(t *testing.T) {
 	dir := t.TempDir()
-	p, err := loadProcess(dir, zerolog.Nop())
+	p, err := loadProcess(dir, nil)
 	must(t, err)
 	a, b := processFor{p, "a"}, processFor{p, "b"}
 	first, firstOfB := *p.instance.Load(), b.last()
@@ -80,7 +80,7 @@ func TestAnInstanceIsRenewedOnceForAllServersThatNotice(t *testing.T) {
 	if got := b.Instances(); !slices.Equal(got, all) {
 		t.Errorf("its instances are %v, want %v", got, all)
 	}
-	p, err = loadProcess(dir, zerolog.Nop())
+	p, err = loadProcess(dir, nil)
 	must(t, err)
 	for _, kept := range []wire.Instance{first, second, third} {
 		if got := p.current(kept); got != third {
@@ -95,7 +95,7 @@ func TestAnInstanceIsRenewedOnceForAllServersThatNotice(t *testing.T) {
 func TestAFileOfRenewedInstancesThatIsNoneIsPassedOver(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "renewed-instances"), []byte("x\n00 01\n\n"), 0o600))
-	p, err := loadProcess(dir, zerolog.Nop())
+	p, err := loadProcess(dir, nil)
 	if err != nil || len(p.earlier) > 0 {
 		t.Errorf("%v, %v", p.earlier, err)
 	}

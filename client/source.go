@@ -5,11 +5,10 @@ import (
 	"sync"
 	"time"
 
+	"massive-passive/internal/logx"
 	"massive-passive/sender"
 	"massive-passive/wire"
 	"massive-passive/wire/journal"
-
-	"github.com/rs/zerolog"
 )
 
 // source is one server's view of the journal: what is not for it is passed
@@ -21,7 +20,7 @@ type source struct {
 	has     uint64 // up to here the server has everything, whatever the reader says
 	maxAge  time.Duration
 	drops   *drops
-	log     zerolog.Logger
+	log     *logx.Throttle
 
 	records []journal.Record // of Next
 	aged    time.Time        // when Next last looked for results that are too old
@@ -77,24 +76,24 @@ func (s *source) passOver(seq uint64, why error) {
 	if seq > s.passed {
 		s.passed = seq
 		s.drops.add(s.server, unreadable, 1)
-		s.log.Error().Err(why).Uint64("sequence", seq).Msg("passed over an entry of the journal")
+		s.log.Error(s.server, "entry").Err(why).Str("server", s.server).Uint64("sequence", seq).Msg("passed over an entry of the journal")
 	}
 }
 
 // passOld gives up what is over the journal's age, now and then. Where the disk
 // does not give the times of what waits, it may still give what is younger.
 func (s *source) passOld() {
-	if time.Since(s.aged) < sayInterval {
+	if time.Since(s.aged) < sweepInterval {
 		return
 	}
 	s.aged = time.Now()
 	n, err := s.reader.PassOlder(s.aged.Add(-s.maxAge))
 	if n > 0 {
 		s.drops.add(s.server, tooOld, uint64(n))
-		s.log.Error().Int("up_to", n).Stringer("age", s.maxAge).Msg("results were over --journal-max-age and given up; those for other servers only count here, too")
+		s.log.Of(n).Error(s.server, tooOld).Str("server", s.server).Int("up_to", n).Stringer("age", s.maxAge).Msg("results were over --journal-max-age and given up; those for other servers only count here, too")
 	}
 	if err != nil {
-		s.log.Error().Err(err).Msg("cannot tell which results are over --journal-max-age")
+		s.log.Still("").Error(s.server, "age").Err(err).Str("server", s.server).Msg("cannot tell which results are over --journal-max-age")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"massive-passive/internal/logx"
 	"massive-passive/sender"
 	"massive-passive/wire"
 	"massive-passive/wire/journal"
@@ -45,7 +46,7 @@ func newSources(t *testing.T) (*journal.Journal, *source, *source) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &source{reader: reader, server: server, process: &process{}, maxAge: time.Hour, drops: &drops{}, log: zerolog.Nop()}
+		return &source{reader: reader, server: server, process: &process{}, maxAge: time.Hour, drops: &drops{}}
 	}
 	return j, view("a"), view("b")
 }
@@ -136,7 +137,7 @@ func TestWhatCanBeReadGoesOnWhereAgesCannot(t *testing.T) {
 	reader, err := j.Reader("a", journal.Oldest)
 	must(t, err)
 	log := &words{}
-	a := &source{reader: reader, server: "a", process: &process{}, maxAge: time.Hour, drops: &drops{}, log: zerolog.New(log)}
+	a := &source{reader: reader, server: "a", process: &process{}, maxAge: time.Hour, drops: &drops{}, log: logx.NewThrottle(zerolog.New(log), logx.Limits{})}
 	add(t, j, "one", "a")
 	must(t, j.Flush())
 	if got := take(t, a); len(got) != 1 {

@@ -5,15 +5,13 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-
-	"github.com/rs/zerolog"
 )
 
 func TestStateFilesThatTheDiskRefusedAreWrittenLater(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "away")
 	m, err := loadModernServers(dir)
 	must(t, err)
-	p, err := loadProcess(dir, zerolog.Nop())
+	p, err := loadProcess(dir, nil)
 	must(t, err)
 	if err := m.add("a"); err == nil {
 		t.Fatal("written into a directory that is not there")
@@ -31,7 +29,7 @@ func TestStateFilesThatTheDiskRefusedAreWrittenLater(t *testing.T) {
 	if !again.has("a") {
 		t.Error("the server's version is forgotten")
 	}
-	later, err := loadProcess(dir, zerolog.Nop())
+	later, err := loadProcess(dir, nil)
 	must(t, err)
 	if got, want := later.current(first), *p.instance.Load(); got != want {
 		t.Errorf("after a restart %v travels as %v, want %v", first, got, want)

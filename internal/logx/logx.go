@@ -193,18 +193,18 @@ func (t *Throttle) counted(level zerolog.Level, s Events, about, kind string) (e
 		return nil, 0
 	}
 	times, others := it.begin(s, now, t.limits.Every)
-	log := t.log.Hook(zerolog.HookFunc(func(_ *zerolog.Event, _ zerolog.Level, message string) {
+	log := t.log.Hook(zerolog.HookFunc(func(e *zerolog.Event, _ zerolog.Level, message string) {
+		if times > 0 {
+			e.Int("times", times)
+		}
+		if others > 0 {
+			e.Int("others", others)
+		}
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		it.message = clip(message)
 	}))
-	if event = log.WithLevel(level); times > 0 && event != nil {
-		event = event.Int("times", times)
-	}
-	if others > 0 && event != nil {
-		event = event.Int("others", others)
-	}
-	return event, times
+	return log.WithLevel(level), times
 }
 
 // mayName tells whether the thing may be logged with a name.

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 	_ "time/tzdata" // the tests must not depend on the machine's zones
-
-	"massive-passive/sched/zone"
 )
 
 // vector is a calendar with its first fire times at and after From.
@@ -39,7 +37,7 @@ func (v vector) calendar(t *testing.T) *Calendar {
 
 func mustParse(t testing.TB, fields map[string]string, name string) *Calendar {
 	t.Helper()
-	loc, err := zone.Find(name)
+	loc, err := time.LoadLocation(name)
 	if err != nil {
 		t.Fatal(err)
 	}

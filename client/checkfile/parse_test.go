@@ -179,8 +179,18 @@ func TestCalendarByARule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if next, ok := c.Calendar.Next(time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)); !ok || next.Format(time.RFC3339) != "2026-07-02T01:00:00+02:00" {
-		t.Errorf("the next is %v", next)
+	for _, test := range []struct{ from, next string }{
+		{"2026-07-01T00:00:00Z", "2026-07-02T01:00:00+02:00"},
+		{"2028-12-30T12:00:00Z", "2028-12-31T01:00:00+01:00"}, // the last day of a leap year
+		{"2028-12-31T12:00:00Z", "2029-01-01T01:00:00+01:00"},
+	} {
+		from, err := time.Parse(time.RFC3339, test.from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if next, ok := c.Calendar.Next(from); !ok || next.Format(time.RFC3339) != test.next {
+			t.Errorf("after %s comes %v, want %s", test.from, next, test.next)
+		}
 	}
 }
 

@@ -1,14 +1,12 @@
 package server
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"strings"
 
+	"massive-passive/internal/logx"
 	"massive-passive/server/sink"
 )
 
@@ -20,8 +18,8 @@ const icingaPort = "5665"
 
 // icinga makes the sink for endpoints as https://user@host:5665, divided by
 // commas; those after the first may leave out the user.
-func (o *Options) icinga(to string) (*sink.IcingaAPI, error) {
-	api := &sink.IcingaAPI{Requests: o.Icinga2Requests, Password: o.Icinga2Password}
+func (o *Options) icinga(to string, log *logx.Throttle) (*sink.IcingaAPI, error) {
+	api := &sink.IcingaAPI{Requests: o.Icinga2Requests}
 	for i, text := range strings.Split(to, ",") {
 		u, err := url.Parse(text)
 		wrong := func(why string) error {
@@ -46,18 +44,10 @@ func (o *Options) icinga(to string) (*sink.IcingaAPI, error) {
 		}
 		api.Endpoints = append(api.Endpoints, "https://"+net.JoinHostPort(u.Hostname(), port))
 	}
-	if o.Icinga2PasswordFile != "" {
-		text, err := os.ReadFile(o.Icinga2PasswordFile)
-		if err != nil {
-			return nil, &OptionError{"--icinga2-password-file", err.Error()}
-		}
-		api.Password = strings.TrimRight(string(text), "\r\n")
+	files, err := o.icingaFiles(api.User, log)
+	if err == nil {
+		api.Access = files.access
 	}
-	if api.Password == "" {
-		return nil, &OptionError{"--icinga2-password-file", "name a file with the password of the API user " + api.User + ", or put it into " + icingaPassword}
-	}
-	var err error
-	api.TLS, err = o.icingaTLS()
 	return api, err
 }
 
@@ -73,21 +63,4 @@ func hostOf(u *url.URL) string {
 		return ""
 	}
 	return fmt.Sprintf(" (%s)", u.Hostname())
-}
-
-// icingaTLS trusts the CA that is named, else the machine's.
-func (o *Options) icingaTLS() (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.Icinga2ServerName}
-	if o.Icinga2CAFile == "" {
-		return config, nil
-	}
-	pem, err := os.ReadFile(o.Icinga2CAFile)
-	if err != nil {
-		return nil, &OptionError{"--icinga2-ca-file", err.Error()}
-	}
-	config.RootCAs = x509.NewCertPool()
-	if !config.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, &OptionError{"--icinga2-ca-file", fmt.Sprintf("%s holds no certificate: it is usually /var/lib/icinga2/certs/ca.crt", o.Icinga2CAFile)}
-	}
-	return config, nil
 }

@@ -29,7 +29,7 @@ func (s *Server) makeSink(t target, name string, r *journal.Reader, core *sink.N
 		return &sink.CheckResults{Feed: sink.NewFeed(r, feed), Dir: t.to, Owner: s.ownerOf(name), Dialect: dialect, Config: config, MaxFileAge: age,
 			LatestOnly: feed.LatestOnly, Window: sink.DefaultWindow, Log: s.throttles.own}, nil
 	case kindIcinga2:
-		api, err := o.icinga(t.to)
+		api, err := o.icinga(t.to, s.throttles.own)
 		if err != nil {
 			return nil, err
 		}

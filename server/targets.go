@@ -78,7 +78,7 @@ func (o *Options) complete(t *target, core *sink.NagiosConfig) error {
 			err = &OptionError{"--sink", "checkresults: needs a directory, or a --nagios-config that names its check_result_path"}
 		}
 	case kindIcinga2:
-		_, err = o.icinga(t.to)
+		_, err = o.icinga(t.to, nil)
 	case kindStdout:
 		if t.to != "" {
 			err = &OptionError{"--sink", fmt.Sprintf("%q: stdout: has no target", t)}

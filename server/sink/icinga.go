@@ -2,9 +2,9 @@ package sink
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,24 +25,26 @@ const (
 // IcingaAPI hands results to the REST API of Icinga 2, with several requests
 // at a time: those of one object one after the other.
 type IcingaAPI struct {
-	Feed           *Feed
-	Endpoints      []string // as https://host:5665; the first that answers is used
-	User, Password string
-	TLS            *tls.Config
-	Requests       int           // at a time
-	Window         time.Duration // how long a result stays in the journal after the core took it
-	Log            *logx.Throttle
+	Feed      *Feed
+	Endpoints []string // as https://host:5665; the first that answers is used
+	User      string
+	Access    func() APIAccess // asked before each connection, by any goroutine
+	Requests  int              // at a time
+	Window    time.Duration    // how long a result stays in the journal after the core took it
+	Log       *logx.Throttle
 
 	// Owned by Run.
-	turn    int // of the endpoints
-	api     *icingaAPI
-	polled  time.Time     // when the session's process last answered
-	looked  time.Time     // when it was last asked
-	failed  int           // looks in a row
-	pending []*apiResult  // not answered, or inside their window
-	last    uint64        // the last sequence that was handed to a lane
-	waiting atomic.Int64  // bytes of results that the lanes have not delivered; theirs too
-	worked  atomic.Uint64 // results that Icinga took or refused for what they are
+	turn     int // of the endpoints
+	api      *icingaAPI
+	polled   time.Time     // when the session's process last answered
+	looked   time.Time     // when it was last asked
+	failed   int           // looks in a row
+	admitted time.Time     // when the user was last known to have the permission for results
+	blind    bool          // it was told that a restart goes unnoticed
+	pending  []*apiResult  // not answered, or inside their window
+	last     uint64        // the last sequence that was handed to a lane
+	waiting  atomic.Int64  // bytes of results that the lanes have not delivered; theirs too
+	worked   atomic.Uint64 // results that Icinga took or refused for what they are
 }
 
 // apiResult is a result on its way through a lane, which owns it until done.
@@ -94,13 +96,17 @@ func (c *IcingaAPI) connect(ctx context.Context) error {
 		if c.api != nil {
 			c.api.close()
 		}
-		c.api = newIcingaAPI(c.Endpoints[c.turn], c.User, c.Password, c.TLS)
-		if c.api.process, err = c.api.identity(ctx); err == nil {
-			c.failed, c.looked = 0, time.Now()
-			c.polled = c.looked
+		c.api = newIcingaAPI(c.Endpoints[c.turn], c.User, c.Access)
+		now := time.Now()
+		if err = c.api.meet(ctx); err == nil {
+			c.failed, c.looked, c.polled, c.admitted = 0, now, now, now
+			c.tellBlind()
 			return nil
 		}
 		c.turn = (c.turn + 1) % len(c.Endpoints)
+	}
+	if shut := (shutError{}); errors.As(err, &shut) {
+		return err
 	}
 	return fmt.Errorf("no answer from Icinga's API: %w", err)
 }
@@ -198,10 +204,10 @@ func (c *IcingaAPI) settle(ctx context.Context, lanes []*lane) error {
 	taken := c.last        // up to here Icinga has answered for all
 	still := c.pending[:0] // what one lane is stuck with holds nothing of the others in memory
 	for _, d := range c.pending {
-		done := d.done.Load()
+		done := d.done.Load() && !c.doubtful(d)
 		if done && !d.outcome.handedOut() && !d.told {
 			d.told = true
-			c.Feed.reject(&d.it, d.outcome, d.why)
+			c.Feed.reject(&d.it, d.outcome, c.because(d))
 		}
 		if !done {
 			taken = min(taken, d.it.seq-1)
@@ -241,15 +247,48 @@ func (c *IcingaAPI) tell(lanes []*lane) {
 	}
 }
 
-// poll finds out whether the same process still answers.
+// doubtful tells that Icinga knows no such object and that this may mean that the
+// user has lost its permission: it was not asked for since.
+func (c *IcingaAPI) doubtful(d *apiResult) bool {
+	return d.outcome == RejectedNoObject && !d.taken.Before(c.admitted)
+}
+
+// because is why a result was rejected.
+func (c *IcingaAPI) because(d *apiResult) string {
+	if d.outcome == RejectedNoObject && c.api.someOnly {
+		return fmt.Sprintf("%s It may be one that the filter on the API user's permission %s leaves out.", d.why, permitResults)
+	}
+	return d.why
+}
+
+// tellBlind says, once, what the lack of a permission costs.
+func (c *IcingaAPI) tellBlind() {
+	if c.api.process == "" && !c.blind {
+		c.blind = true
+		c.Log.Warn(c.Feed.o.Target, "blind").Str("sink", c.Feed.o.Target).Msg(c.blindness())
+	}
+}
+
+func (c *IcingaAPI) blindness() string {
+	return fmt.Sprintf("a restart of Icinga may lose results of its last seconds: give the API user %q the permission %s as well", c.User, permitStatus)
+}
+
+// poll finds out whether the same process still answers and, where that may not
+// be asked or a result is in doubt, whether the user still has its permission.
 func (c *IcingaAPI) poll(ctx context.Context) error {
 	err := c.api.same(ctx)
+	if err == nil && (c.api.process == "" || slices.ContainsFunc(c.pending, func(d *apiResult) bool { return d.done.Load() && c.doubtful(d) })) {
+		if err = c.api.admit(ctx); err == nil {
+			c.admitted = c.looked
+		}
+	}
 	var restarted restartError
+	var shut shutError
 	switch {
 	case err == nil:
 		c.failed, c.polled = 0, c.looked // not later: the answer may have waited for us
 		return nil
-	case errors.As(err, &restarted):
+	case errors.As(err, &restarted), errors.As(err, &shut):
 		return err
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

@@ -4,86 +4,27 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"massive-passive/wire/check"
 )
 
-// apiCore answers as Icinga's API does, and as it does at bad moments.
-type apiCore struct {
-	*httptest.Server
-	mu       sync.Mutex
-	pid      int
-	answers  map[string][]string // what the next results of a service are answered, by its name: code and body
-	got      map[string][]string // outputs that were taken
-	statuses int
-}
-
-func newAPICore(t *testing.T) *apiCore {
-	c := &apiCore{pid: 1, answers: map[string][]string{}, got: map[string][]string{}}
-	c.Server = httptest.NewTLSServer(c)
-	t.Cleanup(c.Close)
-	return c
-}
-
-func (c *apiCore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if user, password, _ := r.BasicAuth(); user != "root" || password != "icinga" {
-		w.WriteHeader(http.StatusUnauthorized)
-		return
-	}
-	if r.Method == http.MethodGet {
-		c.statuses++
-		fmt.Fprintf(w, `{"results":[{"status":{"icingaapplication":{"app":{"pid":%d,"program_start":1.5}}}}]}`, c.pid)
-		return
-	}
-	var body icingaResult
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-		w.WriteHeader(http.StatusBadRequest)
-		return
-	}
-	_, name, _ := strings.Cut(body.Service, "!")
-	if list := c.answers[name]; len(list) > 0 {
-		c.answers[name] = list[1:]
-		code, text := 0, ""
-		fmt.Sscanf(list[0], "%d", &code)
-		_, text, _ = strings.Cut(list[0], " ")
-		if code > 0 {
-			w.WriteHeader(code)
-			fmt.Fprint(w, text)
-			return
-		}
-		panic(http.ErrAbortHandler) // and the connection is cut
-	}
-	c.got[name] = append(c.got[name], body.PluginOutput)
-	fmt.Fprint(w, `{"results":[{"code":200.0,"status":"ok"}]}`)
-}
-
-func (c *apiCore) outputs(service string) string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return strings.Join(c.got[service], " ")
-}
-
 type apiRig struct {
 	*feedRig
-	sink *IcingaAPI
-	stop func()
+	sink   *IcingaAPI
+	access APIAccess
+	stop   func()
 }
 
 func newAPIRig(t *testing.T, cores ...*apiCore) *apiRig {
 	r := &apiRig{feedRig: newFeedRig(t, FeedOptions{})}
 	pool := x509.NewCertPool()
 	pool.AddCert(cores[0].Certificate())
-	r.sink = &IcingaAPI{Feed: r.feed, User: "root", Password: "icinga", TLS: &tls.Config{RootCAs: pool}, Requests: 4, Window: 0}
+	r.access = APIAccess{"icinga", &tls.Config{RootCAs: pool}}
+	r.sink = &IcingaAPI{Feed: r.feed, User: "root", Access: func() APIAccess { return r.access }, Requests: 4, Window: 0}
 	for _, c := range cores {
 		r.sink.Endpoints = append(r.sink.Endpoints, c.URL)
 	}
@@ -294,7 +235,7 @@ func TestAPISaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	c := newAPICore(t)
 	r := newAPIRig(t, c)
-	r.sink.Password = "wrong"
+	r.access.Password = "wrong"
 	r.send("a", 1, 1)
 	r.start()
 	eventually(t, "says that the password is wrong", func() bool { return strings.Contains(r.sink.Status().Waiting, "password") })
@@ -302,7 +243,7 @@ func TestAPISaysWhatIsWrong(t *testing.T) {
 
 func TestAPITellsOfARequestWithoutAnAnswer(t *testing.T) {
 	r := newAPIRig(t, newAPICore(t))
-	l := &lane{api: newIcingaAPI(r.sink.Endpoints[0], "root", "icinga", r.sink.TLS)}
+	l := &lane{api: newIcingaAPI(r.sink.Endpoints[0], "root", r.sink.Access)}
 	for ago, want := range map[time.Duration]string{apiTimeout / 2: "", apiTimeout + time.Second: "has not answered a request since"} {
 		asked := time.Now().Add(-ago)
 		l.asked.Store(&asked)
@@ -372,6 +313,20 @@ func TestSplitPerfdata(t *testing.T) {
 		"a|":                      {"a|", ""},
 		"x|a=1|b=2":               {"x", "a=1|b=2"},
 		"text\nno perfdata there": {"text\nno perfdata there", ""},
+		// As Icinga 2.13.6 reads its own checks:
+		"\nb":               {"b", ""},
+		"\r\n\n b \n\n":     {"b", ""},
+		"  a b\t":           {"a b", ""},
+		" a\n  b  \n":       {"a\n  b", ""},
+		"\va\f":             {"a", ""},
+		"\u00a0a\u00a0":     {"\u00a0a\u00a0", ""},
+		"a\n\n\nb":          {"a\n\n\nb", ""},
+		" | p=1 ":           {"", "p=1"},
+		" x | p=1\n y":      {"x \n y", "p=1"},
+		"|p=1\nfoo":         {"foo", "p=1"},
+		"\n|p=1\n\nfoo|q=2": {"foo", "p=1 q=2"},
+		"a\n\n|p=1\n\nb":    {"a\n\n\n\nb", "p=1"},
+		"\n\n":              {"", ""},
 	} {
 		text, perfdata := splitPerfdata([]byte(output))
 		if got := [2]string{text, perfdata}; got != want {

@@ -24,24 +24,54 @@ const (
 
 // icingaAPI is one endpoint, and one process of it that results go to.
 type icingaAPI struct {
-	base, user, password string
-	tls                  *tls.Config
-	process              string // that results go to; "" is any
-	results              *apiConns
-	questions            *http.Client
+	base, user string
+	access     func() APIAccess // asked before each connection and each question: files may be renewed
+	process    string           // that results go to; "" is any
+	results    *apiConns
+	questions  *http.Client
+
+	// What the user may, when it was last asked. Owned by who asks.
+	statusAllowed bool
+	someOnly      bool // its permission has a filter
 }
 
-func newIcingaAPI(base, user, password string, config *tls.Config) *icingaAPI {
-	a := &icingaAPI{base: base, user: user, password: password, tls: config.Clone()}
-	if a.tls.ServerName == "" {
-		a.tls.ServerName, _, _ = net.SplitHostPort(a.host())
-	}
-	transport := &http.Transport{TLSClientConfig: a.tls, MaxConnsPerHost: 1, IdleConnTimeout: apiIdle, DisableCompression: true,
-		TLSHandshakeTimeout: apiHandshake}
+func newIcingaAPI(base, user string, access func() APIAccess) *icingaAPI {
+	a := &icingaAPI{base: base, user: user, access: access}
+	transport := &http.Transport{DialTLSContext: a.dialTLS, MaxConnsPerHost: 1, IdleConnTimeout: apiIdle, DisableCompression: true}
 	noRedirects := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	a.questions = &http.Client{Transport: transport, Timeout: apiTimeout, CheckRedirect: noRedirects}
 	a.results = newAPIConns(a)
 	return a
+}
+
+// dialTLS connects for questions.
+func (a *icingaAPI) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: apiTimeout}
+	raw, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := a.secure(ctx, raw, a.access())
+	if err != nil {
+		return nil, err
+	}
+	return conn, nil
+}
+
+// secure makes the handshake on a connection, or closes it.
+func (a *icingaAPI) secure(ctx context.Context, raw net.Conn, access APIAccess) (*tls.Conn, error) {
+	config := access.TLS.Clone()
+	if config.ServerName == "" {
+		config.ServerName, _, _ = net.SplitHostPort(a.host())
+	}
+	conn := tls.Client(raw, config)
+	ctx, cancel := context.WithTimeout(ctx, apiHandshake)
+	defer cancel()
+	if err := conn.HandshakeContext(ctx); err != nil {
+		raw.Close()
+		return nil, fmt.Errorf("TLS with %s: %w%s", a.base, err, tlsAdvice(err))
+	}
+	return conn, nil
 }
 
 // host is the endpoint's host:port.
@@ -55,8 +85,14 @@ func (a *icingaAPI) close() {
 
 // same returns an error unless the process that results go to still answers.
 func (a *icingaAPI) same(ctx context.Context) error {
+	if a.process == "" {
+		return nil // nobody may ask
+	}
 	now, err := a.identity(ctx)
 	if err == nil && now != a.process {
+		if now == "" {
+			now = "one that does not tell the API user who it is"
+		}
 		err = restartError{a.process, now}
 	}
 	return err
@@ -121,10 +157,10 @@ func (a *icingaAPI) identity(ctx context.Context) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case code == http.StatusForbidden:
+	case code == http.StatusForbidden, code == http.StatusNotFound && heard(code, text).icinga: // 2.13 knows no status then
 		return "", nil
 	case code == http.StatusUnauthorized:
-		return "", fmt.Errorf("%s does not know the user %q with the password in --icinga2-password-file", a.base, a.user)
+		return "", a.unauthorized()
 	case code != http.StatusOK:
 		return "", fmt.Errorf("%s answers %d %s", a.base, code, http.StatusText(code))
 	}
@@ -153,7 +189,7 @@ func (a *icingaAPI) ask(ctx context.Context, path string) (code int, text []byte
 	if err != nil {
 		return 0, nil, err
 	}
-	request.SetBasicAuth(a.user, a.password)
+	request.SetBasicAuth(a.user, a.access().Password)
 	request.Header.Set("Accept", "application/json")
 	response, err := a.questions.Do(request)
 	if err != nil {
@@ -162,6 +198,9 @@ func (a *icingaAPI) ask(ctx context.Context, path string) (code int, text []byte
 	defer response.Body.Close()
 	if text, err = io.ReadAll(io.LimitReader(response.Body, apiAnswer)); err != nil {
 		return 0, nil, fmt.Errorf("read the answer of %s: %w", a.base, err)
+	}
+	if response.StatusCode == http.StatusUnauthorized {
+		defer a.questions.CloseIdleConnections() // the next one begins with what the files hold then
 	}
 	return response.StatusCode, text, nil
 }

@@ -112,10 +112,15 @@ type apiConn struct {
 }
 
 func newAPIConn(api *icingaAPI) *apiConn {
-	login := base64.StdEncoding.EncodeToString([]byte(api.user + ":" + api.password))
-	return &apiConn{api: api, answers: bufio.NewReader(nil), head: fmt.Appendf(nil,
-		"POST /v1/actions/process-check-result HTTP/1.1\r\nHost: %s\r\nUser-Agent: massive-passive\r\nAuthorization: Basic %s\r\n"+
-			"Accept: application/json\r\nContent-Type: application/json\r\nContent-Length: ", api.host(), login)}
+	return &apiConn{api: api, answers: bufio.NewReader(nil)}
+}
+
+// login makes what each request of a connection begins with.
+func (c *apiConn) login(password string) {
+	login := base64.StdEncoding.EncodeToString([]byte(c.api.user + ":" + password))
+	c.head = fmt.Appendf(c.head[:0],
+		"POST /v1/"+permitResults+" HTTP/1.1\r\nHost: %s\r\nUser-Agent: massive-passive\r\nAuthorization: Basic %s\r\n"+
+			"Accept: application/json\r\nContent-Type: application/json\r\nContent-Length: ", c.api.host(), login)
 }
 
 func (c *apiConn) submit(ctx context.Context, body []byte) (answer, error) {
@@ -128,7 +133,7 @@ func (c *apiConn) submit(ctx context.Context, body []byte) (answer, error) {
 		}
 	}
 	code, text, stays, err := c.exchange(body)
-	if c.used = time.Now(); err != nil || !stays {
+	if c.used = time.Now(); err != nil || !stays || code == http.StatusUnauthorized { // the password may be a new one at the next
 		c.close()
 	}
 	if err != nil {
@@ -150,21 +155,16 @@ func (c *apiConn) open(ctx context.Context) error {
 	raw := dialed.(*net.TCPConn)
 	// A process listens only when the one before it is gone: whoever answers
 	// now has had this connection from the start.
-	if c.api.process != "" {
-		err = c.api.same(ctx)
-	}
-	conn := tls.Client(raw, c.api.tls)
-	if err == nil {
-		limited, cancel := context.WithTimeout(ctx, apiHandshake)
-		if err = conn.HandshakeContext(limited); err != nil {
-			err = fmt.Errorf("TLS with %s: %w%s", c.api.base, err, tlsAdvice(err))
-		}
-		cancel()
-	}
-	if err != nil {
+	if err = c.api.same(ctx); err != nil {
 		raw.Close()
 		return err
 	}
+	access := c.api.access()
+	conn, err := c.api.secure(ctx, raw, access)
+	if err != nil {
+		return err
+	}
+	c.login(access.Password)
 	c.conn, c.raw, c.used, c.header.R = conn, raw, time.Now(), conn
 	c.answers.Reset(&c.header)
 	c.unwatch = context.AfterFunc(ctx, func() { raw.Close() })

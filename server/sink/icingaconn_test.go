@@ -37,7 +37,7 @@ func newAPIDoor(t *testing.T, handle http.HandlerFunc) *apiDoor {
 	server.StartTLS()
 	pool := x509.NewCertPool()
 	pool.AddCert(server.Certificate())
-	d.api = newIcingaAPI(server.URL, "root", "icinga", &tls.Config{RootCAs: pool})
+	d.api = newIcingaAPI(server.URL, "root", func() APIAccess { return APIAccess{"icinga", &tls.Config{RootCAs: pool}} })
 	t.Cleanup(func() {
 		d.api.close()
 		server.Close()

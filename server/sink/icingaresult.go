@@ -34,9 +34,15 @@ func icingaBody(it *item) ([]byte, error) {
 	return json.Marshal(b)
 }
 
+// blanks are what Icinga takes off both ends of the output of its own checks.
+const blanks = " \t\n\v\f\r"
+
 // splitPerfdata divides an output as Icinga divides that of its own checks:
-// what stands behind the first "|" of a line is perfdata if it has a "=".
+// what stands behind the first "|" of a line is perfdata if it has a "=". Blanks
+// at both ends go, and lines without text before the first that has some: the
+// API would take an empty first line for the short output.
 func splitPerfdata(output []byte) (text, perfdata string) {
+	output = bytes.Trim(output, blanks)
 	if bytes.IndexByte(output, '|') < 0 {
 		return string(output), ""
 	}
@@ -44,11 +50,13 @@ func splitPerfdata(output []byte) (text, perfdata string) {
 	for line := range strings.SplitSeq(string(output), "\n") {
 		before, behind, found := strings.Cut(line, "|")
 		if !found || !strings.Contains(behind, "=") {
-			texts = append(texts, line)
-			continue
+			before = line
+		} else {
+			data = append(data, strings.Trim(behind, blanks))
 		}
-		texts = append(texts, before)
-		data = append(data, strings.TrimSpace(behind))
+		if before != "" || len(texts) > 0 {
+			texts = append(texts, before)
+		}
 	}
 	return strings.Join(texts, "\n"), strings.Join(data, " ")
 }

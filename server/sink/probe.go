@@ -105,11 +105,11 @@ const noHost = "massive-passive!probe"
 // Probe asks each endpoint whether the user may hand in results, with one for
 // a host that is not there.
 func (c *IcingaAPI) Probe(ctx context.Context) (found string, err error) {
+	someOnly, blind := false, false
 	for _, base := range c.Endpoints {
-		api := newIcingaAPI(base, c.User, c.Password, c.TLS)
+		api := newIcingaAPI(base, c.User, c.Access)
 		defer api.close()
-		identity, err := api.identity(ctx)
-		if err != nil {
+		if err := api.meet(ctx); err != nil {
 			return "", err
 		}
 		said, err := api.results.submit(ctx, []byte(`{"type":"Host","host":"`+noHost+`","exit_status":0,"plugin_output":""}`))
@@ -119,11 +119,16 @@ func (c *IcingaAPI) Probe(ctx context.Context) (found string, err error) {
 		if outcome, final := said.verdict(); !final || outcome != RejectedNoObject {
 			return "", fmt.Errorf("%s answers %d to a result: %s", base, said.code, said.message)
 		}
-		if identity == "" {
-			return "results may be handed in; give the user the permission status/query as well, or a restart of Icinga may lose results of its last seconds", nil
-		}
+		someOnly, blind = someOnly || api.someOnly, blind || api.process == ""
 	}
-	return "results may be handed in", nil
+	found = "results may be handed in"
+	if someOnly {
+		found += ", but for the objects that the filter on the user's permission leaves out: results of those are rejected"
+	}
+	if blind {
+		found += "; " + c.blindness()
+	}
+	return found, nil
 }
 
 // Probe finds out whether the output is open for writing.

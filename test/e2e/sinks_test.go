@@ -31,12 +31,12 @@ func with(m map[string]rig.Awkward, door string, a rig.Awkward) map[string]rig.A
 func sentOutputs() []sentOutput {
 	long := strings.Repeat("y", 1<<20-10)
 	invalid := with(both(rig.Awkward{"", "\xff\xfe.", "", ""}), rig.IcingaAPIDoor, rig.Awkward{"", "\uFFFD\uFFFD.", "", ""})
-	newlineFirst := with(both(rig.Awkward{"", nagiosNoOutput, "second", ""}), rig.IcingaPipeDoor, rig.Awkward{"", "second", "", ""})
-	newlineFirst[rig.IcingaPipeHost] = newlineFirst[rig.IcingaPipeDoor]
 	return []sentOutput{
 		{"plain", rig.Awkward{"", "plain", "", ""}, nil},
 		{"", rig.Awkward{}, both(rig.Awkward{"", nagiosNoOutput, "", ""})},
-		{"\nsecond", rig.Awkward{"", "", "second", ""}, newlineFirst},
+		{"\nsecond", rig.Awkward{"", "second", "", ""}, both(rig.Awkward{"", nagiosNoOutput, "second", ""})},
+		{"|p=1\nsecond", rig.Awkward{"", "second", "", "p=1"}, both(rig.Awkward{"", "", "second", "p=1"})},
+		{"a\n b \n", rig.Awkward{"", "a", " b", ""}, both(rig.Awkward{"", "a", " b", ""})},
 		{"one\ntwo\n\nthree", rig.Awkward{"", "one", "two\n\nthree", ""}, nil},
 		{"a\r\nb\rc", rig.Awkward{"", "a", "b\nc", ""}, nil},
 		{`a\b\\t end\`, rig.Awkward{"", `a\b\\t end\`, "", ""}, nil},
@@ -44,7 +44,7 @@ func sentOutputs() []sentOutput {
 		{"a;b|p=1;2;3\nc;d", rig.Awkward{"", "a;b", "c;d", "p=1;2;3"}, both(rig.Awkward{"", "a:b", "c;d", "p=1;2;3"})},
 		{"x|p=1\nl2|q=2", rig.Awkward{"", "x", "l2", "p=1 q=2"}, nil},
 		{"|p=1", rig.Awkward{"", "", "", "p=1"}, nil},
-		{"  a b", rig.Awkward{"", "  a b", "", ""}, both(rig.Awkward{"", "a b", "", ""})},
+		{"  a b", rig.Awkward{"", "  a b", "", ""}, with(both(rig.Awkward{"", "a b", "", ""}), rig.IcingaAPIDoor, rig.Awkward{"", "a b", "", ""})},
 		{"a\n[1] DISABLE_NOTIFICATIONS\n[1] PROCESS_HOST_CHECK_RESULT;h;1;x", rig.Awkward{"", "a", "[1] DISABLE_NOTIFICATIONS\n[1] PROCESS_HOST_CHECK_RESULT;h;1;x", ""}, nil},
 		{"a\x00b", rig.Awkward{"", "a b", "", ""}, nil},
 		{"\a\x1b[1m\x7f\v.", rig.Awkward{"", "\a\x1b[1m\x7f\v.", "", ""}, nil},

@@ -196,7 +196,7 @@ func (r *IcingaRig) workerPID() (int, error) {
 
 // Get asks the API and returns the body of an answer 200.
 func (r *IcingaRig) Get(path string) ([]byte, error) {
-	status, body, err := r.api(http.MethodGet, path, nil)
+	status, body, err := r.API(http.MethodGet, path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -206,8 +206,8 @@ func (r *IcingaRig) Get(path string) ([]byte, error) {
 	return body, nil
 }
 
-// api sends a request, with body as JSON if there is one, and returns the answer's status and body.
-func (r *IcingaRig) api(method, path string, body any) (int, []byte, error) {
+// API sends a request, with body as JSON if there is one, and returns the answer's status and body.
+func (r *IcingaRig) API(method, path string, body any) (int, []byte, error) {
 	var sent io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -235,7 +235,7 @@ func (r *IcingaRig) api(method, path string, body any) (int, []byte, error) {
 // it adds none.
 func (r *IcingaRig) Submit(fields map[string]any) (int, string) {
 	r.T.Helper()
-	status, body, err := r.api(http.MethodPost, "/v1/actions/process-check-result", fields)
+	status, body, err := r.API(http.MethodPost, "/v1/actions/process-check-result", fields)
 	if err != nil {
 		r.T.Fatalf("process-check-result: %v", err)
 	}

@@ -95,7 +95,7 @@ var ours = map[string][]string{
 	"server":          {"server", "internal/status", "internal/logx", "sched", "wire"},
 	"wire":            {"wire"},
 	"wire/check":      {},
-	"sched":           {},
+	"sched":           {"sched/zone"},
 	"packaging/demo":  {"wire"},
 }
 

@@ -25,6 +25,7 @@ build: ## ./massive-passive, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) -ldflags "$(LDFLAGS)" -o massive-passive .
 
 demo: ## server, client and sample checks on this machine for 30 seconds; needs only Go
+	@echo "Building the demo: the first time takes a minute."
 	@$(GO) run ./packaging/demo
 
 test: ## the tests that need only Go

@@ -62,9 +62,14 @@ func (c *child) stop(grace time.Duration) error {
 		return nil
 	case <-patience.C:
 	}
-	_ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL)
-	<-c.done
+	c.kill()
 	return errors.Join(fmt.Errorf("the %s did not stop within %s of SIGTERM and was killed", c.name, grace), c.log())
+}
+
+// kill ends the child and all that it started as kill -9 does.
+func (c *child) kill() {
+	_ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL) // fails only if it has just ended
+	<-c.done
 }
 
 // failure says how a child ended that should not have ended, with its log.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // audience gathers what the demo prints, and goes home when it has seen enough.
@@ -55,14 +56,24 @@ func TestDemo(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	a := &audience{leave: cancel, enough: func(seen string) bool {
-		return strings.Contains(seen, "hello this is an environment test: moep!") &&
+		_, after, again := strings.Cut(seen, "The server starts again. ")
+		return again && strings.Contains(after, "results of the last seconds came again") && strings.Contains(after, "OK       run ") &&
+			strings.Contains(seen, "hello this is an environment test: moep!") &&
 			strings.Contains(seen, "load average ") && strings.Contains(seen, " file systems, the fullest is ")
 	}}
-	if err := demo(ctx, options{length: time.Minute, width: standardWidth}, a); err != nil {
+	if err := demo(ctx, options{length: 20 * time.Second, width: standardWidth}, a); err != nil {
 		t.Fatalf("%v\n%s", err, &a.Buffer)
 	}
-	if !a.enough(a.String()) || !strings.Contains(a.String(), " of 3 checks in ") {
+	if !a.enough(a.String()) || !strings.Contains(a.String(), " of 4 checks in ") || !strings.Contains(a.String(), " are all there, in order.") {
 		t.Errorf("not all checks were shown:\n%s", &a.Buffer)
+	}
+	for line := range strings.Lines(a.String()) {
+		if strings.HasPrefix(line, "  ") && strings.Contains(line, "/") {
+			continue // a path is as long as it is
+		}
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > standardWidth {
+			t.Errorf("a line has %d characters: %q", n, line)
+		}
 	}
 }
 
@@ -134,16 +145,16 @@ func TestPrinter(t *testing.T) {
 		colour bool
 		want   string
 	}{
-		{"[1700000000] PROCESS_SERVICE_CHECK_RESULT;h;s;0;fine\n", false, at + "  h          s            OK       fine\n"},
+		{"[1700000000] PROCESS_SERVICE_CHECK_RESULT;h;s;0;fine\n", false, at + "  s            OK       fine\n"},
 		{"[1700000000] PROCESS_SERVICE_CHECK_RESULT;h;s;2;bad|a=1;;\n", true,
-			at + "  h          s            \x1b[31mCRITICAL\x1b[0m bad\n" + blank + "\x1b[2m| a=1;;\x1b[0m\n"},
+			at + "  s            \x1b[31mCRITICAL\x1b[0m bad\n" + blank + "\x1b[2m| a=1;;\x1b[0m\n"},
 		{`[1700000000] PROCESS_SERVICE_CHECK_RESULT;h;s;1;one\ntwo|a=1\nC:\\new` + "\n", false,
-			at + "  h          s            WARNING  one\n" + blank + "two\n" + blank + "| a=1\n" + blank + "C:\\new\n"},
-		{"[1700000000] PROCESS_SERVICE_CHECK_RESULT;h;s;9;a\x1b[2Jb\n", false, at + "  h          s            UNKNOWN  a\uFFFD[2Jb\n"},
+			at + "  s            WARNING  one\n" + blank + "two\n" + blank + "| a=1\n" + blank + "C:\\new\n"},
+		{"[1700000000] PROCESS_SERVICE_CHECK_RESULT;h;s;9;a\x1b[2Jb\n", false, at + "  s            UNKNOWN  a\uFFFD[2Jb\n"},
 		{"[1700000000] PROCESS_SERVICE_CHECK_RESULT;h;s;0;a line of more than  twenty\u00e9 letters-and-no-blank-there\n", false,
-			at + "  h          s            OK       a line of more than \n" + blank + "twenty\u00e9\n" + blank + "letters-and-no-blank-there\n"},
+			at + "  s            OK       a line of more than \n" + blank + "twenty\u00e9\n" + blank + "letters-and-no-blank-there\n"},
 		{"[1700000000] RESTART_PROGRAM\n", false, "a line that is no check result: \"[1700000000] RESTART_PROGRAM\\n\"\n"},
-		{"[1700000000] PROCESS_FILE;" + file + ";1\n", false, at + "  h                       DOWN     gone\n"},
+		{"[1700000000] PROCESS_FILE;" + file + ";1\n", false, at + "  h            DOWN     gone\n"},
 	} {
 		var out bytes.Buffer
 		newPrinter(&out, c.colour, indent+20).line([]byte(c.line))

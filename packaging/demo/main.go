@@ -1,7 +1,8 @@
 // Command demo shows massive-passive at work on one machine: it starts a real
 // server and a real client with sample checks, takes the place of the
 // monitoring core at the end of the command pipe, and shows each result as it
-// arrives. It needs nothing but Go, and leaves nothing running or lying about.
+// arrives. Half-way it kills the server, so that one sees results wait and none get
+// lost. It needs nothing but Go, and leaves nothing running or lying about.
 //
 // It is not an example of how to set up anything: its certificates last a day
 // and its folder goes with it. The README says how to do that.
@@ -9,6 +10,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -66,7 +68,7 @@ func demo(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	if o.binary == "" {
-		fmt.Fprintln(out, "Building massive-passive: the first time takes a minute.")
+		fmt.Fprintln(out, "Building massive-passive ...")
 	}
 	if o.binary, err = binary(ctx, o.binary, dir); err != nil {
 		return interrupted(ctx, err)
@@ -78,18 +80,21 @@ func demo(ctx context.Context, o options, out io.Writer) (err error) {
 	defer s.close()
 	s.introduce(out, o.length)
 
-	server, err := start("server", dir, o.binary, s.serverArgs())
-	if err != nil {
-		return err
-	}
+	show := &show{options: o, setup: s, printer: newPrinter(out, o.colour, o.width)}
 	// The last to start is the first to stop: the client can say goodbye.
-	defer func() { err = errors.Join(err, server.stop(grace)) }()
-	client, err := start("client", dir, o.binary, s.clientArgs())
-	if err != nil {
+	defer func() {
+		if show.server != nil {
+			err = errors.Join(err, show.server.stop(grace))
+		}
+	}()
+	if show.server, err = start("server", dir, o.binary, s.serverArgs()); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, client.stop(grace)) }()
-	return watch(ctx, o, s, newPrinter(out, o.colour, o.width), server, client)
+	if show.client, err = start("client", dir, o.binary, s.clientArgs()); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, show.client.stop(grace)) }()
+	return show.run(ctx)
 }
 
 // binary returns the absolute path of the program to show, and builds it into
@@ -115,15 +120,35 @@ func interrupted(ctx context.Context, err error) error {
 	return err
 }
 
-// watch shows results until the time is over, or ctx, or a child.
-func watch(ctx context.Context, o options, s *setup, p *printer, server, client *child) error {
+// show is the demo while it runs.
+type show struct {
+	options
+	setup          *setup
+	printer        *printer
+	server, client *child
+}
+
+// The server dies when two fifths of the time are over, and is away for a quarter.
+const (
+	killAfter = 0.4
+	awayFor   = 0.25
+
+	answerLimit = 2 * time.Second // for the client to say what waits
+)
+
+// run shows results until the time is over, or ctx, or a child that should not have
+// ended. Half-way it kills the server and starts it again.
+func (s *show) run(ctx context.Context) error {
 	began := time.Now()
-	over := time.NewTimer(o.length)
+	over := time.NewTimer(s.length)
 	defer over.Stop()
-	lines := readLines(s.pipe)
+	kill := time.NewTimer(time.Duration(killAfter * float64(s.length)))
+	defer kill.Stop()
+	var again <-chan time.Time
+	lines := readLines(s.setup.pipe)
 	// Closed, the pipe ends its reader; what that still holds is not shown.
 	defer func() {
-		s.pipe.Close()
+		s.setup.pipe.Close()
 		for range lines {
 		}
 	}()
@@ -133,20 +158,66 @@ func watch(ctx context.Context, o options, s *setup, p *printer, server, client 
 			if !ok {
 				return errors.New("the command pipe ended")
 			}
-			p.line(line)
-		case <-server.done:
-			return server.failure()
-		case <-client.done:
-			return client.failure()
+			s.printer.line(line)
+		case <-kill.C:
+			away := time.Duration(awayFor * float64(s.length)).Round(time.Second)
+			s.printer.say(fmt.Sprintf("The server is killed (kill -9) for %s. The client goes on measuring.", away))
+			s.server.kill()
+			again = time.After(away)
+		case <-again:
+			if err := s.restart(ctx); err != nil {
+				return err
+			}
+			again = nil
+		case <-s.serverEnd(again):
+			return s.server.failure()
+		case <-s.client.done:
+			return s.client.failure()
 		case <-ctx.Done():
-			p.finish(time.Since(began))
+			s.printer.finish(time.Since(began))
 			return nil
 		case <-over.C:
-			if p.results == 0 {
-				return errors.Join(fmt.Errorf("no result arrived in %s", o.length), server.log(), client.log())
+			if s.printer.results == 0 {
+				return errors.Join(fmt.Errorf("no result arrived in %s", s.length), s.server.log(), s.client.log())
 			}
-			p.finish(time.Since(began))
-			return nil
+			s.printer.finish(time.Since(began))
+			return s.printer.missing()
 		}
 	}
+}
+
+// serverEnd is an end of the server that nobody wanted: while it is to be started
+// again there is none.
+func (s *show) serverEnd(again <-chan time.Time) <-chan struct{} {
+	if again != nil {
+		return nil
+	}
+	return s.server.done
+}
+
+// restart starts the server again and tells what waits for it.
+func (s *show) restart(ctx context.Context) (err error) {
+	s.printer.say(fmt.Sprintf("The server starts again. %s.", s.waiting(ctx)))
+	s.printer.repeats = true
+	s.server, err = start("server", s.setup.dir, s.binary, s.setup.serverArgs())
+	return err
+}
+
+// waiting says how many results the client keeps for the server.
+func (s *show) waiting(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, s.binary, "status", "--json", "--state-dir", s.setup.path("client-state")).Output()
+	var page struct {
+		Journal struct {
+			Depth int `json:"depth"`
+		} `json:"journal"`
+	}
+	if err == nil {
+		err = json.Unmarshal(out, &page)
+	}
+	if err != nil {
+		return "The client has kept what it measured"
+	}
+	return fmt.Sprintf("%d results wait in the client's journal", page.Journal.Depth)
 }

@@ -16,6 +16,8 @@ import (
 )
 
 var (
+	//go:embed plugins/counter.sh
+	counterPlugin string
 	//go:embed plugins/load.sh
 	loadPlugin string
 	//go:embed plugins/disks.sh
@@ -78,19 +80,24 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// writeChecks writes the sample checks and the plugins that two of them run.
+// counter is the check whose results are numbered.
+const counter = "counter"
+
+// writeChecks writes the sample checks and the plugins that three of them run.
 func (s *setup) writeChecks() error {
 	env := check{
-		Description: "environment", Interval: 1,
+		Description: "environment", Interval: 3,
 		Command: "/bin/echo 'hello this is an environment test: $TESTERTEST'",
 		Env:     map[string]string{"TESTERTEST": "moep!"},
 	}
+	count := check{Description: counter, Interval: 1, Command: []string{"/bin/sh", s.path("plugins/counter.sh")}, Dir: s.path("plugins")}
 	load := check{Description: "load", Interval: 2, Command: "/bin/sh " + s.path("plugins/load.sh")}
-	disks := check{Description: "disks", Interval: 5, Command: []string{"/bin/sh", s.path("plugins/disks.sh")}}
+	disks := check{Description: "disks", Interval: 5, Command: []string{"/bin/sh", s.path("plugins/disks.sh")}, Timeout: 4}
 	return errors.Join(
+		os.WriteFile(s.path("plugins/counter.sh"), []byte(counterPlugin), 0o755),
 		os.WriteFile(s.path("plugins/load.sh"), []byte(loadPlugin), 0o755),
 		os.WriteFile(s.path("plugins/disks.sh"), []byte(disksPlugin), 0o755),
-		s.write("environment.cfg", env), s.write("load.cfg", load), s.write("disks.cfg", disks),
+		s.write("environment.cfg", env), s.write("counter.cfg", count), s.write("load.cfg", load), s.write("disks.cfg", disks),
 	)
 }
 
@@ -103,6 +110,8 @@ type check struct {
 	Servers     map[string]string `json:"servers"`
 	Command     any               `json:"command"` // a string, or a list of them
 	Env         map[string]string `json:"env,omitempty"`
+	Dir         string            `json:"cwd,omitempty"`
+	Timeout     int               `json:"timeout,omitempty"` // seconds; a mount that hangs holds df up
 }
 
 func (s *setup) write(name string, c check) error {
@@ -126,15 +135,17 @@ func (s *setup) serverArgs() []string {
 func (s *setup) clientArgs() []string {
 	return []string{
 		"client", "--foreground", "--log-format", "console", "--confdir", s.path("checks.d"),
-		"--state-dir", s.path("client-state"), "--initial-random-wait-range", "0",
+		"--state-dir", s.path("client-state"), "--initial-random-wait-range", "0", "--stop-timeout", "1",
 		"--ssl-ca-cert", s.certs.CA, "--ssl-cert", s.certs.ClientCert, "--ssl-key", s.certs.ClientKey,
 	}
 }
 
 func (s *setup) introduce(w io.Writer, length time.Duration) {
-	fmt.Fprintf(w, `A massive-passive client runs three checks, every 1, 2 and 5 seconds, and sends their results over mutual TLS
-to a massive-passive server on %[1]s. The server writes them to a command pipe, where Nagios would read them;
-here this demo does. The first arrive after about 2 seconds. It ends after %[2]s, or with Ctrl-C.
+	fmt.Fprintf(w, `A massive-passive client runs four checks, every 1, 2, 3 and 5 seconds, and
+sends their results over mutual TLS to a massive-passive server on
+%[1]s. The server writes them to a command pipe, where Nagios would
+read them; here this demo does. Half-way the server is killed. It all ends
+after %[2]s, or with Ctrl-C.
 
   check files  %[3]s
   plugins      %[4]s

@@ -39,10 +39,24 @@ type printer struct {
 	width   int // of a line, in characters
 	results int
 	seen    map[string]int // results by service
+
+	lines   map[string]bool // what was shown, to know it again
+	repeats bool            // what comes may have been shown before
+	again   int             // came again since the last that was new
+	runs    []int           // of the check whose results are numbered
 }
 
 func newPrinter(out io.Writer, colour bool, width int) *printer {
-	return &printer{out: out, colour: colour, width: width, seen: map[string]int{}}
+	return &printer{out: out, colour: colour, width: width, seen: map[string]int{}, lines: map[string]bool{}}
+}
+
+// say tells what happens, apart from the results.
+func (p *printer) say(text string) {
+	fmt.Fprintln(p.out)
+	for _, line := range fold(text, p.width-4) {
+		fmt.Fprintln(p.out, p.paint(bold, "--- "+line))
+	}
+	fmt.Fprintln(p.out)
 }
 
 // line shows one line of the command pipe, and the lines of a file that it
@@ -71,11 +85,34 @@ func (p *printer) line(line []byte) {
 	fmt.Fprintf(p.out, "a line that is no check result: %q\n", line)
 }
 
+// known tells that a result was shown before. A server that was killed cannot know
+// what the core made of its last ten seconds, and hands them over once more.
+func (p *printer) known(r checks.Result) bool {
+	key := fmt.Sprint(r.Kind, r.Host, ";", r.Service, ";", r.Finish, ";", string(r.Output))
+	if p.repeats && p.lines[key] {
+		p.again++
+		return true
+	}
+	p.lines[key] = true
+	if p.again > 0 {
+		p.say(fmt.Sprintf("%d results of the last seconds came again: a core may have lost them. What is new follows.", p.again))
+		p.again = 0
+	}
+	return false
+}
+
 // indent is where the output begins, below which further lines stand.
-const indent = 43
+const indent = 32
 
 func (p *printer) result(r checks.Result) {
+	if p.known(r) {
+		return
+	}
 	p.results++
+	var run int
+	if n, _ := fmt.Sscanf(string(r.Output), "run %d", &run); r.Service == counter && n == 1 {
+		p.runs = append(p.runs, run)
+	}
 	p.seen[r.Service]++
 	code := int(r.Code)
 	if code < 0 || code >= len(states) {
@@ -85,8 +122,11 @@ func (p *printer) result(r checks.Result) {
 	if r.Kind == checks.Host { // a core knows two states of a host by a plugin's code
 		state = hostStates[min(code/2, 1)]
 	}
-	fmt.Fprintf(p.out, "%s  %-10s %-12s %s ", time.UnixMicro(r.Finish).Format(time.TimeOnly),
-		clean(r.Host), clean(r.Service), p.paint(state.ink, fmt.Sprintf("%-8s", state.word)))
+	name := r.Service
+	if r.Kind == checks.Host {
+		name = r.Host
+	}
+	fmt.Fprintf(p.out, "%s  %-12s %s ", time.UnixMicro(r.Finish).Format(time.TimeOnly), clean(name), p.paint(state.ink, fmt.Sprintf("%-8s", state.word)))
 	lines := p.output(string(r.Output))
 	fmt.Fprintln(p.out, strings.Join(lines, "\n"+strings.Repeat(" ", indent)))
 }
@@ -143,6 +183,7 @@ const (
 	red    = "31"
 	purple = "35"
 	faint  = "2"
+	bold   = "1"
 )
 
 var hostStates = [...]struct{ word, ink string }{{"UP", green}, {"DOWN", red}}
@@ -160,15 +201,31 @@ func (p *printer) paint(ink, text string) string {
 
 // finish says what was shown and what comes next.
 func (p *printer) finish(after time.Duration) {
-	fmt.Fprintf(p.out, "\n%d results of %d checks in %s. What comes next, with README.md:\n", p.results, len(p.seen), after.Round(time.Second))
-	fmt.Fprint(p.out, `  make test                 see that it works here
+	fmt.Fprintf(p.out, "\n%d results of %d checks in %s.\n", p.results, len(p.seen), after.Round(time.Second))
+	if n := len(p.runs); n > 0 && p.missing() == nil {
+		fmt.Fprintf(p.out, "The counter's runs %d to %d are all there, in order.\n", p.runs[0], p.runs[n-1])
+	}
+	fmt.Fprint(p.out, `What comes next, with README.md:
+
+  make test                 see that it works here
   make build, make install  put it in place
-  then certificates, the server beside your Nagios, Naemon or Icinga, and a client with check files of yours
+  then certificates, the server beside your Nagios, Naemon or Icinga, and a
+  client with check files of yours
 `)
 }
 
+// missing says which of the numbered results did not come, or came out of order.
+func (p *printer) missing() error {
+	for i := 1; i < len(p.runs); i++ {
+		if p.runs[i] != p.runs[i-1]+1 {
+			return fmt.Errorf("behind the counter's run %d came run %d", p.runs[i-1], p.runs[i])
+		}
+	}
+	return nil
+}
+
 // standardWidth is that of lines which go to no terminal.
-const standardWidth = 120
+const standardWidth = 80
 
 // terminal says whether f is one, with its width; otherwise what width to use.
 func terminal(f *os.File) (width int, is bool) {

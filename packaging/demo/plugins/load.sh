@@ -9,5 +9,5 @@ done </proc/cpuinfo
 code=0
 [ "${one%.*}" -ge "$processors" ] && code=1
 [ "${one%.*}" -ge $((2 * processors)) ] && code=2
-echo "load average $one, $five, $fifteen on $processors processors|load1=$one;$processors;$((2 * processors));0 load5=$five;;;0 load15=$fifteen;;;0"
+echo "load average $one, $five, $fifteen on $processors processors|load1=$one;$processors;$((2 * processors));0"
 exit $code

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"massive-passive/client/checkfile"
+	"massive-passive/internal/disk"
 	"massive-passive/sched"
-	"massive-passive/wire/durable"
 
 	"github.com/rs/zerolog"
 )
@@ -40,7 +40,7 @@ type change struct {
 // each load, but if it only makes sure of what was just read.
 func (c *checks) load(again bool) (change, error) {
 	files, warnings, err := checkfile.ReadDir(c.dir, c.defaults)
-	c.unread = durable.MayPass(err) || slices.ContainsFunc(files, func(f checkfile.File) bool { return f.Unread })
+	c.unread = disk.MayPass(err) || slices.ContainsFunc(files, func(f checkfile.File) bool { return f.Unread })
 	if err != nil {
 		return change{}, err
 	}

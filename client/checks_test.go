@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"massive-passive/client/checkfile"
+	"massive-passive/internal/disk/disktest"
 	"massive-passive/sched"
-	"massive-passive/wire/durable/durabletest"
 
 	"github.com/rs/zerolog"
 )
@@ -166,7 +166,7 @@ func TestAFileThatTheDiskDoesNotGiveIsToBeReadAgain(t *testing.T) {
 	dir := t.TempDir()
 	writeCheck(t, dir, "a.cfg", goodCheck)
 	c := &checks{dir: dir, log: zerolog.Nop()}
-	putBack := durabletest.TakeAway(t, filepath.Join(dir, "a.cfg"))
+	putBack := disktest.TakeAway(t, filepath.Join(dir, "a.cfg"))
 	if found, err := c.load(false); err != nil || len(found.set) > 0 || !c.unread {
 		t.Errorf("set %v, all read: %v, %v", names(found.set), !c.unread, err)
 	}

@@ -9,8 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"massive-passive/internal/disk/disktest"
 	"massive-passive/wire/certs/certstest"
-	"massive-passive/wire/durable/durabletest"
 
 	"github.com/rs/zerolog"
 )
@@ -73,7 +73,7 @@ func aClientStartsWhereItsDiskFails(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	durabletest.TakeAway(t, file)
+	disktest.TakeAway(t, file)
 	var log bytes.Buffer
 	c, err := New(o, zerolog.New(&log))
 	if err != nil {
@@ -101,7 +101,7 @@ func TestAStateFileThatIsAwayForAMomentIsRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		durabletest.TakeAwayFor(t, time.Second, filepath.Join(dir, "modern-servers"))
+		disktest.TakeAwayFor(t, time.Second, filepath.Join(dir, "modern-servers"))
 		if m, err = loadModernServers(dir); err != nil || !m.has("a") {
 			t.Errorf("known: %v, %v", m.has("a"), err)
 		}

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"massive-passive/wire/durable"
+	"massive-passive/internal/disk"
 )
 
 // stateFile is a small file of lines in the state directory. An administrator
@@ -23,7 +23,7 @@ type stateFile struct {
 // With an error the lines begin empty and are kept in memory only.
 func openStateFile(stateDir, name string) (stateFile, []string, error) {
 	f := stateFile{path: filepath.Join(stateDir, name)}
-	data, err := new(durable.Asker).ReadFile(f.path)
+	data, err := new(disk.Asker).ReadFile(f.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		f.lost = true
 		return f, nil, fmt.Errorf("read %s: %w", name, err)
@@ -42,7 +42,7 @@ func (f *stateFile) replace(lines []string) error {
 	if f.lost {
 		return nil
 	}
-	err := durable.Replace(f.path, []byte(strings.Join(lines, "\n")+"\n"))
+	err := disk.Replace(f.path, []byte(strings.Join(lines, "\n")+"\n"))
 	f.unsaved = err != nil
 	return err
 }

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"massive-passive/internal/disk"
 	"massive-passive/wire"
-	"massive-passive/wire/durable"
 )
 
 // The checkpoint is a text file: a line with its version and how many lines
@@ -104,7 +104,7 @@ func nameBytes(name string) int {
 // load reads a checkpoint as far as it is good, and returns what is wrong with
 // it: fs.ErrNotExist if there is none.
 func (d *duplicates) load(file string) error {
-	data, err := new(durable.Asker).ReadFile(file)
+	data, err := new(disk.Asker).ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("read what is known of the clients: %w", err)
 	}

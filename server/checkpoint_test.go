@@ -12,9 +12,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"massive-passive/internal/disk/disktest"
 	"massive-passive/server/record"
 	"massive-passive/wire"
-	"massive-passive/wire/durable/durabletest"
 
 	"github.com/rs/zerolog"
 )
@@ -236,7 +236,7 @@ func TestNothingIsTakenForAConnectionThatIsOver(t *testing.T) {
 func TestACheckpointThatIsAwayForAMomentIsRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file, _ := remembering(t)
-		durabletest.TakeAwayFor(t, time.Second, file)
+		disktest.TakeAwayFor(t, time.Second, file)
 		d := newDuplicates()
 		if err := d.load(file); err != nil || len(d.clients) != 3 {
 			t.Errorf("%d clients are known, %v", len(d.clients), err)

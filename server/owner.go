@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"massive-passive/wire/durable"
+	"massive-passive/internal/disk"
 )
 
 // ownerFile is in the state directory.
@@ -20,7 +20,7 @@ const ownerFile = "owner"
 // the same paths, and often the same host name.
 func (s *Server) openOwner() {
 	file := filepath.Join(s.options.StateDir, ownerFile)
-	text, err := new(durable.Asker).ReadFile(file)
+	text, err := new(disk.Asker).ReadFile(file)
 	if drawn := strings.TrimSpace(string(text)); err == nil && len(drawn) == len(rand.Text()) {
 		s.owner = drawn
 		return
@@ -29,7 +29,7 @@ func (s *Server) openOwner() {
 		err = fmt.Errorf("%s is damaged: it holds %d bytes", file, len(text))
 	}
 	s.owner = rand.Text()
-	kept := durable.Replace(file, []byte(s.owner+"\n"))
+	kept := disk.Replace(file, []byte(s.owner+"\n"))
 	if kept == nil && errors.Is(err, fs.ErrNotExist) {
 		return
 	}

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"massive-passive/wire/durable"
+	"massive-passive/internal/disk"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,7 +45,7 @@ func (s standby) replace(data []byte) error {
 	if err := s.change(); err != nil {
 		return err
 	}
-	return durable.SyncDir(filepath.Dir(s.file))
+	return disk.SyncDir(filepath.Dir(s.file))
 }
 
 // change has the spare take the file's name, and the file the spare's.

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"syscall"
 
+	"massive-passive/internal/disk"
 	"massive-passive/wire/check"
-	"massive-passive/wire/durable"
 )
 
 // File is what became of one file of a directory: a Check, or the error about
@@ -44,7 +44,7 @@ func ReadDir(dir string, d Defaults) ([]File, []Warning, error) {
 		var found []Warning
 		data, err := readFile(filepath.Join(dir, name))
 		if err != nil {
-			f.Err, f.Unread = &Error{Place: Place{File: name}, Reason: fmt.Sprintf("cannot be read: %v", err)}, durable.MayPass(err)
+			f.Err, f.Unread = &Error{Place: Place{File: name}, Reason: fmt.Sprintf("cannot be read: %v", err)}, disk.MayPass(err)
 		} else {
 			f.Check, found, f.Err = Parse(name, data, d)
 		}

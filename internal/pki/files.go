@@ -13,7 +13,7 @@ import (
 	"strings"
 	"syscall"
 
-	"massive-passive/wire/durable"
+	"massive-passive/internal/disk"
 )
 
 const (
@@ -66,7 +66,7 @@ func writeAll(files []file, force bool) error {
 	}
 	slices.Sort(dirs)
 	for _, dir := range slices.Compact(dirs) {
-		if err := durable.SyncDir(dir); err != nil {
+		if err := disk.SyncDir(dir); err != nil {
 			return fmt.Errorf("make the files in %s durable: %w", dir, err)
 		}
 	}

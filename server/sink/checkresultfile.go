@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"massive-passive/wire/durable"
+	"massive-passive/internal/disk"
 
 	"golang.org/x/sys/unix"
 )
@@ -214,11 +214,11 @@ func (c *CheckResults) clean() error {
 // not give may be anybody's.
 func (c *CheckResults) isOurs(path string) bool {
 	var first []byte
-	err := new(durable.Asker).Ask(func() (err error) {
+	err := new(disk.Asker).Ask(func() (err error) {
 		first, err = beginning(path, len(c.header()))
 		return err
 	})
-	if durable.MayPass(err) {
+	if disk.MayPass(err) {
 		c.Log.Warn(c.Feed.o.Target, "unseen file").Err(err).Msg("cannot see whether a file of check results is of an earlier run: it stays, and the core may get its results late")
 	}
 	return err == nil && bytes.Equal(first, []byte(c.header()))

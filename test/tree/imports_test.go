@@ -87,13 +87,13 @@ var ours = map[string][]string{
 	".":               {"internal/app"},
 	"test":            {"test/rig", "client", "internal", "sched", "sender", "server", "wire"}, // a module of its own, which drives the whole program
 	"internal/app":    {"client", "sender", "server", "internal", "sched", "wire"},
-	"internal/pki":    {"wire"},
-	"internal/status": {"wire"},
+	"internal/pki":    {"internal/disk", "wire"},
+	"internal/status": {"internal/disk", "wire"},
 	"internal/logx":   {},
-	"client":          {"client", "sender", "internal/status", "internal/logx", "sched", "wire"}, // a delivery reads the client's journal
-	"sender":          {"sender", "internal/logx", "sched", "wire"},
-	"server":          {"server", "internal/status", "internal/logx", "sched", "wire"},
-	"wire":            {"wire"},
+	"client":          {"client", "sender", "internal/status", "internal/disk", "internal/logx", "sched", "wire"}, // a delivery reads the client's journal
+	"sender":          {"sender", "internal/disk", "internal/logx", "sched", "wire"},
+	"server":          {"server", "internal/status", "internal/disk", "internal/logx", "sched", "wire"},
+	"wire":            {"internal/disk", "wire"},
 	"wire/check":      {},
 	"sched":           {"sched/zone"},
 	"packaging/demo":  {"wire"},
@@ -119,7 +119,7 @@ var modules = map[string]place{
 	"github.com/xrash/smetrics":      {paths: []string{"internal/app", "sched"}}, // urfave/cli brings it
 	"golang.org/x/sync":              {paths: []string{"wire"}},
 	"golang.org/x/sys": {paths: []string{
-		"test/bench", "test/faults", "test/hostile", "test/program", "test/rig", "internal/app", "client", "client/plugin", "sender", "server", "server/access", "server/sink", "wire/durable", "wire/journal", "packaging/demo"}},
+		"test/bench", "test/faults", "test/hostile", "test/program", "test/rig", "internal/app", "internal/disk", "client", "client/plugin", "sender", "server", "server/access", "server/sink", "wire/journal", "packaging/demo"}},
 	"google.golang.org/protobuf": {paths: []string{"wire", "wire/check"}},
 	"go.etcd.io/bbolt":           {paths: []string{"wire/journal"}, tests: true},
 	"mvdan.cc/sh/v3":             {paths: []string{"client/plugin"}, tests: true},

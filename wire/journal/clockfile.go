@@ -74,7 +74,7 @@ func decodeClock(b []byte) (c clockState, generation uint64, ok bool) {
 func (r *recovery) loadClock() {
 	path := filepath.Join(r.j.o.Dir, clockName)
 	t := &r.j.time
-	data, err := r.disk.ReadFile(path)
+	data, err := r.asker.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"massive-passive/wire/durable"
+	"massive-passive/internal/disk"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,13 +19,13 @@ import (
 // lockDir makes dir if it is not there and takes its lock. The kernel lets go of
 // it when the process ends, however it ends.
 func lockDir(dir string) (*os.File, error) {
-	var disk durable.Asker
-	if err := makeDir(dir, &disk); err != nil {
+	var asker disk.Asker
+	if err := makeDir(dir, &asker); err != nil {
 		return nil, withOwner(fmt.Errorf("make journal directory: %w", err), dir)
 	}
 	path := filepath.Join(dir, lockName)
 	var f *os.File
-	err := disk.Ask(func() (err error) {
+	err := asker.Ask(func() (err error) {
 		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 		return err
 	})
@@ -98,10 +98,10 @@ func account(uid string) string {
 
 // makeDir makes dir and what it lies in, and makes their names durable: a lost
 // directory takes all that was flushed into it along.
-func makeDir(dir string, disk *durable.Asker) error {
+func makeDir(dir string, asker *disk.Asker) error {
 	var parents []string
 	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
-		err := disk.Ask(func() error {
+		err := asker.Ask(func() error {
 			_, err := os.Stat(d)
 			return err
 		})
@@ -110,7 +110,7 @@ func makeDir(dir string, disk *durable.Asker) error {
 		}
 		parents = append(parents, filepath.Dir(d))
 	}
-	if err := disk.Ask(func() error { return os.MkdirAll(dir, 0o700) }); err != nil {
+	if err := asker.Ask(func() error { return os.MkdirAll(dir, 0o700) }); err != nil {
 		return err
 	}
 	for _, d := range parents {

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"massive-passive/wire/durable"
+	"massive-passive/internal/disk"
 )
 
 // recovery is what Open finds in a directory.
@@ -26,7 +26,7 @@ type recovery struct {
 	highest uint64 // ordinal that the state or a cursor knows of
 	newest  int64  // age of a mark that was read
 	walker  walker
-	disk    durable.Asker
+	asker   disk.Asker
 }
 
 // noLimit is the limit of the last segment.
@@ -77,7 +77,7 @@ func (j *Journal) recover() error {
 	r.reopenLast()
 	if n := len(r.segs); n > 0 && !j.o.NoSync {
 		j.left = r.segs[n-1].path
-		_ = r.disk.Ask(j.flushLeft) // else the next Flush tries again
+		_ = r.asker.Ask(j.flushLeft) // else the next Flush tries again
 	}
 	j.state = r.state
 	if j.reserved = next + j.reserveAhead(); j.o.ReadUnflushed || r.state.generation == 0 {
@@ -91,7 +91,7 @@ func (j *Journal) recover() error {
 
 func (r *recovery) list() error {
 	var entries []os.DirEntry
-	err := r.disk.Ask(func() (err error) {
+	err := r.asker.Ask(func() (err error) {
 		entries, err = os.ReadDir(r.j.o.Dir)
 		return err
 	})
@@ -113,7 +113,7 @@ func (r *recovery) list() error {
 func (r *recovery) load(path string, first uint64, regular bool) {
 	var h header
 	var size int64
-	err := r.disk.Ask(func() (err error) {
+	err := r.asker.Ask(func() (err error) {
 		h, size, err = loadHeader(path, regular)
 		return err
 	})
@@ -226,7 +226,7 @@ func (r *recovery) scanAll() {
 // scan reads a segment up to the sequence limit and returns the one behind its
 // last record. That the segment must reach the limit is known if it is linked.
 func (r *recovery) scan(s *segment, limit uint64, linked bool) (after uint64, err error) {
-	f, err := r.disk.Open(s.path)
+	f, err := r.asker.Open(s.path)
 	if err != nil {
 		return 0, err
 	}
@@ -236,7 +236,7 @@ func (r *recovery) scan(s *segment, limit uint64, linked bool) (after uint64, er
 
 func (r *recovery) walk(src io.ReaderAt, s *segment, limit uint64, linked bool) (after uint64, err error) {
 	w := &r.walker
-	w.src, w.salt, w.end, w.limit = r.disk.Reader(src), s.salt, s.size, limit
+	w.src, w.salt, w.end, w.limit = r.asker.Reader(src), s.salt, s.size, limit
 	w.start(headerBlock, s.first())
 	s.indexed = true
 	for {

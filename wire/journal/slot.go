@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"massive-passive/wire/durable"
+	"massive-passive/internal/disk"
 
 	"golang.org/x/sys/unix"
 )
@@ -47,7 +47,7 @@ func decodeSlot(b []byte) (slot, bool) {
 // errBadSlots if it holds no good one.
 func readSlots(path string) (slot, error) {
 	// Not the asker of the segments: a bad sector there must not cost a cursor.
-	b, err := new(durable.Asker).ReadFile(path)
+	b, err := new(disk.Asker).ReadFile(path)
 	if err != nil {
 		return slot{}, err
 	}

@@ -12,8 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"massive-passive/wire/durable"
-	"massive-passive/wire/durable/durabletest"
+	"massive-passive/internal/disk"
+	"massive-passive/internal/disk/disktest"
 )
 
 // badFrom is a file that the disk does not give from an offset on.
@@ -91,7 +91,7 @@ func whatCannotBeReadIsNotCut(t *testing.T) {
 	if after, err := r.walk(badFrom{f, lastMark}, s, noLimit, false); err != nil || after <= s.first() {
 		t.Fatalf("up to record %d, %v", after, err)
 	}
-	if took := time.Since(begun); took != durable.Patience {
+	if took := time.Since(begun); took != disk.Patience {
 		t.Errorf("asked for %v in all", took)
 	}
 	if info, err := f.Stat(); err != nil || info.Size() != size {
@@ -122,7 +122,7 @@ func TestADiskThatIsAwayForAMomentCostsAStartNothing(t *testing.T) {
 		r, s, told := lastOf(t, oneSegment(t))
 		f := openSegment(t, s)
 		size := s.size
-		after, err := r.walk(awayUntil{f, time.Now().Add(durable.Patience / 2)}, s, noLimit, false)
+		after, err := r.walk(awayUntil{f, time.Now().Add(disk.Patience / 2)}, s, noLimit, false)
 		if err != nil || after != s.first()+50 || s.size != size || r.torn || len(*told) > 0 {
 			t.Errorf("up to record %d, %v; %d of %d bytes are used, torn %v, told %v", after, err, s.size, size, r.torn, *told)
 		}
@@ -139,8 +139,8 @@ func TestCursorsThatAreAwayForAMomentAreRead(t *testing.T) {
 		if err := h.Close(); err != nil {
 			t.Fatal(err)
 		}
-		durabletest.TakeAwayFor(t, 2*time.Second, r.path) // it is read behind the state
-		durabletest.TakeAwayFor(t, time.Second, filepath.Join(h.o.Dir, stateName))
+		disktest.TakeAwayFor(t, 2*time.Second, r.path) // it is read behind the state
+		disktest.TakeAwayFor(t, time.Second, filepath.Join(h.o.Dir, stateName))
 		last := h.Stats().Last
 		h = open(t, h.o)
 		if got := drain(t, h.reader("a", Oldest)); !slices.Equal(got, numbers(20, 50)) || h.Stats().Last != last {
@@ -160,7 +160,7 @@ func TestASegmentThatIsNotIndexedForNowIsLater(t *testing.T) {
 		r := h.reader("a", Oldest)
 		drain(t, r)
 		r.Ack(20)
-		putBack := durabletest.TakeAway(t, segments(t, h.o.Dir)[0])
+		putBack := disktest.TakeAway(t, segments(t, h.o.Dir)[0])
 		h.segs[0].indexed = false
 		if s := h.Stats(); !s.Readers[0].Unsure || h.segs[0].indexed {
 			t.Error("a segment that could not be read is indexed")

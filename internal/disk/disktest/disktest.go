@@ -1,6 +1,6 @@
-// Package durabletest is for tests of what becomes of state that a disk does not
+// Package disktest is for tests of what becomes of state that a disk does not
 // give.
-package durabletest
+package disktest
 
 import (
 	"errors"

@@ -1,9 +1,10 @@
-// Package durable puts small files in place so that a crash or a power loss
-// leaves the old one or the new one, and reads at a start what a disk gives only
-// when it is asked again. Replace is not for what must be writable on a
-// full disk: that is the journal's cursors and the server's checkpoint, which
-// have their blocks beforehand.
-package durable
+// Package disk puts small files in place so that a crash or a power loss leaves
+// the old one or the new one, and reads files whose disk or file server may not
+// answer, or which somebody may have replaced by something that is no file.
+//
+// Replace is not for what must be writable on a full disk: that is the journal's
+// cursors and the server's checkpoint, which have their blocks beforehand.
+package disk
 
 import (
 	"errors"

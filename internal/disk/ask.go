@@ -1,6 +1,7 @@
-package durable
+package disk
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -19,6 +20,9 @@ var stays = []error{fs.ErrNotExist, fs.ErrPermission, fs.ErrExist, unix.EISDIR, 
 // over soon, as a disk that does not answer, or too many open files.
 func MayPass(err error) bool {
 	var said unix.Errno
+	if errors.Is(err, ErrSilent) {
+		return true
+	}
 	return errors.As(err, &said) && !slices.ContainsFunc(stays, func(e error) bool { return errors.Is(err, e) })
 }
 
@@ -57,10 +61,13 @@ func (a *Asker) Open(path string) (f *os.File, err error) {
 	return f, err
 }
 
-// ReadFile is os.ReadFile, asked for.
+// stateLimit is far over what any state file has.
+const stateLimit = 1 << 30
+
+// ReadFile is the function of this name, asked for.
 func (a *Asker) ReadFile(path string) (data []byte, err error) {
 	err = a.Ask(func() error {
-		data, err = os.ReadFile(path)
+		data, err = ReadFile(context.Background(), path, stateLimit)
 		return err
 	})
 	return data, err

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"strings"
 	"time"
-
-	"massive-passive/server/sink"
 
 	"github.com/rs/zerolog"
 )
@@ -39,6 +37,9 @@ func CheckConfig(ctx context.Context, o Options, w io.Writer, become func() (str
 	if err != nil {
 		return err
 	}
+	if err := s.readCore(); err != nil {
+		return err
+	}
 	if err := s.openAccess(); err != nil {
 		return err
 	}
@@ -46,20 +47,17 @@ func CheckConfig(ctx context.Context, o Options, w io.Writer, become func() (str
 	if why := s.certs.OwnTrouble(); why != "" {
 		fmt.Fprintf(w, "         WRONG: %s\n", why)
 	}
-	core, err := o.core()
+	targets, err := o.targets(s.core)
 	if err != nil {
 		return err
 	}
-	targets, err := o.targets(core)
-	if err != nil {
-		return err
-	}
-	closed := s.tellCore(w, core)
+	closed := s.tellCore(w)
 	for i, name := range readerNames(targets) {
-		if !s.tellDoor(ctx, w, targets[i], name, core) {
+		if !s.tellDoor(ctx, w, targets[i], name) {
 			closed = true
 		}
 	}
+	s.tellPassedBy(w)
 	if closed {
 		return errDoors
 	}
@@ -68,41 +66,58 @@ func CheckConfig(ctx context.Context, o Options, w io.Writer, become func() (str
 
 // tellCore says what the configuration of the core means for results; true if
 // it takes none.
-func (s *Server) tellCore(w io.Writer, core *sink.NagiosConfig) (closed bool) {
+func (s *Server) tellCore(w io.Writer) (closed bool) {
+	core := s.core
 	if core == nil {
 		return false
 	}
-	fmt.Fprintf(w, "core     %s, as %s says\n", core.Core, core.File)
+	fmt.Fprintf(w, "core     %s, as %s says\n", core.Kind, core.File)
 	if !core.Passive {
 		fmt.Fprintln(w, "         NOT OPEN: accept_passive_service_checks or accept_passive_host_checks is 0 there: it takes no passive results of that kind")
 		closed = true
 	}
-	switch _, err := os.Stat(core.ObjectCache); {
+	switch {
 	case core.ObjectCache == "":
 		fmt.Fprintln(w, "         it names no object_cache_file: results for hosts and services that it does not have will not be told")
-	case err != nil:
-		fmt.Fprintf(w, "         results for hosts and services that it does not have will not be told: %v\n", err)
+	case s.objectsTold != "":
+		fmt.Fprintf(w, "         results for hosts and services that it does not have will not be told: %s\n", s.objectsTold)
+		s.tellWaiting(w)
 	}
 	return closed
 }
 
+// tellWaiting names the clients whose results wait for the object cache.
+func (s *Server) tellWaiting(w io.Writer) {
+	if names := s.access.Patterned(); len(names) > 0 {
+		fmt.Fprintf(w, "         WRONG: what these clients send waits until it can be read, for their policies have patterns for hosts: %s\n", strings.Join(names, ", "))
+	}
+}
+
+// tellPassedBy names the clients whose policies hold only for a core that knows
+// hosts by their names alone.
+func (s *Server) tellPassedBy(w io.Writer) {
+	if names := s.passedBy(); len(names) > 0 {
+		fmt.Fprintf(w, "policies WRONG: %s, so these clients reach hosts that they may not send for: %s\n", passedByAddress, strings.Join(names, ", "))
+	}
+}
+
 // tellDoor says whether one sink will be let in.
-func (s *Server) tellDoor(ctx context.Context, w io.Writer, t target, name string, core *sink.NagiosConfig) (open bool) {
+func (s *Server) tellDoor(ctx context.Context, w io.Writer, t target, name string) (open bool) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	kind := "Icinga 2"
 	switch t.kind {
 	case kindCommandFile, kindCheckResults:
-		kind = string(s.options.dialect(t, core))
+		kind = string(s.options.dialect(t, s.core))
 	case kindStdout:
 		kind = "standard output"
 	}
-	made, err := s.makeSink(t, name, nil, core)
+	made, err := s.makeSink(t, name, nil)
 	found := ""
 	if err == nil {
 		found, err = made.Probe(ctx)
 	}
-	if t.kind == kindCommandFile && core != nil && core.Has(t.to) && !core.Commands {
+	if t.kind == kindCommandFile && s.core.Has(t.to) && !s.core.Commands {
 		err = errors.Join(err, errors.New("check_external_commands is 0 in the core's configuration: it does not read its command file"))
 	}
 	if err != nil {

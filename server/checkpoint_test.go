@@ -215,7 +215,7 @@ func TestAServerStartsWithABadCheckpoint(t *testing.T) {
 // What a connection left in the queue when a newer one took its place is not
 // taken: the newer one was told what is known.
 func TestNothingIsTakenForAConnectionThatIsOver(t *testing.T) {
-	in, err := openIntake(Options{StateDir: t.TempDir(), JournalMaxBytes: minJournal, JournalFlush: true}, nil, zerolog.Nop(), throttles{})
+	in, err := openIntake(Options{StateDir: t.TempDir(), JournalMaxBytes: minJournal, JournalFlush: true}, nil, nil, zerolog.Nop(), throttles{})
 	if err != nil {
 		t.Fatal(err)
 	}

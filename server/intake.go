@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"massive-passive/internal/core"
 	"massive-passive/internal/logx"
 	"massive-passive/server/record"
 	"massive-passive/wire/check"
@@ -21,6 +22,9 @@ import (
 // *access.DeniedError, any other error refuses the client.
 type judge interface {
 	Judge(client string, r *check.Result) error
+	// NamesOnly tells whether it can judge the client's results whatever addresses
+	// the core takes for hosts.
+	NamesOnly(client string) bool
 }
 
 // intake is the one way into the server: every door calls Submit. One
@@ -30,6 +34,7 @@ type intake struct {
 	maxBytes  int64  // of the journal
 	instances string // the checkpoint's file; "": the journal is in memory
 	judge     judge
+	objects   *core.Cache // of a core that takes hosts' addresses for their names; may be nil
 	log       zerolog.Logger
 	throttles throttles
 	rates     rates
@@ -63,8 +68,8 @@ const (
 )
 
 // openIntake opens the journal in dir, or one in memory where dir is empty.
-func openIntake(o Options, judge judge, log zerolog.Logger, to throttles) (*intake, error) {
-	in := &intake{maxBytes: o.JournalMaxBytes, judge: judge, log: log, throttles: to, requests: make(chan *submission, 1024), known: newDuplicates(),
+func openIntake(o Options, judge judge, objects *core.Cache, log zerolog.Logger, to throttles) (*intake, error) {
+	in := &intake{maxBytes: o.JournalMaxBytes, judge: judge, objects: objects, log: log, throttles: to, requests: make(chan *submission, 1024), known: newDuplicates(),
 		rates: rates{perSecond: o.Limits.Rate}, output: o.Limits.Output}
 	jo := journal.Options{Dir: o.journalDir(), NoSync: !o.JournalFlush}
 	oldest := uint64(0) // sequence that is still there
@@ -121,6 +126,9 @@ func (in *intake) settle() {
 func (in *intake) Waiting() string {
 	if why := in.trouble.Load(); why != nil {
 		return *why
+	}
+	if in.objects != nil && in.objects.Last() == nil {
+		return unknownHosts
 	}
 	return "the server is busy"
 }

@@ -20,6 +20,8 @@ import (
 // judgeAll lets every result in.
 type judgeAll struct{}
 
+func (judgeAll) NamesOnly(string) bool { return true }
+
 func (judgeAll) Judge(string, *check.Result) error { return nil }
 
 // post is an intake that runs, with one reader and one client.
@@ -36,7 +38,7 @@ func newPost(t *testing.T, dir string, maxBytes int64) *post {
 	t.Helper()
 	o := DefaultOptions()
 	o.StateDir, o.JournalMaxBytes = dir, maxBytes
-	in, err := openIntake(o, judgeAll{}, zerolog.Nop(), throttles{})
+	in, err := openIntake(o, judgeAll{}, nil, zerolog.Nop(), throttles{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,28 +3,33 @@ package server
 import (
 	"os"
 
+	"massive-passive/internal/core"
 	"massive-passive/server/sink"
 	"massive-passive/wire/journal"
 )
 
-// makeSink makes the sink of a target, whose reader has the name. core is the
-// one whose configuration is named, or nil.
-func (s *Server) makeSink(t target, name string, r *journal.Reader, core *sink.NagiosConfig) (runner, error) {
+// makeSink makes the sink of a target, whose reader has the name.
+func (s *Server) makeSink(t target, name string, r *journal.Reader) (runner, error) {
 	o := &s.options
-	feed := sink.FeedOptions{Target: t.String(), DrainRate: o.DrainRate, LatestOnly: o.Backlog == backlogLatest, Rejects: s.rejects, Log: s.throttles.own}
-	dialect := o.dialect(t, core)
-	config, age := "", sink.DefaultMaxFileAge
-	if core != nil && core.Has(t.to) {
-		config, feed.ObjectCache, age = core.File, core.ObjectCache, core.MaxFileAge
+	feed := sink.FeedOptions{Target: t.String(), DrainRate: o.DrainRate, LatestOnly: o.Backlog == backlogLatest, Rejects: s.rejects, Log: s.throttles.own, Permit: s.access.Judge}
+	dialect := o.dialect(t, s.core)
+	config, age := "", core.DefaultMaxFileAge
+	if s.core.Has(t.to) {
+		config, feed.Objects, age = s.core.File, s.objects, s.core.MaxFileAge
 	}
 	switch t.kind {
 	case kindCommandFile:
-		feed.OrderGuard = o.orderGuard(dialect != sink.Icinga)
+		feed.OrderGuard, feed.Blind = o.orderGuard(dialect != sink.Icinga), true
+		if feed.Objects == nil && dialect != sink.Icinga {
+			feed.Found = core.FindCache(t.to)
+			s.found = append(s.found, feed.Found)
+		}
+		s.passesBy = s.passesBy || feed.Objects == nil && core.Kind(dialect).LooksUpAddresses()
 		s.log.Info().Stringer("sink", t).Str("dialect", string(dialect)).Msg("results go there")
 		return &sink.CommandFile{Feed: sink.NewFeed(r, feed), Path: t.to, Dialect: dialect, Spool: o.spoolDir(name), Window: sink.DefaultWindow,
 			Unread: sink.DefaultUnread, Config: config, MarkerTick: sink.DefaultMarkerTick, Log: s.throttles.own}, nil
 	case kindCheckResults:
-		feed.OrderGuard = o.orderGuard(true)
+		feed.OrderGuard, feed.Blind = o.orderGuard(true), true
 		s.log.Info().Stringer("sink", t).Str("dialect", string(dialect)).Msg("results go there")
 		return &sink.CheckResults{Feed: sink.NewFeed(r, feed), Dir: t.to, Owner: s.ownerOf(name), Dialect: dialect, Config: config, MaxFileAge: age,
 			LatestOnly: feed.LatestOnly, Window: sink.DefaultWindow, Log: s.throttles.own}, nil

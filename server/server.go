@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"massive-passive/internal/core"
 	"massive-passive/sched/watch"
 	"massive-passive/server/access"
 	"massive-passive/server/sink"
@@ -43,22 +44,29 @@ const (
 
 // Server is one server, bound and checked.
 type Server struct {
-	options   Options
-	log       zerolog.Logger
-	listeners []net.Listener
-	certs     certs.End
-	tls       *tls.Config
-	access    *access.Directory
-	intake    *intake
-	sinks     []runner
-	rejects   *sink.Rejects
-	owner     string // of files that it leaves where others do
-	budget    *wire.Budget
-	door      door
-	sessions  sessions
-	throttles throttles
-	unread    string // why the allowed directory was last not read, so that it is told once; owned by keepLoading
-	started   time.Time
+	options     Options
+	log         zerolog.Logger
+	listeners   []net.Listener
+	certs       certs.End
+	tls         *tls.Config
+	access      *access.Directory
+	intake      *intake
+	sinks       []runner
+	core        *core.Config  // the one whose configuration is named; may be nil
+	objects     *core.Cache   // what hosts and services that has; nil where it is not known
+	addresses   *core.Cache   // objects, where the core takes a host's address for its name
+	found       []*core.Cache // of cores that are looked for unasked
+	rejects     *sink.Rejects
+	owner       string // of files that it leaves where others do
+	budget      *wire.Budget
+	door        door
+	sessions    sessions
+	throttles   throttles
+	objectsTold string   // why the core's objects were last not read; owned by readCore, then by keepObjects
+	patterned   []string // clients that were last warned of; owned by New, then by keepLoading
+	passesBy    bool     // a sink's core takes addresses for names, and nobody knows whose
+	unread      string   // why the allowed directory was last not read, so that it is told once; owned by keepLoading
+	started     time.Time
 }
 
 // New binds the listeners and checks everything that can be wrong; it starts
@@ -70,12 +78,13 @@ func New(o Options, log zerolog.Logger) (*Server, error) {
 	s := &Server{options: o, log: log, started: time.Now(), throttles: newThrottles(log)}
 	s.fitFiles()
 	s.budget = wire.NewBudget(o.Limits.FrameMemory, s.tellShort)
-	for _, step := range []func() error{s.loadCertificates, s.listen, s.drop, s.openAccess, s.openJournal} {
+	for _, step := range []func() error{s.loadCertificates, s.listen, s.drop, s.readCore, s.openAccess, s.openJournal} {
 		if err := step(); err != nil {
 			s.Close()
 			return nil, err
 		}
 	}
+	s.warnPassedBy()
 	return s, nil
 }
 
@@ -126,6 +135,9 @@ func (s *Server) openAccess() error {
 		return fmt.Errorf("--allowed-client-cert-dir: %w", err)
 	}
 	s.access = dir
+	if s.addresses != nil {
+		dir.AddressOf = func(host string) string { return s.addresses.Last().AddressOf(host) }
+	}
 	s.tellAccess(problems)
 	return nil
 }
@@ -153,7 +165,7 @@ func (s *Server) openJournal() error {
 	if err := os.MkdirAll(s.options.StateDir, 0o711); err != nil { // the core passes through to the spool
 		return fmt.Errorf("make the state directory (another can be named with --state-dir): %w", err)
 	}
-	if s.intake, err = openIntake(s.options, s.access, s.log, s.throttles); err != nil {
+	if s.intake, err = openIntake(s.options, s.access, s.addresses, s.log, s.throttles); err != nil {
 		return err
 	}
 	return s.openSinks()
@@ -220,6 +232,7 @@ func (s *Server) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 	sinkDone.Go(func() { s.reporter(asked).Run(sinkCtx) })
 	sinkDone.Go(func() { s.door.keepTime(sinkCtx) }) // sessions take leave, too
 	doors.Go(func() { s.keepLoading(ctx, reload) })
+	doors.Go(func() { s.keepObjects(ctx) })
 	doors.Go(func() { s.guard(ctx) })
 	doors.Go(func() { tendHeap(ctx) })
 	doors.Go(func() { certs.Daily(ctx, s.tellEnding) })
@@ -315,6 +328,7 @@ func (s *Server) reloadAccess(ctx context.Context, asked bool) {
 		if tell || incomplete && !s.access.Incomplete() {
 			s.tellAccess(problems)
 		}
+		s.warnPassedBy()
 	}
 	s.endRefused()
 }

@@ -54,11 +54,7 @@ func fullName(t target) string {
 // those of sinks that no longer are. A sink in the place of another goes on
 // where that one was; one beside others gets what comes from now on.
 func (s *Server) openSinks() error {
-	core, err := s.options.core()
-	if err != nil {
-		return err
-	}
-	targets, err := s.options.targets(core)
+	targets, err := s.options.targets(s.core)
 	if err != nil {
 		return err
 	}
@@ -95,7 +91,7 @@ func (s *Server) openSinks() error {
 		if err != nil {
 			return err
 		}
-		made, err := s.makeSink(t, names[i], reader, core)
+		made, err := s.makeSink(t, names[i], reader)
 		if err != nil {
 			return err
 		}

@@ -152,7 +152,10 @@ func TestBadSinks(t *testing.T) {
 		change(&o)
 		err := o.validate()
 		if err == nil {
-			err = (&Server{options: o, log: zerolog.Nop()}).openSinks()
+			s := &Server{options: o, log: zerolog.Nop()}
+			if err = s.readCore(); err == nil {
+				err = s.openSinks()
+			}
 		}
 		var wrong *OptionError
 		if !errors.As(err, &wrong) || !strings.HasPrefix(err.Error(), name) {

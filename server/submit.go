@@ -37,6 +37,9 @@ func (in *intake) Submit(ctx context.Context, o record.Origin, entries []wire.En
 	if err := in.rates.await(ctx, o.Client, len(entries)); err != nil {
 		return nil, err
 	}
+	if err := in.awaitHosts(ctx, o.Client); err != nil {
+		return nil, err
+	}
 	s := in.newSubmission(o)
 	rejections, err := in.fill(s, entries)
 	if err != nil {
@@ -123,11 +126,13 @@ func (in *intake) examine(client string, encoded []byte, r *check.Result) ([]byt
 		in.counts.malformed.Add(1)
 		return nil, wire.Malformed, err
 	}
+	sent := r.Host
+	in.nameHost(r)
 	err = in.judge.Judge(client, r)
 	var denied *access.DeniedError
 	switch {
 	case err == nil:
-		return in.cut(encoded, r), 0, nil
+		return in.taken(encoded, r, sent), 0, nil
 	case !errors.As(err, &denied):
 		return nil, 0, refusal(err)
 	}
@@ -135,13 +140,20 @@ func (in *intake) examine(client string, encoded []byte, r *check.Result) ([]byt
 	return nil, wire.Denied, err
 }
 
-// cut shortens an output that is over the limit. The state that it comes with
-// is worth more than a rule: the result is not rejected.
-func (in *intake) cut(encoded []byte, r *check.Result) []byte {
-	if len(r.Output) <= in.output {
+// taken returns the encoding of a result as it is taken, which came as encoded, for
+// the host sent. An output that is over the limit is cut: the state that it comes
+// with is worth more than a rule.
+func (in *intake) taken(encoded []byte, r *check.Result, sent string) []byte {
+	if r.Host != sent && check.ValidName("host", r.Host) != nil {
+		r.Host = sent // no result can name this host: it is left to the core to find it
+	}
+	long := len(r.Output) > in.output
+	if long {
+		r.Output = check.CutOutput(r.Output, in.output)
+	}
+	if !long && r.Host == sent {
 		return encoded
 	}
-	r.Output = check.CutOutput(r.Output, in.output)
 	return r.Append(nil)
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"massive-passive/internal/core"
 	"massive-passive/server/sink"
 )
 
@@ -29,7 +30,7 @@ func (t target) String() string { return t.kind + ":" + t.to }
 
 // targets returns the sinks that the options name. Without any it is the best
 // door of the core whose configuration is named, or the usual command file.
-func (o *Options) targets(core *sink.NagiosConfig) ([]target, error) {
+func (o *Options) targets(of *core.Config) ([]target, error) {
 	var list []target
 	if o.CommandFile != "" {
 		list = append(list, target{kindCommandFile, o.CommandFile})
@@ -43,13 +44,13 @@ func (o *Options) targets(core *sink.NagiosConfig) ([]target, error) {
 	}
 	switch {
 	case len(list) > 0:
-	case core != nil && core.CheckResultDir != "":
+	case of != nil && of.CheckResultDir != "":
 		list = append(list, target{kind: kindCheckResults})
 	default:
 		list = append(list, target{kind: kindCommandFile})
 	}
 	for i := range list {
-		if err := o.complete(&list[i], core); err != nil {
+		if err := o.complete(&list[i], of); err != nil {
 			return nil, err
 		}
 		if slices.Contains(list[:i], list[i]) {
@@ -60,19 +61,19 @@ func (o *Options) targets(core *sink.NagiosConfig) ([]target, error) {
 }
 
 // complete fills in a target that was left open.
-func (o *Options) complete(t *target, core *sink.NagiosConfig) error {
+func (o *Options) complete(t *target, of *core.Config) error {
 	var err error
 	switch t.kind {
 	case kindCommandFile:
-		if t.to == "" && core != nil {
-			t.to = core.CommandFile
+		if t.to == "" && of != nil {
+			t.to = of.CommandFile
 		}
 		if t.to == "" {
 			t.to, err = usualCommandFile(sink.DefaultCommandFiles())
 		}
 	case kindCheckResults:
-		if t.to == "" && core != nil {
-			t.to = core.CheckResultDir
+		if t.to == "" && of != nil {
+			t.to = of.CheckResultDir
 		}
 		if t.to == "" {
 			err = &OptionError{"--sink", "checkresults: needs a directory, or a --nagios-config that names its check_result_path"}
@@ -112,11 +113,11 @@ func usualCommandFile(files []string) (string, error) {
 }
 
 // core reads the configuration of the core, if one is named.
-func (o *Options) core() (*sink.NagiosConfig, error) {
+func (o *Options) core() (*core.Config, error) {
 	if o.NagiosConfig == "" {
 		return nil, nil
 	}
-	c, err := sink.ReadNagiosConfig(o.NagiosConfig)
+	c, err := core.ReadConfig(o.NagiosConfig)
 	if err != nil {
 		return nil, &OptionError{"--nagios-config", err.Error()}
 	}
@@ -124,12 +125,12 @@ func (o *Options) core() (*sink.NagiosConfig, error) {
 }
 
 // dialect is what the core at a target speaks.
-func (o *Options) dialect(t target, core *sink.NagiosConfig) sink.Dialect {
+func (o *Options) dialect(t target, of *core.Config) sink.Dialect {
 	switch {
 	case o.Dialect != "":
 		return sink.Dialect(o.Dialect)
-	case core != nil && core.Has(t.to):
-		return core.Core
+	case of.Has(t.to):
+		return sink.Dialect(of.Kind)
 	}
 	return sink.GuessDialect(t.to)
 }

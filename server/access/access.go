@@ -37,6 +37,10 @@ type Certificate struct {
 // certificates, all of them those of client NAME, and NAME.json beside it says
 // what that client may send. Its methods may be called from any goroutine.
 type Directory struct {
+	// AddressOf returns the address by which the core takes results for a host as
+	// well, or "". It is nil where that is not known, and set before the first Judge.
+	AddressOf func(host string) string
+
 	path     string
 	commands Commands
 	seed     maphash.Seed // of stamps
@@ -230,6 +234,26 @@ func (d *Directory) Client(cert *x509.Certificate) (name string, err error) {
 	return name, nil
 }
 
+// NamesOnly tells whether the client's policy bounds hosts by names alone, or not
+// at all. One that excludes, or has patterns, holds only while it is known which
+// addresses the core takes for hosts.
+func (d *Directory) NamesOnly(client string) bool {
+	c := d.current.Load().clients[client]
+	return c == nil || c.policy == nil || c.policy.namesOnly()
+}
+
+// Patterned returns the clients for whom NamesOnly is false, in order.
+func (d *Directory) Patterned() []string {
+	var names []string
+	for name := range d.current.Load().clients {
+		if !d.NamesOnly(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // DeniedError says why a client may not send a result.
 type DeniedError struct{ Reason string }
 
@@ -246,7 +270,11 @@ func (d *Directory) Judge(client string, r *check.Result) error {
 	case c.bad != nil:
 		return &PolicyError{client, c.bad}
 	}
-	if reason := c.policy.judge(client, r, &d.commands); reason != "" {
+	address := ""
+	if c.policy.hosts != nil && d.AddressOf != nil {
+		address = d.AddressOf(r.Host)
+	}
+	if reason := c.policy.judge(client, r, address, &d.commands); reason != "" {
 		return &DeniedError{reason}
 	}
 	return nil

@@ -3,6 +3,7 @@ package access
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -204,6 +205,23 @@ func setRune(text string) (r rune, rest string, err error) {
 func (p *patterns) match(text string) bool {
 	return matchAny(p.allow, text) && !matchAny(p.deny, text)
 }
+
+// matchHost is match for a host that has an address as well, by which it may be
+// excluded. It is allowed by that only where the address is written out: a pattern
+// is meant for names, and an address that it happens to match is no name.
+func (p *patterns) matchHost(name, address string) bool {
+	if address == "" {
+		return p.match(name)
+	}
+	written := func(one pattern) bool { return one.exact() && one.match(address) }
+	return (matchAny(p.allow, name) || slices.ContainsFunc(p.allow, written)) && !matchAny(p.deny, name) && !matchAny(p.deny, address)
+}
+
+// exact tells whether it matches one text only.
+func (p pattern) exact() bool { return len(p) == 1 && p[0].kind == literal }
+
+// all tells whether it matches every text.
+func (p pattern) all() bool { return len(p) == 1 && p[0].kind == star }
 
 func matchAny(list []pattern, text string) bool {
 	for _, p := range list {

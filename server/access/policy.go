@@ -151,8 +151,21 @@ func ParseCommands(list []string) (Commands, error) {
 	return Commands{p}, err
 }
 
-// judge says why a client with this policy may not send r, "" if it may.
-func (p *policy) judge(client string, r *check.Result, forAll *Commands) string {
+// namesOnly tells that the policy bounds hosts by their names alone, or does not
+// bound them: nobody can mean another host than it allows by that one's address.
+func (p *policy) namesOnly() bool {
+	if p.hosts == nil {
+		return true
+	}
+	if len(p.hosts.deny) > 0 {
+		return false
+	}
+	return !slices.ContainsFunc(p.hosts.allow, func(one pattern) bool { return !one.exact() && !one.all() })
+}
+
+// judge says why a client with this policy may not send r, "" if it may. address
+// leads to r's host as its name does, and may be "".
+func (p *policy) judge(client string, r *check.Result, address string, forAll *Commands) string {
 	if r.Kind == check.Command {
 		commands := p.commands
 		if commands == nil {
@@ -163,7 +176,10 @@ func (p *policy) judge(client string, r *check.Result, forAll *Commands) string 
 		}
 		return ""
 	}
-	if p.hosts != nil && !p.hosts.match(r.Host) {
+	if p.hosts != nil && !p.hosts.matchHost(r.Host, address) {
+		if address != "" {
+			return fmt.Sprintf("client %q may not send results for the host %q, whose address is %q", client, clip(r.Host), clip(address))
+		}
 		return fmt.Sprintf("client %q may not send results for the host %q", client, clip(r.Host))
 	}
 	if r.Kind == check.Service && p.services != nil && !p.services.match(r.Service) {

@@ -193,7 +193,7 @@ func FuzzPolicy(f *testing.F) {
 		if (err == nil) == (p == nil) {
 			t.Fatalf("%v with %v", p, err)
 		}
-		if err == nil && p.commands == nil && p.judge("c", &check.Result{Kind: check.Command, Command: "X;" + host}, &Commands{}) == "" {
+		if err == nil && p.commands == nil && p.judge("c", &check.Result{Kind: check.Command, Command: "X;" + host}, "", &Commands{}) == "" {
 			t.Error("a command passed that nobody allowed")
 		}
 		own, err := parsePatterns([]string{commonName}, []string{name}, nil)
@@ -268,4 +268,64 @@ func TestOfTwoNamesTheOneWithAPolicyCounts(t *testing.T) {
 			t.Errorf("it counts as %q", name)
 		}
 	})
+}
+
+// A host's address excludes it as its name does, but allows it only as written.
+func TestHostsWithAnAddress(t *testing.T) {
+	for _, c := range []struct {
+		hosts         string
+		name, address string
+		want          bool
+	}{
+		{`"!db9"`, "db9", "192.0.2.9", false},
+		{`"!db9"`, "db8", "192.0.2.9", true},
+		{`"!192.0.2.9"`, "db9", "192.0.2.9", false},
+		{`"!192.0.2.9"`, "db9", "", true},
+		{`"!192.*"`, "db9", "192.0.2.9", false},
+		{`"db9"`, "db9", "192.0.2.9", true},
+		{`"192.0.2.9"`, "db9", "192.0.2.9", true},
+		{`"192.0.2.9", "!db9"`, "db9", "192.0.2.9", false},
+		{`"192.0.2.*"`, "db9", "192.0.2.9", false},
+		{`"*.example.org"`, "db9", "db9.example.org", false},
+		{`"192.0.2.[9]"`, "db9", "192.0.2.9", false},
+		{``, "db9", "192.0.2.9", false},
+	} {
+		p, _, err := parsePolicy([]byte(`{"hosts": [`+c.hosts+`]}`), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := check.Result{Kind: check.Host, Host: c.name}
+		why := p.judge("c", &r, c.address, &Commands{})
+		if (why == "") != c.want {
+			t.Errorf("%s: host %s at %q is judged %q, want it allowed: %v", c.hosts, c.name, c.address, why, c.want)
+		}
+		if why != "" && c.address != "" && !strings.Contains(why, c.address) {
+			t.Errorf("%s: the reason does not name the address: %s", c.hosts, why)
+		}
+	}
+}
+
+func TestNamesOnly(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{}`:                             true,
+		`{"services": ["!x", "y*"]}`:     true,
+		`{"hosts": []}`:                  true,
+		`{"hosts": ["a", "b", "\\*"]}`:   true,
+		`{"hosts": ["$CN"]}`:             true,
+		`{"hosts": ["*"]}`:               true,
+		`{"hosts": ["!b"]}`:              false,
+		`{"hosts": ["a", "!b"]}`:         false,
+		`{"hosts": ["a*"]}`:              false,
+		`{"hosts": ["a?"]}`:              false,
+		`{"hosts": ["a", "[b]"]}`:        false,
+		`{"hosts": ["$CN.example.org"]}`: true,
+	} {
+		p, _, err := parsePolicy([]byte(text), []string{"web*1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.namesOnly() != want {
+			t.Errorf("%s: only names: %v, want %v", text, !want, want)
+		}
+	}
 }

@@ -88,7 +88,7 @@ func (f *Feed) lookAhead(ctx context.Context) error {
 		}
 		young := len(f.records) == 0
 		for _, rec := range f.records {
-			if it.decode(rec) != nil {
+			if f.decode(&it, rec) != nil {
 				continue // judged when it is read to be delivered
 			}
 			// After a clock was set, younger ones may stand before it.

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"massive-passive/internal/core"
 )
 
 // A mark that somebody removed is made anew with the next renewal: without it the
@@ -59,7 +61,7 @@ func TestCheckResultsForACoreThatThrowsAwayAllThatHasAnAge(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if left := time.Until(info.ModTime()); left < DefaultMaxFileAge/2 || left > DefaultMaxFileAge {
+			if left := time.Until(info.ModTime()); left < core.DefaultMaxFileAge/2 || left > core.DefaultMaxFileAge {
 				t.Errorf("the file is of a time in %v", left)
 			}
 		}

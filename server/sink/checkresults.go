@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"massive-passive/internal/core"
 	"massive-passive/internal/logx"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
@@ -272,7 +273,7 @@ func (c *CheckResults) ahead() time.Duration {
 	if c.MaxFileAge > 0 {
 		return 0
 	}
-	return DefaultMaxFileAge
+	return core.DefaultMaxFileAge
 }
 
 // tooOld tells that the core may throw the file away, or did.

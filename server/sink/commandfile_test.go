@@ -88,14 +88,14 @@ func (r *rig) append(res check.Result) {
 	}
 }
 
-// core is who reads the pipe.
-type core struct {
+// reader reads the pipe in the place of a core.
+type reader struct {
 	t     *testing.T
 	file  *os.File
 	lines *bufio.Reader
 }
 
-func (r *rig) newCore() *core {
+func (r *rig) newCore() *reader {
 	r.t.Helper()
 	if err := syscall.Mkfifo(r.path, 0o600); err != nil && !os.IsExist(err) {
 		r.t.Fatal(err)
@@ -106,10 +106,10 @@ func (r *rig) newCore() *core {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { file.Close() })
-	return &core{r.t, file, bufio.NewReaderSize(file, 1<<16)}
+	return &reader{r.t, file, bufio.NewReaderSize(file, 1<<16)}
 }
 
-func (c *core) line() string {
+func (c *reader) line() string {
 	c.t.Helper()
 	c.file.SetReadDeadline(time.Now().Add(30 * time.Second))
 	line, err := c.lines.ReadString('\n')
@@ -119,7 +119,7 @@ func (c *core) line() string {
 	return line
 }
 
-func (c *core) expect(from, to int) {
+func (c *reader) expect(from, to int) {
 	c.t.Helper()
 	for n := from; n <= to; n++ {
 		want := fmt.Sprintf("[1] PROCESS_SERVICE_CHECK_RESULT;h;s;0;number %d ", n)

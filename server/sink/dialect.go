@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"massive-passive/internal/core"
 	"massive-passive/wire/check"
 )
 
@@ -15,9 +16,9 @@ type Dialect string
 
 // The dialects of the external command file.
 const (
-	Nagios Dialect = "nagios" // Nagios Core 4
-	Naemon Dialect = "naemon"
-	Icinga Dialect = "icinga" // Icinga 2
+	Nagios = Dialect(core.Nagios)
+	Naemon = Dialect(core.Naemon)
+	Icinga = Dialect(core.Icinga)
 )
 
 // Dialects lists them for messages and help.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"massive-passive/internal/core"
 	"massive-passive/internal/logx"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
@@ -24,11 +25,21 @@ type FeedOptions struct {
 	OrderGuard bool   // drop a result older than one delivered from another client
 	DrainRate  int    // results a second of a backlog; 0 is as fast as the core takes them
 	LatestOnly bool   // of a backlog, only the newest result of each object
-	// ObjectCache is the file where the core tells what hosts and services it
-	// has; "" for a core that answers itself, or where it is not known.
-	ObjectCache string
-	Rejects     *Rejects // who is told of results that the core will never take; nil for nobody
-	Log         *logx.Throttle
+	// Objects are what hosts and services the core has, where its configuration is
+	// named: what it does not have is rejected, and a host's address becomes its name
+	// where the core looks it up.
+	Objects *core.Cache
+	// Found are the same of a core that was found unasked. They may be another's, or
+	// old: it is only told what the core does not have.
+	Found *core.Cache
+	// Permit says why a client may not send a result, in whose host's address a name
+	// was found that nobody knew when it came; nil: it may.
+	Permit func(client string, r *check.Result) error
+	// Blind tells that the core does not answer: that it takes a result is known only
+	// where it has the object.
+	Blind   bool
+	Rejects *Rejects // who is told of results that the core will never take; nil for nobody
+	Log     *logx.Throttle
 }
 
 // Feed stands between a sink and its reader on the journal. It decodes and
@@ -48,7 +59,6 @@ type Feed struct {
 	guard   *guard // nil without OrderGuard
 	seed    maphash.Seed
 	ahead   lookahead
-	objects *objects // nil without ObjectCache
 
 	coreAway bool // the sink's: what the core that comes has may not be in the object cache yet
 
@@ -73,9 +83,6 @@ func NewFeed(r *journal.Reader, o FeedOptions) *Feed {
 	f := &Feed{o: o, reader: r, seed: maphash.MakeSeed(), counts: map[Outcome]uint64{}}
 	if o.OrderGuard {
 		f.guard = newGuard()
-	}
-	if o.ObjectCache != "" {
-		f.objects = newObjects(o.ObjectCache, o.Log)
 	}
 	return f
 }
@@ -179,7 +186,7 @@ func (f *Feed) take() {
 			f.batch = append(f.batch, item{})
 		}
 		it := &f.batch[n]
-		if err := it.decode(rec); err != nil {
+		if err := f.decode(it, rec); err != nil {
 			f.o.Log.Error(f.o.Target, "entry").Err(err).Uint64("sequence", rec.Seq).Msg("passed over an entry of the journal")
 			f.judge(rec.Seq, GivenUpUnreadable)
 			continue
@@ -203,14 +210,9 @@ func (f *Feed) take() {
 
 // fate says what becomes of a result, and notes it where later ones depend on it.
 func (f *Feed) fate(it *item) Outcome {
-	if f.objects != nil && !f.coreAway {
-		if why := f.objects.missing(&it.result); why != "" {
-			f.tellReject(it, RejectedNoObject, why)
-			return RejectedNoObject
-		}
-	}
-	if it.result.Kind == check.Command || f.guard == nil && f.ahead.newest == nil {
-		return Delivered
+	outcome := f.handed(it)
+	if !outcome.handedOut() || it.result.Kind == check.Command || f.guard == nil && f.ahead.newest == nil {
+		return outcome
 	}
 	o := objectOf(f.seed, &it.result)
 	switch {
@@ -221,7 +223,7 @@ func (f *Feed) fate(it *item) Outcome {
 		f.tellOlder(it)
 		return DroppedOlder
 	}
-	return Delivered
+	return outcome
 }
 
 func (f *Feed) judge(seq uint64, outcome Outcome) {

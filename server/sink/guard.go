@@ -4,24 +4,15 @@ import (
 	"hash/maphash"
 	"time"
 
+	"massive-passive/internal/core"
 	"massive-passive/wire/check"
 )
 
-// object is a host or service in little memory: a hash of its names. Two of a
-// million objects share one with a chance of one in thirty million.
-type object uint64
+// object is a host or service in little memory.
+type object = core.Object
 
 // objectOf returns the object that a result is about.
-func objectOf(seed maphash.Seed, r *check.Result) object {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	h.WriteString(r.Host)
-	if r.Kind == check.Service {
-		h.WriteByte(';') // no name has one
-		h.WriteString(r.Service)
-	}
-	return object(h.Sum64())
-}
+func objectOf(seed maphash.Seed, r *check.Result) object { return core.ObjectOf(seed, r) }
 
 // guard finds results that are older than one already delivered from another
 // client. It holds about 40 bytes for an object, and for no more than twice

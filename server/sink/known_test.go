@@ -10,7 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"massive-passive/internal/core"
 	"massive-passive/internal/logx"
+	"massive-passive/server/access"
 	"massive-passive/wire/check"
 
 	"github.com/rs/zerolog"
@@ -32,11 +34,9 @@ define service {
 // a minute for each object.
 func TestUnknownObjectsAreRejected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
-		cache, rejects := filepath.Join(dir, "objects.cache"), filepath.Join(dir, "rejects.log")
-		writeCache(t, cache, objectCache)
+		cache, rejects := cacheOf(t, objectCache, core.Nagios), filepath.Join(t.TempDir(), "rejects.log")
 		var log strings.Builder
-		r := newFeedRig(t, FeedOptions{ObjectCache: cache, Rejects: NewRejects(rejects, logx.NewThrottle(zerolog.New(&log), logx.Limits{Names: RejectsNames})), Target: "core"})
+		r := newFeedRig(t, FeedOptions{Objects: cache, Rejects: NewRejects(rejects, logx.NewThrottle(zerolog.New(&log), logx.Limits{Names: RejectsNames})), Target: "core"})
 		put := func(kind check.Kind, host, service string) {
 			r.append("client one", check.Result{Kind: kind, Host: host, Service: service, Output: []byte("text"), Finish: 1})
 		}
@@ -67,25 +67,25 @@ func TestUnknownObjectsAreRejected(t *testing.T) {
 		}
 
 		// A cache that the core is just writing tells nothing.
-		if err := os.WriteFile(cache, []byte("half"), 0o600); err != nil {
+		if err := os.WriteFile(cache.File(), []byte("half"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		now := time.Now().Add(objectsTick)
-		if err := os.Chtimes(cache, now, now); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(objectsTick)
+		cache.Refresh(time.Now())
 		put(check.Host, "web 3", "")
 		r.expect("8")
 	})
 }
 
-// objectsOf returns what is known from a cache of this text that has settled.
-func objectsOf(t *testing.T, text string) *objects {
+// cacheOf returns what is known from an object cache of this text that has settled.
+func cacheOf(t *testing.T, text string, of core.Kind) *core.Cache {
 	t.Helper()
-	o := newObjects(filepath.Join(t.TempDir(), "objects.cache"), nil)
-	writeCache(t, o.file, text)
-	return o
+	file := filepath.Join(t.TempDir(), "objects.cache")
+	writeCache(t, file, text)
+	c := core.NewCache(file, of)
+	if read, err := c.Refresh(time.Now()); !read || err != nil {
+		t.Fatal(read, err)
+	}
+	return c
 }
 
 func writeCache(t *testing.T, file, text string) {
@@ -97,66 +97,6 @@ func writeCache(t *testing.T, file, text string) {
 	if err := os.Chtimes(file, long, long); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// The core writes its cache to a disk that is full, and does not notice. Its
-// objects are there, only the file is not whole.
-func TestAnObjectCacheThatBreaksOffRejectsNothing(t *testing.T) {
-	last := check.Result{Kind: check.Service, Host: "web 1", Service: "disk /"}
-	end := strings.LastIndex(objectCache, "}")
-	for cut := strings.LastIndex(objectCache, "define") + 1; cut <= end+1; cut++ {
-		o := objectsOf(t, objectCache[:cut])
-		if why := o.missing(&last); why != "" {
-			t.Errorf("rejected as the file ends with %q: %s", objectCache[cut-10:cut], why)
-		}
-		if !strings.Contains(o.told, "breaks off") {
-			t.Errorf("of a file that ends with %q it is told: %q", objectCache[cut-10:cut], o.told)
-		}
-	}
-	other := check.Result{Kind: check.Host, Host: "web 2"}
-	if o := objectsOf(t, objectCache); o.missing(&last) != "" || o.missing(&other) == "" {
-		t.Error("nothing is known of a file that is whole")
-	}
-}
-
-// A long file is not read each second for as long as it is broken, but one
-// that is whole again is taken.
-func TestAnObjectCacheIsTakenOnceItIsWholeAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		other := check.Result{Kind: check.Host, Host: "web 2"}
-		o := objectsOf(t, objectCache[:len(objectCache)-1])
-		o.missing(&other)
-		writeCache(t, o.file, objectCache)
-		time.Sleep(objectsAgain)
-		if o.missing(&other) == "" {
-			t.Error("it is not known what the core has")
-		}
-	})
-}
-
-// The file is as it was read, and only could not be looked at for a moment.
-func TestAnObjectCacheThatWasAwayIsKnownAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		other := check.Result{Kind: check.Host, Host: "web 2"}
-		o := objectsOf(t, objectCache)
-		rename := func(from, to string) {
-			if err := os.Rename(from, to); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(objectsTick)
-		}
-		if o.missing(&other) == "" {
-			t.Error("it is not known what the core has")
-		}
-		rename(o.file, o.file+".away")
-		if o.missing(&other) != "" {
-			t.Error("rejected while the file is away")
-		}
-		rename(o.file+".away", o.file)
-		if o.missing(&other) == "" {
-			t.Error("it is not known any more what the core has")
-		}
-	})
 }
 
 func TestRejectsFileStaysSmall(t *testing.T) {
@@ -174,38 +114,6 @@ func TestRejectsFileStaysSmall(t *testing.T) {
 	for _, name := range []string{file, file + ".1"} {
 		if info, err := os.Stat(name); err != nil || info.Size() > rejectsBytes+1000 || info.Mode().Perm()&0o007 != 0 {
 			t.Errorf("%s: %v, %v", name, info, err)
-		}
-	}
-}
-
-func TestReadNagiosConfig(t *testing.T) {
-	dir := t.TempDir()
-	for name, c := range map[string]struct {
-		text string
-		want NagiosConfig
-	}{
-		"nagios.cfg": {"# a comment\ncommand_file=/rw/nagios.cmd\n check_result_path = spool\nobject_cache_file=/c\nnagios_user=nagios\r\nmax_check_result_file_age=60\n",
-			NagiosConfig{Core: Nagios, User: "nagios", CommandFile: "/rw/nagios.cmd", CheckResultDir: dir + "/spool", ObjectCache: "/c",
-				MaxFileAge: time.Minute, Commands: true, Passive: true}},
-		"naemon.cfg": {"command_file=/rw/x.cmd\ncheck_external_commands=0\naccept_passive_host_checks=0\n",
-			NagiosConfig{Core: Naemon, CommandFile: "/rw/x.cmd", MaxFileAge: time.Hour}},
-		"core.cfg": {"command_file=/rw/naemon.cmd\n", NagiosConfig{Core: Naemon, CommandFile: "/rw/naemon.cmd", MaxFileAge: time.Hour, Commands: true, Passive: true}},
-	} {
-		c.want.File = filepath.Join(dir, name)
-		if err := os.WriteFile(c.want.File, []byte(c.text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := ReadNagiosConfig(c.want.File); err != nil || got != c.want {
-			t.Errorf("%s: %+v, %v\nwant %+v", name, got, err, c.want)
-		}
-	}
-	for name, text := range map[string]string{"objects.cfg": "define host {\n}\n", "age.cfg": "command_file=/x\nmax_check_result_file_age=long\n"} {
-		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := ReadNagiosConfig(file); err == nil || !strings.Contains(err.Error(), file) {
-			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
@@ -245,4 +153,98 @@ func TestStreamWritesJSON(t *testing.T) {
 	}
 	go io.Copy(io.Discard, reader)
 	rig.awaitAcked(3002)
+}
+
+// nagiosCache is of two hosts whose addresses Nagios takes for their names.
+const nagiosCache = `define host {
+	host_name	db9
+	address	192.0.2.9
+	}
+define host {
+	host_name	a;b
+	address	192.0.2.60
+	}
+define service {
+	host_name	db9
+	service_description	s
+	}
+`
+
+// What came before it was known whose address it names goes to that host, in its
+// place among that host's others, unless its client may not send for it.
+func TestAnAddressIsDeliveredAsItsHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		permit := func(client string, r *check.Result) error {
+			if client == "narrow" && r.Host == "db9" {
+				return &access.DeniedError{Reason: "not db9"}
+			}
+			return nil
+		}
+		r := newFeedRig(t, FeedOptions{Objects: cacheOf(t, nagiosCache, core.Nagios), OrderGuard: true, Permit: permit, Blind: true,
+			Rejects: NewRejects(filepath.Join(t.TempDir(), "rejects"), logx.NewThrottle(zerolog.New(&log), logx.Limits{Names: RejectsNames})), Target: "core"})
+		put := func(client, host, service string, finish int64) {
+			r.append(client, check.Result{Kind: check.Service, Host: host, Service: service, Finish: finish})
+		}
+		put("a", "192.0.2.9", "s", 5)                                                // 1
+		put("b", "db9", "s", 4)                                                      // 2: older than another's of the same service
+		put("narrow", "192.0.2.9", "s", 6)                                           // 3: may not
+		put("a", "192.0.2.9", "unknown", 6)                                          // 4
+		put("a", "192.0.2.77", "s", 6)                                               // 5
+		r.append("a", check.Result{Kind: check.Host, Host: "192.0.2.60", Finish: 7}) // 6: no name that a result can have
+		items, err := r.feed.next(t.Context())
+		if err != nil || len(items) != 2 || items[0].result.Host != "db9" || items[1].result.Host != "192.0.2.60" {
+			t.Fatalf("delivered were %+v, %v", items, err)
+		}
+		r.feed.ack(6)
+		r.expectCounts(map[Outcome]uint64{Delivered: 2, DroppedOlder: 1, RejectedDenied: 1, RejectedNoObject: 2})
+		for _, want := range []string{"not db9", `host \"db9\" has no service \"unknown\"`, `no host \"192.0.2.77\"`} {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("the log does not say %s:\n%s", want, &log)
+			}
+		}
+	})
+}
+
+// Naemon knows its hosts by their names only.
+func TestAnAddressIsNoHostOfNaemon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFeedRig(t, FeedOptions{Objects: cacheOf(t, nagiosCache, core.Naemon)})
+		r.append("a", check.Result{Kind: check.Host, Host: "192.0.2.9", Finish: 1})
+		r.append("a", check.Result{Kind: check.Host, Host: "db9", Finish: 1})
+		r.expect("2")
+		r.feed.ack(2)
+		r.expectCounts(map[Outcome]uint64{Delivered: 1, RejectedNoObject: 1})
+	})
+}
+
+// A core that does not answer has what it has the object for. What was found out
+// unasked rejects nothing, but counts and is told.
+func TestWhatACoreThrowsAwayIsNotDelivered(t *testing.T) {
+	for name, c := range map[string]struct {
+		found func() *core.Cache
+		want  map[Outcome]uint64
+	}{
+		"not found": {func() *core.Cache { return nil }, map[Outcome]uint64{Written: 4}},
+		"found":     {func() *core.Cache { return cacheOf(t, nagiosCache, core.Nagios) }, map[Outcome]uint64{Delivered: 2, RejectedUnseen: 1, Written: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log strings.Builder
+				found := c.found()
+				r := newFeedRig(t, FeedOptions{Found: found, Blind: true, Rejects: NewRejects(filepath.Join(t.TempDir(), "rejects"), logx.NewThrottle(zerolog.New(&log), logx.Limits{Names: RejectsNames})),
+					Target: "core"})
+				r.append("a", check.Result{Kind: check.Service, Host: "db9", Service: "s", Finish: 1})
+				r.append("a", check.Result{Kind: check.Service, Host: "db9", Service: "nosuch", Finish: 1})
+				r.append("a", check.Result{Kind: check.Host, Host: "192.0.2.9", Finish: 1}) // the core finds it by itself
+				r.append("a", check.Result{Kind: check.Command, Command: "X", Finish: 1})
+				r.expect("1 2 3 4")
+				r.feed.ack(4)
+				r.expectCounts(c.want)
+				if told := strings.Contains(log.String(), "nosuch"); told != (found != nil) {
+					t.Errorf("the log says:\n%s", &log)
+				}
+			})
+		})
+	}
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func newMarkerRig(t *testing.T) (*rig, *core) {
+func newMarkerRig(t *testing.T) (*rig, *reader) {
 	t.Helper()
 	r := newRig(t)
 	r.sink.MarkerTick = 50 * time.Millisecond
@@ -15,7 +15,7 @@ func newMarkerRig(t *testing.T) (*rig, *core) {
 }
 
 // marker returns the file of the marker that comes next.
-func (c *core) marker() string {
+func (c *reader) marker() string {
 	c.t.Helper()
 	path := c.passed()
 	if info, err := os.Stat(path); err != nil || info.Size() != 0 {

@@ -16,11 +16,13 @@ const (
 	GivenUpUnreadable          // an entry of the journal that does not decode
 	GivenUpJournalFull         // the journal needed its room before the sink had read it
 	RejectedNoObject           // the core has no such host or service
+	RejectedDenied             // its client may not send it, which showed once it was known whose address it names
 	RejectedPassiveOff         // the core takes no passive results for it
 	RejectedByCore             // the core refuses it for another reason, for good
 	RejectedIgnored            // the core took it and does nothing with it
 	RejectedCommand            // a raw command at a door that takes only results
 	RejectedTooLong            // a raw command that does not fit the pipe, and that no file could take
+	RejectedUnseen             // it was handed over, and the core has no such host or service: it throws it away
 	RejectedUnread             // the core was passed it in a file and did not read that
 )
 
@@ -49,11 +51,13 @@ var outcomes = [...]struct {
 	GivenUpUnreadable:  {ClassGivenUp, "unreadable"},
 	GivenUpJournalFull: {ClassGivenUp, "journal full"},
 	RejectedNoObject:   {ClassRejected, "no such object"},
+	RejectedDenied:     {ClassRejected, "denied"},
 	RejectedPassiveOff: {ClassRejected, "passive off"},
 	RejectedByCore:     {ClassRejected, "by core"},
 	RejectedIgnored:    {ClassRejected, "ignored"},
 	RejectedCommand:    {ClassRejected, "command"},
 	RejectedTooLong:    {ClassRejected, "too long"},
+	RejectedUnseen:     {ClassRejected, "written, no such object"},
 	RejectedUnread:     {ClassRejected, "unread file"},
 }
 
@@ -75,4 +79,4 @@ func (o Outcome) String() string {
 
 // handedOut tells whether the sink itself is handed the result, and says when it
 // is done with it. All others leave the journal without it.
-func (o Outcome) handedOut() bool { return o.Class() == ClassTaken }
+func (o Outcome) handedOut() bool { return o.Class() == ClassTaken || o == RejectedUnseen }

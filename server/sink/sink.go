@@ -21,8 +21,9 @@ const DefaultWindow = 10 * time.Second
 type item struct {
 	seq      uint64
 	client   string
-	received int64 // microseconds since the Unix epoch, by this server's clock
-	early    bool  // its time lay in the future
+	received int64  // microseconds since the Unix epoch, by this server's clock
+	early    bool   // its time lay in the future
+	address  string // it came with this for its host; "": with the host's name
 	result   check.Result
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // passed returns the file that the core is told to read next.
-func (c *core) passed() string {
+func (c *reader) passed() string {
 	c.t.Helper()
 	line := strings.TrimSpace(c.line())
 	_, path, begins := strings.Cut(line, "] PROCESS_FILE;")
@@ -26,7 +26,7 @@ func (c *core) passed() string {
 }
 
 // remove does what a core does once it has read a file.
-func (c *core) remove(path string) {
+func (c *reader) remove(path string) {
 	c.t.Helper()
 	if err := os.Remove(path); err != nil {
 		c.t.Fatalf("the core cannot read what it was passed: %v", err)

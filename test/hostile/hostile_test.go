@@ -70,7 +70,8 @@ func (s *siege) warmUp() {
 // connectionsOfOne is --max-client-connections of the server.
 const connectionsOfOne = 30
 
-func besiege(t *testing.T) *siege {
+// besiege starts a server with these options more; arrange puts in place what it reads.
+func besiege(t *testing.T, arrange func(*siege), options ...string) *siege {
 	t.Helper()
 	s := &siege{T: t, core: rig.NewCore(t), number: new(uint64)}
 	s.pair = rig.NewPair(t, s.core.Path, "nagios")
@@ -82,6 +83,8 @@ func besiege(t *testing.T) *siege {
 	}
 	s.pair.ServerArgs = append(s.pair.ServerArgs, "--ssl-crl", crl, "--loglevel", "debug", "--handshake-timeout", "5",
 		"--max-client-connections", strconv.Itoa(connectionsOfOne))
+	s.pair.ServerArgs = append(s.pair.ServerArgs, options...)
+	arrange(s)
 	s.pair.StartServer()
 	s.pair.AwaitPort()
 	for range 3 { // the first connections bring what stays
@@ -312,7 +315,7 @@ func (s *siege) submitEncoded(session *wire.Session, first uint64, results ...[]
 // attack the next good client is served, the core got nothing else, and the
 // server holds what it held before.
 func TestHostileClients(t *testing.T) {
-	s := besiege(t)
+	s := besiege(t, func(*siege) {})
 	s.warmUp()
 	list := append(append(append(s.tlsAttacks(), frameAttacks()...), resultAttacks()...), oldAttacks()...)
 	list = append(list, crowdAttacks()...)

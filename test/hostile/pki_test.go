@@ -128,7 +128,7 @@ func TestE2EPKIThreeCommands(t *testing.T) {
 
 // A renegotiation, which Go's own client cannot ask for, is refused, and the next good client served.
 func TestE2EPKIRenegotiation(t *testing.T) {
-	s := besiege(t)
+	s := besiege(t, func(*siege) {})
 	s.before = s.vitals()
 	s.attacks([]attack{{"renegotiation", func(s *siege) {
 		set := s.pair.Set

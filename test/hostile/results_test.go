@@ -193,22 +193,27 @@ func old(text string) []byte {
 	return fmt.Appendf(nil, "%d %s", len(encoded), encoded)
 }
 
+// sendOld sends bytes as a client of version 0.3.9, and waits for the end.
+func sendOld(s *siege, cert string, b []byte) {
+	config := s.config(cert)
+	config.NextProtos = nil
+	conn := tls.Client(s.raw(), config)
+	s.write(conn, b)
+	conn.CloseWrite()
+	s.write(conn, nil)
+	buffer := make([]byte, 4096) // an answer or none: but an end
+	for {
+		if _, err := conn.Read(buffer); err != nil {
+			return
+		}
+	}
+}
+
 // oldAttacks come through the door of version 0.3.9.
 func oldAttacks() []attack {
 	sends := func(b ...[]byte) func(*siege) {
 		return func(s *siege) {
-			config := s.config(s.pair.Set.ClientCert)
-			config.NextProtos = nil
-			conn := tls.Client(s.raw(), config)
-			s.write(conn, bytes.Join(b, nil))
-			conn.CloseWrite()
-			s.write(conn, nil)
-			buffer := make([]byte, 4096) // an answer or none: but an end
-			for {
-				if _, err := conn.Read(buffer); err != nil {
-					break
-				}
-			}
+			sendOld(s, s.pair.Set.ClientCert, bytes.Join(b, nil))
 		}
 	}
 	var all strings.Builder

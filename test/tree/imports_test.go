@@ -90,9 +90,10 @@ var ours = map[string][]string{
 	"internal/pki":    {"internal/disk", "wire"},
 	"internal/status": {"internal/disk", "wire"},
 	"internal/logx":   {},
+	"internal/core":   {"internal/disk", "wire/check"},
 	"client":          {"client", "sender", "internal/status", "internal/disk", "internal/logx", "sched", "wire"}, // a delivery reads the client's journal
 	"sender":          {"sender", "internal/disk", "internal/logx", "sched", "wire"},
-	"server":          {"server", "internal/status", "internal/disk", "internal/logx", "sched", "wire"},
+	"server":          {"server", "internal/core", "internal/status", "internal/disk", "internal/logx", "sched", "wire"},
 	"wire":            {"internal/disk", "wire"},
 	"wire/check":      {},
 	"sched":           {"sched/zone"},

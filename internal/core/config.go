@@ -1,24 +1,24 @@
-package sink
+package core
 
 import (
 	"fmt"
-	"os"
+	"io"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// NagiosConfig is what a sink wants of the main configuration of Nagios or
+// Config is what is of interest in the main configuration of Nagios or
 // Naemon. Paths are absolute; what the file does not say is empty.
-type NagiosConfig struct {
+type Config struct {
 	File           string
-	Core           Dialect
+	Kind           Kind
 	User           string // whom the core runs as
 	CommandFile    string
 	CheckResultDir string
 	ObjectCache    string
-	MaxFileAge     time.Duration // of a file of check results, see CheckResults
+	MaxFileAge     time.Duration // of a file of check results that it still reads
 	Commands       bool          // it reads its command file
 	Passive        bool          // it takes passive results for hosts and services
 }
@@ -26,18 +26,18 @@ type NagiosConfig struct {
 // DefaultMaxFileAge is both cores' own.
 const DefaultMaxFileAge = time.Hour
 
-// ReadNagiosConfig reads a main configuration.
-func ReadNagiosConfig(file string) (NagiosConfig, error) {
-	text, err := os.ReadFile(file)
+// ReadConfig reads a main configuration.
+func ReadConfig(file string) (Config, error) {
+	text, err := readConfig(file)
 	if err != nil {
-		return NagiosConfig{}, fmt.Errorf("read the core's configuration: %w", err)
+		return Config{}, fmt.Errorf("read the core's configuration: %w", err)
 	}
 	if file, err = filepath.Abs(file); err != nil {
-		return NagiosConfig{}, err
+		return Config{}, err
 	}
-	c := NagiosConfig{File: file, Core: Nagios, MaxFileAge: DefaultMaxFileAge, Commands: true, Passive: true}
+	c := Config{File: file, Kind: Nagios, MaxFileAge: DefaultMaxFileAge, Commands: true, Passive: true}
 	if strings.Contains(filepath.Base(file), "naemon") {
-		c.Core = Naemon
+		c.Kind = Naemon
 	}
 	for n, line := range strings.Split(string(text), "\n") {
 		key, value, ok := strings.Cut(strings.TrimSpace(line), "=")
@@ -45,16 +45,32 @@ func ReadNagiosConfig(file string) (NagiosConfig, error) {
 			continue
 		}
 		if err := c.set(strings.TrimSpace(key), strings.TrimSpace(value)); err != nil {
-			return NagiosConfig{}, fmt.Errorf("%s, line %d: %w", file, n+1, err)
+			return Config{}, fmt.Errorf("%s, line %d: %w", file, n+1, err)
 		}
 	}
 	if c.CommandFile == "" && c.CheckResultDir == "" {
-		return NagiosConfig{}, fmt.Errorf("%s names neither a command_file nor a check_result_path: is it the main configuration of Nagios or Naemon?", file)
+		return Config{}, fmt.Errorf("%s names neither a command_file nor a check_result_path: is it the main configuration of Nagios or Naemon?", file)
 	}
 	return c, nil
 }
 
-func (c *NagiosConfig) set(key, value string) error {
+// maxConfig is the most bytes of a main configuration.
+const maxConfig = 4 << 20
+
+func readConfig(file string) ([]byte, error) {
+	f, err := openRegular(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	if err == nil && len(text) > maxConfig {
+		err = fmt.Errorf("%s has more than %d bytes", file, maxConfig)
+	}
+	return text, err
+}
+
+func (c *Config) set(key, value string) error {
 	path := value
 	switch {
 	case value == "":
@@ -73,7 +89,7 @@ func (c *NagiosConfig) set(key, value string) error {
 	case "nagios_user":
 		c.User = value
 	case "naemon_user":
-		c.User, c.Core = value, Naemon
+		c.User, c.Kind = value, Naemon
 	case "check_external_commands":
 		c.Commands = value != "0"
 	case "accept_passive_service_checks", "accept_passive_host_checks":
@@ -87,12 +103,13 @@ func (c *NagiosConfig) set(key, value string) error {
 	}
 	switch filepath.Base(value) {
 	case "naemon.cmd", "naemon.qh", "naemon.pid", "naemon.lock", "naemon.log":
-		c.Core = Naemon
+		c.Kind = Naemon
 	}
 	return nil
 }
 
-// Has tells whether a command file or directory is this core's.
-func (c *NagiosConfig) Has(path string) bool {
-	return path != "" && (path == c.CommandFile || path == c.CheckResultDir)
+// Has tells whether a command file or directory is this core's. A nil Config has
+// none.
+func (c *Config) Has(path string) bool {
+	return c != nil && path != "" && (path == c.CommandFile || path == c.CheckResultDir)
 }

@@ -1,0 +1,112 @@
+package server
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"massive-passive/internal/core"
+	"massive-passive/wire/check"
+)
+
+// objectsTick is how often the core's object cache is looked at.
+const objectsTick = 250 * time.Millisecond
+
+// unknownHosts is why results wait whose client may not send them for some hosts.
+const unknownHosts = "the core's object cache was not read yet, without which nobody knows whose address is whose: this client may send for some hosts only"
+
+// nameHost has a result for the address of a host name that host, where the core
+// would take it for one of that host.
+func (in *intake) nameHost(r *check.Result) {
+	if host, ok := in.objects.Last().HostAt(r.Host); ok {
+		r.Host = host
+	}
+}
+
+// awaitHosts waits until it is known which addresses the core takes for hosts, if
+// the client's policy needs that. Until then the client keeps its results.
+func (in *intake) awaitHosts(ctx context.Context, client string) error {
+	for in.objects != nil && in.objects.Last() == nil && !in.judge.NamesOnly(client) {
+		in.throttles.own.Error("core", "hosts").Str("client", client).Str("object_cache_file", in.objects.File()).
+			Msg("results of clients whose policy has patterns for hosts wait until the core's object cache was read: make it readable to the server's user, or start the core")
+		if err := pause(ctx, objectsTick); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readCore reads the configuration of the core, if one is named, and its objects.
+func (s *Server) readCore() error {
+	var err error
+	if s.core, err = s.options.core(); err != nil || s.core == nil || s.core.ObjectCache == "" {
+		return err
+	}
+	kind := s.core.Kind
+	if s.options.Dialect != "" {
+		kind = core.Kind(s.options.Dialect)
+	}
+	s.objects = core.NewCache(s.core.ObjectCache, kind)
+	if kind.LooksUpAddresses() {
+		s.addresses = s.objects
+	}
+	s.refreshObjects()
+	return nil
+}
+
+// keepObjects follows what hosts and services cores have until ctx ends.
+func (s *Server) keepObjects(ctx context.Context) {
+	if s.objects == nil && len(s.found) == 0 {
+		return
+	}
+	for pause(ctx, objectsTick) == nil {
+		s.refreshObjects()
+		for _, found := range s.found {
+			if read, _ := found.Refresh(time.Now()); read {
+				s.log.Info().Str("object_cache_file", found.File()).Int("objects", found.Last().Len()).
+					Msg("found what hosts and services the core has: results for others are told of, and written all the same")
+			}
+		}
+	}
+}
+
+// refreshObjects reads the core's objects again where they changed, and says so.
+func (s *Server) refreshObjects() {
+	if s.objects == nil {
+		return
+	}
+	read, err := s.objects.Refresh(time.Now())
+	switch {
+	case read:
+		s.objectsTold = ""
+		s.log.Info().Str("object_cache_file", s.objects.File()).Int("objects", s.objects.Last().Len()).Msg("read what hosts and services the core has")
+	case err != nil && err.Error() != s.objectsTold:
+		s.objectsTold = err.Error()
+		s.log.Warn().Err(err).Msg("not known what hosts and services the core has: results for others are not told apart")
+	}
+}
+
+// passedByAddress is what is wrong with a policy where nobody knows whose address
+// is whose.
+const passedByAddress = "Nagios takes a host's address for its name, which passes by a policy for hosts that is more than a list of names: " +
+	"give --nagios-config as well, or write the names out"
+
+// passedBy returns the clients whose policies can be passed by with an address.
+func (s *Server) passedBy() []string {
+	if !s.passesBy {
+		return nil
+	}
+	return s.access.Patterned()
+}
+
+// warnPassedBy warns of policies that can be passed by, once for the same clients.
+func (s *Server) warnPassedBy() {
+	names := s.passedBy()
+	if slices.Equal(names, s.patterned) {
+		return
+	}
+	if s.patterned = names; len(names) > 0 {
+		const most = 10
+		s.log.Warn().Int("clients", len(names)).Strs("client", names[:min(most, len(names))]).Msg(passedByAddress)
+	}
+}

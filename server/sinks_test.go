@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
+	"massive-passive/internal/core"
 	"massive-passive/server/record"
 	"massive-passive/wire/check"
 
@@ -205,4 +208,73 @@ func TestTheUsualCommandFileIsFoundWhileTheCoreIsDown(t *testing.T) {
 	if file, err := usualCommandFile(files); err != nil || file != files[1] {
 		t.Errorf("with one core's file: %q, %v", file, err)
 	}
+}
+
+// asNobody has the rest of the test run as another user, to whom dir then belongs.
+func asNobody(t *testing.T, dir string) {
+	t.Helper()
+	const nobody = 65534
+	for up := dir; up != os.TempDir() && len(up) > 1; up = filepath.Dir(up) { // the test's own folders
+		if err := os.Chmod(up, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chown(dir, nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	become := func(user uintptr) {
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, ^uintptr(0), user, ^uintptr(0)); errno != 0 {
+			t.Fatal(errno)
+		}
+	}
+	runtime.LockOSThread() // the user is this thread's alone
+	t.Cleanup(func() {
+		become(0)
+		runtime.UnlockOSThread()
+	})
+	become(nobody)
+}
+
+// A Debian's check-result directory is shut to whoever is not the core, and its
+// command file is open to a group.
+func TestTheDoorThatIsOpenIsTaken(t *testing.T) {
+	dir := t.TempDir()
+	if os.Geteuid() == 0 { // opens every door
+		asNobody(t, dir)
+	}
+	spool, pipe := filepath.Join(dir, "spool"), filepath.Join(dir, "rw", "core.cmd")
+	for _, d := range []string{spool, filepath.Dir(pipe)} {
+		if err := os.Mkdir(d, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	both := &core.Config{CheckResultDir: spool, CommandFile: pipe, Commands: true}
+	expect := func(when string, of *core.Config, want string) {
+		t.Helper()
+		if got := openDoor(of); got != want {
+			t.Errorf("%s: it takes %s, want %s", when, got, want)
+		}
+	}
+	shut := func(path string, mode os.FileMode) {
+		t.Helper()
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect("both may be written to", both, kindCheckResults)
+	shut(spool, 0o500)
+	expect("the directory is shut and the core is down", both, kindCommandFile)
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	expect("the directory is shut", both, kindCommandFile)
+	shut(pipe, 0o400)
+	expect("both are shut", both, kindCheckResults)
+	shut(pipe, 0o600)
+	expect("the core does not read its pipe", &core.Config{CheckResultDir: spool, CommandFile: pipe}, kindCheckResults)
+	expect("there is no directory", &core.Config{CommandFile: pipe, Commands: true}, kindCommandFile)
+	shut(spool, 0o700)
+	shut(spool, 0o000)
+	expect("the directory cannot be entered", both, kindCommandFile)
+	shut(spool, 0o700)
 }

@@ -11,6 +11,8 @@ import (
 
 	"massive-passive/internal/core"
 	"massive-passive/server/sink"
+
+	"golang.org/x/sys/unix"
 )
 
 // The kinds of --sink.
@@ -44,8 +46,8 @@ func (o *Options) targets(of *core.Config) ([]target, error) {
 	}
 	switch {
 	case len(list) > 0:
-	case of != nil && of.CheckResultDir != "":
-		list = append(list, target{kind: kindCheckResults})
+	case of != nil:
+		list = append(list, target{kind: openDoor(of)})
 	default:
 		list = append(list, target{kind: kindCommandFile})
 	}
@@ -58,6 +60,29 @@ func (o *Options) targets(of *core.Config) ([]target, error) {
 		}
 	}
 	return list, nil
+}
+
+// openDoor returns the kind of sink for a core whose configuration is named: its
+// check-result directory, or, where that is shut to this process and the command
+// file is not, that one.
+func openDoor(of *core.Config) string {
+	mayWrite := func(path string) bool {
+		return unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS) == nil
+	}
+	switch {
+	case of.CheckResultDir == "":
+		return kindCommandFile
+	case of.CommandFile == "" || !of.Commands || mayWrite(of.CheckResultDir):
+		return kindCheckResults
+	case mayWrite(of.CommandFile):
+		return kindCommandFile
+	}
+	_, spool := os.Stat(of.CheckResultDir)
+	_, pipe := os.Stat(of.CommandFile)
+	if !errors.Is(spool, fs.ErrNotExist) && errors.Is(pipe, fs.ErrNotExist) {
+		return kindCommandFile // the core is down, and has taken its pipe along
+	}
+	return kindCheckResults
 }
 
 // complete fills in a target that was left open.

@@ -47,6 +47,14 @@ func TestE2ECheckConfig(t *testing.T) {
 	checkConfig(pair(), 1, []string{"user     nobody", "NOT OPEN", "may not write to " + nagios.CheckResultDir()}, append(config, "--user", "nobody")...)
 	checkConfig(pair(), 0, []string{"door     command-file:" + nagios.CommandFile(), "the core reads it"}, append(config, "--user", "nagios", "--sink", "command-file:")...)
 	checkConfig(pair(), 1, []string{"NOT OPEN", "may not write to " + nagios.CommandFile()}, append(config, "--user", "nobody", "--sink", "command-file:")...)
+	// The spool of a Debian is its core's alone, the command file a group's.
+	if err := os.Chmod(nagios.CheckResultDir(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(nagios.CommandFile(), 0o662); err != nil {
+		t.Fatal(err)
+	}
+	checkConfig(pair(), 0, []string{"user     nobody", "door     command-file:" + nagios.CommandFile(), "the core reads it"}, append(config, "--user", "nobody")...)
 	nagios.Stop()
 	checkConfig(pair(), 0, []string{"the core is not running"}, append(config, "--user", "nagios", "--sink", "command-file:")...)
 	checkConfig(pair(), 1, []string{"does not exist"}, "--sink", "command-file:/nowhere/icinga2.cmd")

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"massive-passive/internal/core"
+	"massive-passive/internal/disk"
 	"massive-passive/wire/check"
 )
 
@@ -46,12 +47,31 @@ func (s *Server) readCore() error {
 	if s.options.Dialect != "" {
 		kind = core.Kind(s.options.Dialect)
 	}
-	s.objects = core.NewCache(s.core.ObjectCache, kind)
+	s.objects = follow(core.NewCache(s.core.ObjectCache, kind), s.core.ObjectCache)
 	if kind.LooksUpAddresses() {
-		s.addresses = s.objects
+		s.addresses = s.objects.Cache
 	}
-	s.refreshObjects()
+	s.refreshObjects(context.Background())
 	return nil
+}
+
+// followed is an object cache that is looked at again and again.
+type followed struct {
+	*core.Cache
+	name string // the file that it is, or is looked for by
+	disk disk.Reader
+}
+
+// readPatience is how long a large object cache may take to be read.
+const readPatience = 10 * time.Second
+
+func follow(c *core.Cache, name string) *followed {
+	return &followed{Cache: c, name: name, disk: disk.Reader{Patience: readPatience}}
+}
+
+// refresh is Refresh, but waits for no disk.
+func (f *followed) refresh(ctx context.Context) (read bool, err error) {
+	return disk.Within(ctx, &f.disk, f.name, func() (bool, error) { return f.Refresh(time.Now()) })
 }
 
 // keepObjects follows what hosts and services cores have until ctx ends.
@@ -60,9 +80,9 @@ func (s *Server) keepObjects(ctx context.Context) {
 		return
 	}
 	for pause(ctx, objectsTick) == nil {
-		s.refreshObjects()
+		s.refreshObjects(ctx)
 		for _, found := range s.found {
-			if read, _ := found.Refresh(time.Now()); read {
+			if read, _ := found.refresh(ctx); read {
 				s.log.Info().Str("object_cache_file", found.File()).Int("objects", found.Last().Len()).
 					Msg("found what hosts and services the core has: results for others are told of, and written all the same")
 			}
@@ -71,16 +91,16 @@ func (s *Server) keepObjects(ctx context.Context) {
 }
 
 // refreshObjects reads the core's objects again where they changed, and says so.
-func (s *Server) refreshObjects() {
+func (s *Server) refreshObjects(ctx context.Context) {
 	if s.objects == nil {
 		return
 	}
-	read, err := s.objects.Refresh(time.Now())
+	read, err := s.objects.refresh(ctx)
 	switch {
 	case read:
 		s.objectsTold = ""
 		s.log.Info().Str("object_cache_file", s.objects.File()).Int("objects", s.objects.Last().Len()).Msg("read what hosts and services the core has")
-	case err != nil && err.Error() != s.objectsTold:
+	case err != nil && ctx.Err() == nil && err.Error() != s.objectsTold:
 		s.objectsTold = err.Error()
 		s.log.Warn().Err(err).Msg("not known what hosts and services the core has: results for others are not told apart")
 	}

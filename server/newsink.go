@@ -15,14 +15,17 @@ func (s *Server) makeSink(t target, name string, r *journal.Reader) (runner, err
 	dialect := o.dialect(t, s.core)
 	config, age := "", core.DefaultMaxFileAge
 	if s.core.Has(t.to) {
-		config, feed.Objects, age = s.core.File, s.objects, s.core.MaxFileAge
+		config, age = s.core.File, s.core.MaxFileAge
+		if s.objects != nil {
+			feed.Objects = s.objects.Cache
+		}
 	}
 	switch t.kind {
 	case kindCommandFile:
 		feed.OrderGuard, feed.Blind = o.orderGuard(dialect != sink.Icinga), true
 		if feed.Objects == nil && dialect != sink.Icinga {
 			feed.Found = core.FindCache(t.to)
-			s.found = append(s.found, feed.Found)
+			s.found = append(s.found, follow(feed.Found, t.to))
 		}
 		s.passesBy = s.passesBy || feed.Objects == nil && core.Kind(dialect).LooksUpAddresses()
 		s.log.Info().Stringer("sink", t).Str("dialect", string(dialect)).Msg("results go there")

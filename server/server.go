@@ -52,10 +52,10 @@ type Server struct {
 	access      *access.Directory
 	intake      *intake
 	sinks       []runner
-	core        *core.Config  // the one whose configuration is named; may be nil
-	objects     *core.Cache   // what hosts and services that has; nil where it is not known
-	addresses   *core.Cache   // objects, where the core takes a host's address for its name
-	found       []*core.Cache // of cores that are looked for unasked
+	core        *core.Config // the one whose configuration is named; may be nil
+	objects     *followed    // what hosts and services that has; nil where it is not known
+	addresses   *core.Cache  // objects, where the core takes a host's address for its name
+	found       []*followed  // of cores that are looked for unasked
 	rejects     *sink.Rejects
 	owner       string // of files that it leaves where others do
 	budget      *wire.Budget

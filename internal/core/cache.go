@@ -6,8 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"sync/atomic"
-	"syscall"
 	"time"
+
+	"massive-passive/internal/disk"
 )
 
 const (
@@ -124,7 +125,7 @@ func sameVersion(a, b fs.FileInfo) bool {
 // load reads the file, which was info before; it returns nothing where it changed
 // meanwhile.
 func (c *Cache) load(info fs.FileInfo) (*Objects, error) {
-	f, err := openRegular(c.File())
+	f, err := disk.Open(c.File())
 	if err != nil {
 		return nil, err
 	}
@@ -141,21 +142,4 @@ func (c *Cache) load(info fs.FileInfo) (*Objects, error) {
 		return nil, nil
 	}
 	return objects, err
-}
-
-// openRegular opens a file that may be anything, and waits for nobody.
-func openRegular(name string) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no regular file", name)
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
 }

@@ -1,12 +1,14 @@
 package core
 
 import (
+	"context"
 	"fmt"
-	"io"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"massive-passive/internal/disk"
 )
 
 // Config is what is of interest in the main configuration of Nagios or
@@ -28,7 +30,7 @@ const DefaultMaxFileAge = time.Hour
 
 // ReadConfig reads a main configuration.
 func ReadConfig(file string) (Config, error) {
-	text, err := readConfig(file)
+	text, err := disk.ReadFile(context.Background(), file, maxConfig) // which waits for no disk for long
 	if err != nil {
 		return Config{}, fmt.Errorf("read the core's configuration: %w", err)
 	}
@@ -56,19 +58,6 @@ func ReadConfig(file string) (Config, error) {
 
 // maxConfig is the most bytes of a main configuration.
 const maxConfig = 4 << 20
-
-func readConfig(file string) ([]byte, error) {
-	f, err := openRegular(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err == nil && len(text) > maxConfig {
-		err = fmt.Errorf("%s has more than %d bytes", file, maxConfig)
-	}
-	return text, err
-}
 
 func (c *Config) set(key, value string) error {
 	path := value

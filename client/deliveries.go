@@ -110,7 +110,7 @@ func (d *deliveries) tidy() {
 	d.client.modern.tidy()
 	addresses, most := *d.addresses.Load(), d.client.options.JournalMaxAge
 	if err := d.follow(addresses); err != nil {
-		d.client.log.Error().Err(err).Msg("cannot deliver to all servers")
+		d.client.throttle.Still("").Error("", "route").Err(err).Msg("cannot deliver to all servers")
 	}
 	for _, r := range d.client.outbox.journal.Stats().Readers {
 		way := d.running[r.Name]

@@ -83,7 +83,7 @@ func (s *Server) keepObjects(ctx context.Context) {
 		s.refreshObjects(ctx)
 		for _, found := range s.found {
 			if read, _ := found.refresh(ctx); read {
-				s.log.Info().Str("object_cache_file", found.File()).Int("objects", found.Last().Len()).
+				s.throttles.own.Info(found.File(), "objects found").Str("object_cache_file", found.File()).Int("objects", found.Last().Len()).
 					Msg("found what hosts and services the core has: results for others are told of, and written all the same")
 			}
 		}
@@ -99,10 +99,10 @@ func (s *Server) refreshObjects(ctx context.Context) {
 	switch {
 	case read:
 		s.objectsTold = ""
-		s.log.Info().Str("object_cache_file", s.objects.File()).Int("objects", s.objects.Last().Len()).Msg("read what hosts and services the core has")
+		s.throttles.own.Info(s.objects.File(), "objects read").Str("object_cache_file", s.objects.File()).Int("objects", s.objects.Last().Len()).Msg("read what hosts and services the core has")
 	case err != nil && ctx.Err() == nil && err.Error() != s.objectsTold:
 		s.objectsTold = err.Error()
-		s.log.Warn().Err(err).Msg("not known what hosts and services the core has: results for others are not told apart")
+		s.throttles.own.Still(err.Error()).Warn(s.objects.File(), "objects unknown").Err(err).Msg("not known what hosts and services the core has: results for others are not told apart")
 	}
 }
 

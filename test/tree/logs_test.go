@@ -21,7 +21,7 @@ var unthrottled = map[string][]string{
 	"a change that somebody made to files of this machine": {
 		"client.Client.keepLoading", "client.Client.loadCertificates", "client.Client.reload", "client.checks.load", "client.checks.tellBad", "client.checks.tellNeverAgain",
 		"client.deliveries.follow", "client.deliveries.sender", "server.Server.keepLoading", "server.Server.loadCertificates",
-		"server.Server.tellAccess", "server.Server.tellUnread",
+		"server.Server.tellAccess", "server.Server.tellUnread", "server.Server.warnPassedBy",
 	},
 	"a day": {"client.Client.tellEnding", "server.Server.tellEnding"},
 }

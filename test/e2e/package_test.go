@@ -70,9 +70,14 @@ func TestE2EPackageOfAUser(t *testing.T) {
 	inMachine(t, "--systemd", "/source/packaging/tests/user", packagedFirst)
 }
 
-// The first steps of the README, word by word, up to a check in Nagios.
-func TestE2EPackageFirstSteps(t *testing.T) {
-	inMachine(t, "--systemd", "/source/packaging/tests/newcomer", packagedFirst)
+// The first steps of the README, word by word, up to a green service, and to UNKNOWN
+// when the client dies.
+func TestE2EPackageFirstStepsWithNagios(t *testing.T) {
+	inMachine(t, "--systemd", "/source/packaging/tests/newcomer", packagedFirst, "nagios")
+}
+
+func TestE2EPackageFirstStepsWithIcinga(t *testing.T) {
+	inMachine(t, "--systemd", "/source/packaging/tests/newcomer", packagedFirst, "icinga")
 }
 
 // built is the first version of a package, for this machine.

@@ -89,6 +89,7 @@ var ours = map[string][]string{
 	"internal/app":    {"client", "sender", "server", "internal", "sched", "wire"},
 	"internal/pki":    {"internal/disk", "wire"},
 	"internal/status": {"internal/disk", "wire"},
+	"internal/disk":   {"internal/disk"},
 	"internal/logx":   {},
 	"internal/core":   {"internal/disk", "wire/check"},
 	"client":          {"client", "sender", "internal/status", "internal/disk", "internal/logx", "sched", "wire"}, // a delivery reads the client's journal

@@ -13,8 +13,8 @@ import (
 // objectsTick is how often the core's object cache is looked at.
 const objectsTick = 250 * time.Millisecond
 
-// unknownHosts is why results wait whose client may not send them for some hosts.
-const unknownHosts = "the core's object cache was not read yet, without which nobody knows whose address is whose: this client may send for some hosts only"
+// unknownHosts is why results of some clients wait.
+const unknownHosts = "the core's object cache was not read yet, and nobody knows whose address is whose: clients that may send for some hosts only wait for it"
 
 // nameHost has a result for the address of a host name that host, where the core
 // would take it for one of that host.

@@ -29,7 +29,6 @@ type Cache struct {
 	sought  time.Time               // when it was last looked for; owned by who refreshes
 	last    atomic.Pointer[Objects] // as they were last read
 	changed atomic.Bool             // the file is not as it was read
-	loaded  fs.FileInfo             // of last; owned by who refreshes
 	again   time.Time               // when a file that was of no use is read again; owned by who refreshes
 }
 
@@ -68,6 +67,13 @@ func (c *Cache) Current() *Objects {
 	return c.last.Load()
 }
 
+// Unchanged asks the disk whether the file is still as these objects were read from
+// it. Between two calls of Refresh the core may have come back with others.
+func (c *Cache) Unchanged(objects *Objects) bool {
+	info, err := os.Stat(c.File())
+	return err == nil && objects.file != nil && sameVersion(info, objects.file)
+}
+
 // Refresh reads the file where it changed and has settled, and tells whether it
 // did, and then whether anything is different in it.
 func (c *Cache) Refresh(now time.Time) (read bool, err error) {
@@ -81,7 +87,7 @@ func (c *Cache) Refresh(now time.Time) (read bool, err error) {
 		c.changed.Store(true)
 		return false, fmt.Errorf("read the core's object cache: %w", err)
 	}
-	if c.loaded != nil && sameVersion(info, c.loaded) {
+	if last := c.last.Load(); last != nil && sameVersion(info, last.file) {
 		c.changed.Store(false) // also where it could not be looked at for a while
 		return false, nil
 	}
@@ -97,8 +103,8 @@ func (c *Cache) Refresh(now time.Time) (read bool, err error) {
 	if objects == nil {
 		return false, nil
 	}
+	objects.file = info
 	c.last.Store(objects)
-	c.loaded = info
 	c.changed.Store(false)
 	return true, nil
 }
@@ -114,7 +120,7 @@ func (c *Cache) seek(now time.Time) {
 		return
 	}
 	c.last.Store(nil)
-	c.kind, c.loaded, c.again = found.Kind, nil, time.Time{}
+	c.kind, c.again = found.Kind, time.Time{}
 	c.file.Store(&found.ObjectCache)
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"io/fs"
 
 	"massive-passive/wire/check"
 )
@@ -43,6 +44,7 @@ type Objects struct {
 	known     map[Object]struct{}
 	byAddress map[string]string // the host that an address leads to
 	addresses map[string]string // the address that leads to a host
+	file      fs.FileInfo       // as it was read; nil: from no file
 }
 
 // Len is how many hosts and services there are.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"massive-passive/internal/core"
+	"massive-passive/internal/disk"
 	"massive-passive/internal/logx"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
@@ -59,6 +60,9 @@ type Feed struct {
 	guard   *guard // nil without OrderGuard
 	seed    maphash.Seed
 	ahead   lookahead
+
+	disk      disk.Reader // of the object cache
+	confirmed time.Time   // when that was last seen to be as it was read
 
 	coreAway bool // the sink's: what the core that comes has may not be in the object cache yet
 

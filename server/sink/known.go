@@ -1,9 +1,13 @@
 package sink
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"massive-passive/internal/core"
+	"massive-passive/internal/disk"
 	"massive-passive/server/access"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
@@ -32,9 +36,11 @@ func (f *Feed) handed(it *item) Outcome {
 	if f.coreAway {
 		known = nil
 	}
-	if why := known.Missing(&it.result); why != "" {
+	if why := known.Missing(&it.result); why != "" && f.stillKnown(known) {
 		f.tellReject(it, RejectedNoObject, why)
 		return RejectedNoObject
+	} else if why != "" {
+		known = nil
 	}
 	if !f.o.Blind {
 		return Delivered
@@ -50,6 +56,26 @@ func (f *Feed) handed(it *item) Outcome {
 		return RejectedUnseen
 	}
 	return Delivered
+}
+
+// confirmAgain is how long it counts that the object cache was unchanged: less than
+// a core takes from writing it to reading what is written to it.
+const confirmAgain = 10 * time.Millisecond
+
+// stillKnown makes sure that the core has not come back with other objects just now:
+// what is rejected is gone for good.
+func (f *Feed) stillKnown(objects *core.Objects) bool {
+	if time.Since(f.confirmed) < confirmAgain {
+		return true
+	}
+	unchanged, err := disk.Within(context.Background(), &f.disk, f.o.Objects.File(), func() (bool, error) {
+		return f.o.Objects.Unchanged(objects), nil
+	})
+	if err != nil || !unchanged {
+		return false
+	}
+	f.confirmed = time.Now()
+	return true
 }
 
 // forbidden says why the client may not send a result for the host whose address it

@@ -97,7 +97,7 @@ func (s *Server) tellWaiting(w io.Writer) {
 // hosts by their names alone.
 func (s *Server) tellPassedBy(w io.Writer) {
 	if names := s.passedBy(); len(names) > 0 {
-		fmt.Fprintf(w, "policies WRONG: %s, so these clients reach hosts that they may not send for: %s\n", passedByAddress, strings.Join(names, ", "))
+		fmt.Fprintf(w, "policies WRONG: %s.\n         These are the clients: %s\n", passedByAddress, strings.Join(names, ", "))
 	}
 }
 

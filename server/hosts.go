@@ -108,8 +108,8 @@ func (s *Server) refreshObjects(ctx context.Context) {
 
 // passedByAddress is what is wrong with a policy where nobody knows whose address
 // is whose.
-const passedByAddress = "Nagios takes a host's address for its name, which passes by a policy for hosts that is more than a list of names: " +
-	"give --nagios-config as well, or write the names out"
+const passedByAddress = "clients reach hosts that they may not send for: Nagios takes a host's address for its name, " +
+	"which passes by a policy for hosts that is more than a list of names. Give --nagios-config as well, or write the names out"
 
 // passedBy returns the clients whose policies can be passed by with an address.
 func (s *Server) passedBy() []string {

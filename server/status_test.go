@@ -131,7 +131,7 @@ func TestAHealthyServerHasNothingWaiting(t *testing.T) {
 	if o.Depth != 0 || o.OldestAge != 0 || o.Delivered != 0 || p.Journal.Depth != 0 || p.Journal.OldestAge != 0 || p.Journal.Resting != 4 {
 		t.Errorf("outlet %+v, journal %+v", o, p.Journal)
 	}
-	if text := p.Text(false); !strings.Contains(text, "0 results waiting; 4 delivered and kept") {
+	if text := p.Text(false); !strings.Contains(text, "0 results waiting; 4 handed to the core and kept") {
 		t.Errorf("the page says\n%s", text)
 	}
 	r.deliver(wire.Instance{7}, 5)

@@ -92,8 +92,11 @@ func (c *Cache) Refresh(now time.Time) (read bool, err error) {
 		return false, nil
 	}
 	c.changed.Store(true)
-	if age := now.Sub(info.ModTime()); age >= 0 && age < settled || now.Before(c.again) {
+	if now.Before(c.again) {
 		return false, nil
+	}
+	if age := now.Sub(info.ModTime()); age >= 0 && age < settled {
+		return false, c.mayRead()
 	}
 	objects, err := c.load(info)
 	if err != nil {
@@ -107,6 +110,15 @@ func (c *Cache) Refresh(now time.Time) (read bool, err error) {
 	c.last.Store(objects)
 	c.changed.Store(false)
 	return true, nil
+}
+
+// mayRead tells at once what keeps the file from being read later.
+func (c *Cache) mayRead() error {
+	f, err := disk.Open(c.File())
+	if err != nil {
+		return fmt.Errorf("read the core's object cache: %w", err)
+	}
+	return f.Close()
 }
 
 // seek looks for the core where it is not named.

@@ -121,6 +121,19 @@ func TestAnObjectCacheThatWasAwayIsKnownAgain(t *testing.T) {
 	f.knows("web 1", "web 1")
 }
 
+// That a file cannot be read is told before it has settled.
+func TestAYoungObjectCacheThatCannotBeReadIsTold(t *testing.T) {
+	f := follow(t, objectCache)
+	if err := os.Remove(f.File()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(f.File(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f.touch(f.now)
+	f.refresh(false, "a directory")
+}
+
 func TestNoCacheKnowsNothing(t *testing.T) {
 	var c *Cache
 	r := check.Result{Kind: check.Host, Host: "x"}

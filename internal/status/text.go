@@ -51,7 +51,7 @@ func (p *Page) journalText(w *tabwriter.Writer) {
 		fmt.Fprintf(w, ", the oldest for %s", age(j.OldestAge.duration()))
 	}
 	if j.Resting > 0 {
-		fmt.Fprintf(w, "; %d delivered and kept for a while, in case the core dies", j.Resting)
+		fmt.Fprintf(w, "; %d handed to the core and kept for a while, in case it dies", j.Resting)
 	}
 	fmt.Fprintf(w, "; %s of %s on disk", byteSize(j.Bytes), byteSize(j.MaxBytes))
 	if j.Memory > 0 {

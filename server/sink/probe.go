@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"syscall"
 
@@ -18,6 +19,9 @@ func (c *CommandFile) Probe(context.Context) (found string, err error) {
 	info, err := os.Stat(c.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("%s does not exist: start the core, or switch its external commands on", c.Path)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return "", noEntry(c.Path)
 	}
 	if err != nil {
 		return "", err
@@ -42,6 +46,9 @@ func (c *CommandFile) Probe(context.Context) (found string, err error) {
 // the core can read, with one that the core passes over.
 func (c *CheckResults) Probe(context.Context) (found string, err error) {
 	info, err := os.Stat(c.Dir)
+	if errors.Is(err, fs.ErrPermission) {
+		return "", noEntry(c.Dir)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -81,7 +88,29 @@ func permission(path string, info fs.FileInfo) error {
 		me, path, userName(int(owner.Uid)), groupName(int(owner.Gid)), info.Mode().Perm(), me)
 }
 
-const writableByGroup fs.FileMode = 0o020
+// noEntry says which directory above a path cannot be entered, and who could.
+func noEntry(path string) error {
+	dir := filepath.Dir(path)
+	for unix.Faccessat(unix.AT_FDCWD, filepath.Dir(dir), unix.X_OK, unix.AT_EACCESS) != nil {
+		dir = filepath.Dir(dir)
+	}
+	me := userName(os.Geteuid())
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if ok && info.Mode()&enterableByGroup != 0 && owner.Gid != 0 {
+		group := groupName(int(owner.Gid))
+		return fmt.Errorf("user %s may not enter %s: put it into the group %s, which may (`usermod -aG %s %s`, then start the server anew)", me, dir, group, group, me)
+	}
+	return fmt.Errorf("user %s may not enter %s: give that to a group that is not root's and may (`chgrp GROUP` and `chmod g+x`), and put user %s into it", me, dir, me)
+}
+
+const (
+	writableByGroup  fs.FileMode = 0o020
+	enterableByGroup fs.FileMode = 0o010
+)
 
 func userName(uid int) string {
 	number := strconv.Itoa(uid)

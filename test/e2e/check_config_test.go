@@ -55,6 +55,22 @@ func TestE2ECheckConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkConfig(pair(), 0, []string{"user     nobody", "door     command-file:" + nagios.CommandFile(), "the core reads it"}, append(config, "--user", "nobody")...)
+	if err := os.Chmod(filepath.Dir(nagios.CommandFile()), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	checkConfig(pair(), 1, []string{"NOT OPEN", "may not enter " + filepath.Dir(nagios.CommandFile())}, append(config, "--user", "nobody", "--sink", "command-file:")...)
+	narrow := func() *rig.Pair {
+		p := pair()
+		if err := os.WriteFile(filepath.Join(p.Set.AllowedDir, "client-1.json"), []byte(`{"hosts": ["!db9"]}`), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	checkConfig(narrow(), 0, []string{"policies WRONG", "client-1"}, "--user", "nagios", "--command-file", nagios.CommandFile())
+	if err := os.Chmod(filepath.Join(nagios.Dir, "objects.cache"), 0); err != nil {
+		t.Fatal(err)
+	}
+	checkConfig(narrow(), 0, []string{"waits until it can be read", "client-1", "permission denied"}, append(config, "--user", "nagios")...)
 	nagios.Stop()
 	checkConfig(pair(), 0, []string{"the core is not running"}, append(config, "--user", "nagios", "--sink", "command-file:")...)
 	checkConfig(pair(), 1, []string{"does not exist"}, "--sink", "command-file:/nowhere/icinga2.cmd")

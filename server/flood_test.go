@@ -54,7 +54,9 @@ var floods = map[string]flood{
 	},
 	"commands that nobody allows": {
 		do: func(r *rig) {
-			r.invent(func(n int) check.Result { return check.Result{Kind: check.Command, Command: fmt.Sprintf("C%d;%s", n, name(n))} })
+			r.invent(func(n int) check.Result {
+				return check.Result{Kind: check.Command, Command: fmt.Sprintf("C%d;%s", n, name(n))}
+			})
 		},
 		said: "rejected a result", counts: invented,
 	},

@@ -143,7 +143,7 @@ func run(args []string, std streams) int {
 		return 0
 	}
 	if text := strings.TrimSpace(err.Error()); text != "" { // else all was said
-		fmt.Fprintf(std.stderr, "%s: %s\n", name, text)
+		std.complain(name + ": " + text)
 	}
 	var coded interface{ ExitCode() int }
 	if errors.As(err, &coded) {

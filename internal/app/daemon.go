@@ -66,7 +66,7 @@ func daemonFlags(role string) []cli.Flag {
 		&cli.StringFlag{Category: logGroup, Name: "logfile", DefaultText: logfileOf(role) + " in the background",
 			Usage: "`FILE` to log to as well; opened anew when it was rotated"},
 		&cli.StringFlag{Category: logGroup, Name: "loglevel", Aliases: []string{"l"}, Value: "info", Usage: "`LEVEL`: notset, debug, info, warning or error"},
-		&cli.StringFlag{Category: logGroup, Name: "log-format", DefaultText: "console on a terminal, else json", Usage: "`FORMAT`: console or json"},
+		&cli.StringFlag{Category: logGroup, Name: "log-format", DefaultText: "console on a terminal and in the journal, else json", Usage: "`FORMAT`: console or json"},
 		&cli.BoolFlag{Category: logGroup, Name: "silent", Usage: "do not log to standard error"},
 	}
 }

@@ -30,7 +30,7 @@ func (std streams) logger(o daemonOptions, file *logFile) (zerolog.Logger, error
 	switch stderr := formatted(std.stderr, o.logFormat); {
 	case o.silent:
 	case std.ready != nil:
-		outputs = append(outputs, &zerolog.FilteredLevelWriter{Writer: zerolog.LevelWriterAdapter{Writer: stderr}, Level: zerolog.WarnLevel})
+		outputs = append(outputs, &zerolog.FilteredLevelWriter{Writer: stderr, Level: zerolog.WarnLevel})
 	default:
 		outputs = append(outputs, stderr)
 	}
@@ -53,12 +53,20 @@ func parseLevel(name string) (zerolog.Level, error) {
 	return zerolog.NoLevel, misuse{fmt.Errorf("--loglevel: %q is none of notset, debug, info, warning, error", name)}
 }
 
-func formatted(w io.Writer, format string) io.Writer {
-	terminal := isTerminal(w)
-	if format == "json" || format == "" && !terminal {
-		return w
+// formatted writes for people to a terminal and to the journal, which says when
+// and how bad it is itself, and else for programs, unless told.
+func formatted(w io.Writer, format string) zerolog.LevelWriter {
+	terminal, journal := isTerminal(w), isJournal(w)
+	forPeople := format == "console" || format == "" && (terminal || journal)
+	switch {
+	case forPeople && journal:
+		return consoleJournal{w}
+	case journal:
+		return journalWriter{w}
+	case forPeople:
+		w = zerolog.ConsoleWriter{Out: w, NoColor: !terminal || os.Getenv("NO_COLOR") != "", TimeFormat: time.DateTime}
 	}
-	return zerolog.ConsoleWriter{Out: w, NoColor: !terminal || os.Getenv("NO_COLOR") != "", TimeFormat: time.DateTime}
+	return zerolog.LevelWriterAdapter{Writer: w}
 }
 
 func isTerminal(w io.Writer) bool {

@@ -13,12 +13,10 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
 	"massive-passive/internal/core"
-	"massive-passive/sched/watch"
 	"massive-passive/server/access"
 	"massive-passive/server/sink"
 	"massive-passive/wire"
@@ -62,10 +60,10 @@ type Server struct {
 	door        door
 	sessions    sessions
 	throttles   throttles
-	objectsTold string   // why the core's objects were last not read; owned by readCore, then by keepObjects
-	patterned   []string // clients that were last warned of; owned by New, then by keepLoading
-	passesBy    bool     // a sink's core takes addresses for names, and nobody knows whose
-	unread      string   // why the allowed directory was last not read, so that it is told once; owned by keepLoading
+	objectsTold string     // why the core's objects were last not read; owned by readCore, then by keepObjects
+	patterned   []string   // clients that were last warned of; owned by New, then by keepLoading
+	passesBy    bool       // a sink's core takes addresses for names, and nobody knows whose
+	told        toldAccess // owned by keepLoading
 	started     time.Time
 }
 
@@ -127,7 +125,7 @@ func (s *Server) openAccess() error {
 	if err != nil {
 		return &OptionError{"--allow-commands", err.Error()}
 	}
-	dir, problems, err := access.Open(s.options.AllowedClientCertDir, commands)
+	dir, problems, err := access.Open(context.Background(), s.options.AllowedClientCertDir, commands)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("--allowed-client-cert-dir: %w: make it, as `massive-passive pki init` does, and put the clients' certificates there", err)
 	}
@@ -138,23 +136,8 @@ func (s *Server) openAccess() error {
 	if s.addresses != nil {
 		dir.AddressOf = func(host string) string { return s.addresses.Last().AddressOf(host) }
 	}
-	s.tellAccess(problems)
+	s.tellAccess(problems, true)
 	return nil
-}
-
-func (s *Server) tellAccess(problems []access.Problem) {
-	for _, p := range problems {
-		if p.Refused != "" {
-			s.log.Error().Err(p.Err).Str("client", p.Refused).Msg("a client is refused until its policy is mended")
-			continue
-		}
-		s.log.Warn().Err(p.Err).Str("file", p.File).Msg("passed over a file in the directory of allowed clients")
-	}
-	event := s.log.Info()
-	if s.access.Clients() == 0 {
-		event = s.log.Warn()
-	}
-	event.Int("certificates", s.access.Clients()).Str("dir", s.options.AllowedClientCertDir).Msg("read the directory of allowed clients")
 }
 
 func (s *Server) openJournal() error {
@@ -261,87 +244,3 @@ func (s *Server) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 
 // Alive returns as soon as the sessions answer.
 func (s *Server) Alive() { s.sessions.count() }
-
-// keepLoading reads the allowed clients again when they changed, and the
-// certificates too when somebody asks.
-func (s *Server) keepLoading(ctx context.Context, asked <-chan func()) {
-	changed := make(chan struct{}, 1)
-	var unwatched atomic.Bool
-	var watching sync.WaitGroup
-	watching.Go(func() {
-		err := watch.Dir(ctx, s.options.AllowedClientCertDir, settle, func() {
-			select {
-			case changed <- struct{}{}:
-			default: // a reload is due already
-			}
-		})
-		if err != nil && ctx.Err() == nil {
-			unwatched.Store(true)
-			s.log.Warn().Err(err).Msg("cannot watch the directory of allowed clients: changes count only within ten seconds")
-		}
-	})
-	defer watching.Wait()
-	look := time.NewTicker(lookInterval)
-	defer look.Stop()
-	looks := 0
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case done := <-asked:
-			s.certs.Reread()
-			s.reloadAccess(ctx, true)
-			done()
-		case <-changed:
-			s.reloadAccess(ctx, false)
-		case <-look.C:
-			looks++
-			atAll := looks%looksAtAll == 0
-			seen := s.access.ChangedUnseen
-			if unwatched.Load() || atAll {
-				seen = s.access.Changed
-			}
-			if seen() || atAll && s.access.Incomplete() {
-				s.reloadAccess(ctx, false)
-			}
-		}
-	}
-}
-
-// reloadAccess reads the allowed directory again and ends the connections of
-// clients that are no longer in it. One that is not there lists nobody, unless
-// another is just being put in its place. It tells what it read where somebody
-// asked for it, or something changed: the watch's first call is only to be sure.
-func (s *Server) reloadAccess(ctx context.Context, asked bool) {
-	tell := s.access.Changed() || asked || s.unread != ""
-	incomplete := s.access.Incomplete()
-	problems, err := s.access.Reload()
-	if errors.Is(err, fs.ErrNotExist) && pause(ctx, settle) == nil {
-		if problems, err = s.access.Reload(); errors.Is(err, fs.ErrNotExist) {
-			s.access.Clear()
-		}
-	}
-	if err != nil {
-		s.tellUnread(err)
-	} else {
-		s.unread = ""
-		if tell || incomplete && !s.access.Incomplete() {
-			s.tellAccess(problems)
-		}
-		s.warnPassedBy()
-	}
-	s.endRefused()
-}
-
-// tellUnread says once why the allowed directory was not read.
-func (s *Server) tellUnread(err error) {
-	if err.Error() == s.unread {
-		return
-	}
-	s.unread = err.Error()
-	if errors.Is(err, fs.ErrNotExist) {
-		s.log.Error().Err(err).Msg("nobody is allowed any more: the directory of allowed clients (--allowed-client-cert-dir) is gone")
-		return
-	}
-	s.log.Error().Err(err).Msg("the allowed clients stay as they were")
-}

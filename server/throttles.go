@@ -18,6 +18,7 @@ type throttles struct {
 	lines     *logx.Throttle // refused lines of clients that get no other answer; by client
 	oldTLS    *logx.Throttle // clients whose TLS is old: an hour is often enough
 	rejects   *logx.Throttle // results that a core will never take; by client
+	files     *logx.Throttle // the files of the allowed directory; by file
 	own       *logx.Throttle // this server's disk, sinks and listeners
 }
 
@@ -31,13 +32,14 @@ func newThrottles(log zerolog.Logger) throttles {
 		lines:     logx.NewThrottle(log, logx.Limits{Names: mostLogged}),
 		oldTLS:    logx.NewThrottle(log, logx.Limits{Every: time.Hour, Keys: 10_000}),
 		rejects:   logx.NewThrottle(log, logx.Limits{Names: sink.RejectsNames}),
+		files:     logx.NewThrottle(log, logx.Limits{}),
 		own:       logx.NewThrottle(log, logx.Limits{Names: ownNames}),
 	}
 }
 
 // close tells what they kept back.
 func (t throttles) close() {
-	for _, one := range []*logx.Throttle{t.strangers, t.clients, t.lines, t.oldTLS, t.rejects, t.own} {
+	for _, one := range []*logx.Throttle{t.strangers, t.clients, t.lines, t.oldTLS, t.rejects, t.files, t.own} {
 		one.Close()
 	}
 }

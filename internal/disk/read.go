@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -59,6 +61,16 @@ var shared Reader
 // another one soon.
 func ReadFile(ctx context.Context, path string, limit int64) ([]byte, error) {
 	return shared.ReadFile(ctx, path, limit)
+}
+
+// Stat is os.Stat that waits for no disk longer than Answer.
+func Stat(ctx context.Context, path string) (fs.FileInfo, error) { return shared.Stat(ctx, path) }
+
+// ReadDir is os.ReadDir that waits for no disk longer than Answer.
+func ReadDir(ctx context.Context, path string) ([]fs.DirEntry, error) {
+	entries, err := shared.ReadDir(ctx, path)
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return entries, err
 }
 
 // ReadFile is the function of this name, with the reader's patience.

@@ -6,18 +6,19 @@ package access
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"time"
 
+	"massive-passive/internal/disk"
 	"massive-passive/wire/certs"
 	"massive-passive/wire/check"
 )
@@ -45,14 +46,17 @@ type Directory struct {
 	commands Commands
 	seed     maphash.Seed // of stamps
 	current  atomic.Pointer[listing]
+
+	plain, linked disk.Reader // of files in it, and of those that its links lead to
 }
 
 // listing is the directory as it was read at one moment.
 type listing struct {
 	certificates map[Fingerprint]string // whose they are
 	clients      map[string]*client
-	sight        sight // of the moment before it was read
-	incomplete   bool  // a file was there and could not be read
+	sight        sight  // of the moment before it was read
+	incomplete   bool   // a file was there and could not be read
+	content      uint64 // a sum over what the files say
 }
 
 // client is what is known of one.
@@ -62,21 +66,26 @@ type client struct {
 	bad          error // why the policy cannot be used
 }
 
-// Problem is a file of the directory that was passed over, and why. Where it is
-// a policy, Refused is the client that is refused for it.
+// Problem is a file of the directory that was passed over, and why. Refused is
+// the client that is refused for it, "" if none is.
 type Problem struct {
 	File    string
 	Err     error
 	Refused string
 }
 
+// patience is how long the disk may take to answer about one file. While it does
+// not, all other files wait.
+const patience = time.Second
+
 // Open reads the directory. commands are what every client may send beside
 // check results, unless its policy says otherwise. A file in the directory that
 // is no certificate is a Problem, not an error.
-func Open(path string, commands Commands) (*Directory, []Problem, error) {
+func Open(ctx context.Context, path string, commands Commands) (*Directory, []Problem, error) {
 	d := &Directory{path: path, commands: commands, seed: maphash.MakeSeed()}
+	d.plain.Patience, d.linked.Patience = patience, patience
 	d.current.Store(&listing{})
-	problems, err := d.Reload()
+	problems, err := d.Reload(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -86,48 +95,51 @@ func Open(path string, commands Commands) (*Directory, []Problem, error) {
 // Reload reads the directory again. On an error the last good listing stays in
 // force; one that errors.Is calls fs.ErrNotExist says that there is none, and
 // Clear is for who takes that at its word.
-func (d *Directory) Reload() ([]Problem, error) {
-	sight, err := d.look() // before: what changes from here on is seen next time
-	var entries []os.DirEntry
-	if err == nil {
-		entries, err = os.ReadDir(d.path)
-	}
+func (d *Directory) Reload(ctx context.Context) ([]Problem, error) {
+	sight, entries, err := d.look(ctx) // before it is read: what changes from here on is seen next time
 	switch {
 	case gone(err):
 		return nil, fmt.Errorf("%s: %w", d.path, fs.ErrNotExist)
 	case err != nil:
 		return nil, fmt.Errorf("read the directory of allowed clients: %w", err)
 	}
-	l := &listing{certificates: map[Fingerprint]string{}, clients: map[string]*client{}, sight: sight}
-	var problems []Problem
+	r := reading{Directory: d, ctx: ctx, before: d.current.Load(),
+		listing: &listing{certificates: map[Fingerprint]string{}, clients: map[string]*client{}, sight: sight}}
+	sortEntries(entries)
+	for _, e := range entries {
+		if name, ok := clientFile(e.Name(), ".pem"); ok {
+			r.add(name, e)
+		}
+	}
+	for _, e := range entries {
+		for _, suffix := range []string{".crt", ".cert", ".cer"} {
+			if name, ok := clientFile(e.Name(), suffix); ok && r.clients[name] == nil {
+				r.problem(e, "", fmt.Errorf("only NAME.pem counts: name it %s.pem", name))
+			}
+		}
+		if name, ok := clientFile(e.Name(), ".json"); ok {
+			r.restrict(name, e)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	d.current.Store(r.listing)
+	return r.problems, nil
+}
+
+// sortEntries puts them in the order of their names, but those with a policy
+// first: of a certificate under two names the one counts that lets less pass.
+func sortEntries(entries []fs.DirEntry) {
 	narrowed := map[string]bool{}
 	for _, e := range entries {
 		if name, ok := clientFile(e.Name(), ".json"); ok {
 			narrowed[name] = true
 		}
 	}
-	// In the order of their names, but those with a policy first: of a certificate
-	// under two names the one counts that lets less pass.
-	slices.SortStableFunc(entries, func(a, b os.DirEntry) int {
-		return cmp.Compare(rank(narrowed, a.Name()), rank(narrowed, b.Name()))
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int {
+		return cmp.Or(cmp.Compare(rank(narrowed, a.Name()), rank(narrowed, b.Name())), cmp.Compare(a.Name(), b.Name()))
 	})
-	for _, e := range entries {
-		if name, ok := clientFile(e.Name(), ".pem"); ok {
-			problems = append(problems, l.add(name, filepath.Join(d.path, e.Name()), d.current.Load().clients[name])...)
-		}
-	}
-	for _, e := range entries {
-		for _, suffix := range []string{".crt", ".cert", ".cer"} {
-			if name, ok := clientFile(e.Name(), suffix); ok && l.clients[name] == nil {
-				problems = append(problems, Problem{File: filepath.Join(d.path, e.Name()), Err: fmt.Errorf("only NAME.pem counts: name it %s.pem", name)})
-			}
-		}
-		if name, ok := clientFile(e.Name(), ".json"); ok {
-			problems = append(problems, l.restrict(name, filepath.Join(d.path, e.Name()), d.current.Load().clients[name])...)
-		}
-	}
-	d.current.Store(l)
-	return problems, nil
 }
 
 func rank(narrowed map[string]bool, file string) int {
@@ -142,67 +154,105 @@ func rank(narrowed map[string]bool, file string) int {
 // can be read again.
 func (d *Directory) Incomplete() bool { return d.current.Load().incomplete }
 
+// Content is another number when the files say something else. To touch them
+// does not change it.
+func (d *Directory) Content() uint64 { return d.current.Load().content }
+
 // Clear lists nobody.
 func (d *Directory) Clear() { d.current.Store(&listing{}) }
 
-// add lists the certificates of a client. before is what was known of it: a
-// disk or a file server that does not answer takes nobody's leave away.
-func (l *listing) add(name, file string, before *client) (problems []Problem) {
-	list, err := readCertificates(file)
-	l.incomplete = l.incomplete || unreadable(err)
-	if before != nil && unreadable(err) {
-		problems = []Problem{{File: file, Err: fmt.Errorf("%w: the client's certificates stay as they were", err)}}
+// reading makes a listing.
+type reading struct {
+	*Directory
+	*listing
+	ctx      context.Context
+	before   *listing
+	problems []Problem
+}
+
+func (r *reading) problem(e fs.DirEntry, refused string, err error) {
+	r.problems = append(r.problems, Problem{filepath.Join(r.path, e.Name()), err, refused})
+}
+
+// maxCertificates is the most bytes of a client's certificates.
+const maxCertificates = 1 << 20
+
+// read returns what a file says. Of one that cannot be read for now it says so.
+func (r *reading) read(e fs.DirEntry, limit int64) (file string, data []byte, err error) {
+	file = filepath.Join(r.path, e.Name())
+	data, err = r.reader(e.Type()&fs.ModeSymlink != 0).ReadFile(r.ctx, file, limit)
+	r.incomplete = r.incomplete || unreadable(err)
+	var h maphash.Hash
+	h.SetSeed(r.seed)
+	h.WriteString(e.Name() + "\x00")
+	h.Write(data)
+	r.content += h.Sum64()
+	return file, data, err
+}
+
+// add lists the certificates of a client. A disk or a file server that does not
+// answer takes nobody's leave away. A file that is there but bad does: whoever
+// puts it in the place of a stolen certificate wants the thief out.
+func (r *reading) add(name string, e fs.DirEntry) {
+	list, err := r.readCertificates(e)
+	if before := r.before.clients[name]; before != nil && unreadable(err) {
+		r.problem(e, "", fmt.Errorf("%w: the client's certificates stay as they were", err))
 		list, err = before.certificates, nil
 	}
 	if err != nil {
-		return []Problem{{File: file, Err: err}}
+		r.problem(e, name, err)
+		return
 	}
 	c := &client{policy: &policy{}}
 	for _, cert := range list {
-		if other, taken := l.certificates[cert.Fingerprint]; taken && other != name {
-			err := fmt.Errorf("its certificate is also that of client %q, which counts", other)
-			problems = append(problems, Problem{File: file, Err: err})
+		if other, taken := r.certificates[cert.Fingerprint]; taken && other != name {
+			r.problem(e, "", fmt.Errorf("its certificate is also that of client %q, which counts", other))
 			continue
 		}
-		l.certificates[cert.Fingerprint] = name
+		r.certificates[cert.Fingerprint] = name
 		c.certificates = append(c.certificates, cert)
 	}
 	if len(c.certificates) > 0 {
-		l.clients[name] = c
+		r.clients[name] = c
 	}
-	return problems
 }
 
-func readCertificates(file string) (list []Certificate, err error) {
-	whole, err := certs.ReadFile(file)
+func (r *reading) readCertificates(e fs.DirEntry) (list []Certificate, err error) {
+	file, data, err := r.read(e, maxCertificates)
+	if err != nil {
+		return nil, fmt.Errorf("read the client's certificates: %w", err)
+	}
+	whole, err := certs.Parse(file, data)
 	for _, c := range whole {
 		list = append(list, Certificate{sha256.Sum256(c.Raw), c.Subject.CommonName, c.NotAfter})
 	}
 	return list, err
 }
 
-// restrict reads a client's policy. One that is bad refuses the client; before
-// is as with add.
-func (l *listing) restrict(name, file string, before *client) []Problem {
-	c := l.clients[name]
+// restrict reads a client's policy. One that is bad refuses the client; one that
+// cannot be read for now leaves the one before in force.
+func (r *reading) restrict(name string, e fs.DirEntry) {
+	c := r.clients[name]
 	if c == nil {
-		return []Problem{{File: file, Err: fmt.Errorf("there is no certificate in %s.pem beside it", name)}}
+		r.problem(e, "", fmt.Errorf("there is no certificate in %s.pem beside it", name))
+		return
 	}
 	var names []string
 	for _, cert := range c.certificates {
 		names = append(names, cert.CommonName)
 	}
-	c.policy, c.bad = readPolicy(file, names)
-	l.incomplete = l.incomplete || unreadable(c.bad)
-	if before != nil && unreadable(c.bad) {
-		problem := Problem{File: file, Err: fmt.Errorf("%w: the client's policy stays as it was", c.bad)}
+	file, data, err := r.read(e, maxPolicy)
+	if err == nil {
+		c.policy, err = readPolicy(file, data, names)
+	}
+	c.bad = err
+	switch before := r.before.clients[name]; {
+	case before != nil && unreadable(err):
+		r.problem(e, "", fmt.Errorf("%w: the client's policy stays as it was", err))
 		c.policy, c.bad = before.policy, before.bad
-		return []Problem{problem}
+	case err != nil:
+		r.problem(e, name, fmt.Errorf("read the client's policy: %w", err))
 	}
-	if c.bad != nil {
-		return []Problem{{File: file, Err: c.bad, Refused: name}}
-	}
-	return nil
 }
 
 // Clients returns how many certificates are listed.

@@ -55,7 +55,7 @@ func TestOnlyTheVeryCertificateIsAllowed(t *testing.T) {
 	list(t, dir, "web1.pem", oldFile, renewedFile)
 	list(t, dir, ".web2.pem", hiddenFile)
 	list(t, dir, "web2.crt", hiddenFile)
-	d, problems, err := Open(dir, Commands{})
+	d, problems, err := Open(t.Context(), dir, Commands{})
 	if err != nil || len(problems) != 1 { // web2.crt should be a .pem
 		t.Fatal(problems, err)
 	}
@@ -84,7 +84,7 @@ func TestReload(t *testing.T) {
 	list(t, dir, "web1.pem", file)
 	list(t, dir, "same.pem", file)
 	list(t, dir, "junk.pem")
-	d, problems, err := Open(dir, Commands{})
+	d, problems, err := Open(t.Context(), dir, Commands{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,27 +99,27 @@ func TestReload(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := d.Reload(); err != nil {
+	if _, err := d.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if name, err := d.Client(cert); !errors.Is(err, ErrNotListed) {
 		t.Errorf("a removed client is still listed as %q", name)
 	}
 	list(t, dir, "web1.pem", file)
-	if _, err := d.Reload(); err != nil {
+	if _, err := d.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Reload(); !errors.Is(err, fs.ErrNotExist) || !d.Changed() {
+	if _, err := d.Reload(t.Context()); !errors.Is(err, fs.ErrNotExist) || !d.Changed(t.Context()) {
 		t.Errorf("a directory that is gone gave %v", err)
 	}
 	if _, err := d.Client(cert); err != nil {
 		t.Error("a directory that cannot be read threw the last good listing away")
 	}
 	d.Clear()
-	if name, err := d.Client(cert); !errors.Is(err, ErrNotListed) || d.Changed() {
+	if name, err := d.Client(cert); !errors.Is(err, ErrNotListed) || d.Changed(t.Context()) {
 		t.Errorf("a directory that is gone lists %q", name)
 	}
 }

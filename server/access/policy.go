@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -35,21 +34,10 @@ func (e *PolicyError) Error() string {
 
 func (e *PolicyError) Unwrap() error { return e.Err }
 
-// readPolicy reads a policy file. names are the common names of the client's
-// certificates.
-func readPolicy(file string, names []string) (*policy, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxPolicy+1))
-	if err == nil && len(data) > maxPolicy {
-		err = fmt.Errorf("has more than %d bytes", maxPolicy)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", file, err)
-	}
+// readPolicy reads what a policy file says. names are the common names of the
+// client's certificates.
+func readPolicy(file string, data []byte, names []string) (*policy, error) {
+	data = bytes.TrimPrefix(data, byteOrderMark) // as some editors begin a file
 	p, at, err := parsePolicy(data, names)
 	if err != nil {
 		line, column := position(data, at)
@@ -57,6 +45,8 @@ func readPolicy(file string, names []string) (*policy, error) {
 	}
 	return p, nil
 }
+
+var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // position returns the line and the column, in characters, of a byte of data,
 // each from 1 on.

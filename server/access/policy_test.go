@@ -34,7 +34,7 @@ func listed(t *testing.T, commonName, policy string, forAll ...string) (*Directo
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, problems, err := Open(dir, commands)
+	d, problems, err := Open(t.Context(), dir, commands)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestBadPolicies(t *testing.T) {
 		if err := os.WriteFile(problems[0].File, []byte(`{"hosts": ["h"]}`), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if problems, err := d.Reload(); len(problems) > 0 || err != nil {
+		if problems, err := d.Reload(t.Context()); len(problems) > 0 || err != nil {
 			t.Errorf("mended: %v, %v", problems, err)
 		}
 		if err := d.Judge("web1", &check.Result{Kind: check.Host, Host: "h"}); err != nil {
@@ -243,7 +243,7 @@ func TestOtherSuffixesAreNamed(t *testing.T) {
 	list(t, dir, "web1.crt", file)
 	list(t, dir, "web2.crt", file)
 	list(t, dir, "web2.pem", file)
-	_, problems, err := Open(dir, Commands{})
+	_, problems, err := Open(t.Context(), dir, Commands{})
 	if err != nil || len(problems) != 1 || !strings.Contains(problems[0].Err.Error(), "name it web1.pem") {
 		t.Errorf("%v, %v", problems, err)
 	}
@@ -259,7 +259,7 @@ func TestOfTwoNamesTheOneWithAPolicyCounts(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(d.path, "a-copy.pem"), data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	problems, err := d.Reload()
+	problems, err := d.Reload(t.Context())
 	if err != nil || len(problems) != 1 || !strings.HasSuffix(problems[0].File, "a-copy.pem") {
 		t.Errorf("%v, %v", problems, err)
 	}

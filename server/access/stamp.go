@@ -1,14 +1,16 @@
 package access
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"hash/maphash"
-	"io"
 	"io/fs"
-	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
+
+	"massive-passive/internal/disk"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,57 +43,76 @@ func clientFile(name, suffix string) (client string, ok bool) {
 	return client, ok && client != "" && !strings.HasPrefix(name, ".")
 }
 
-// look sees the whole directory. It follows symlinks.
-func (d *Directory) look() (sight, error) {
-	now := sight{all: stamp{files: 1}}         // itself, if it is there
-	now.dir.add(unix.AT_FDCWD, d.path, d.seed) // before its names: what is added from here on is seen next time
-	dir, err := os.Open(d.path)
+// look sees the whole directory and returns its entries. It follows symlinks.
+func (d *Directory) look(ctx context.Context) (sight, []fs.DirEntry, error) {
+	now := sight{all: stamp{files: 1}} // itself, if it is there
+	d.see(ctx, &now.dir, "", false)    // before its names: what is added from here on is seen next time
+	entries, err := d.plain.ReadDir(ctx, d.path)
 	if err != nil {
-		return sight{}, err
+		return sight{}, nil, err
 	}
-	defer dir.Close()
-	fd := int(dir.Fd())
-	var system unix.Statfs_t
-	now.events = unix.Fstatfs(fd, &system) == nil && ownFileSystems[uint32(system.Type)]
-	for {
-		entries, err := dir.ReadDir(1024)
-		for _, e := range entries {
-			now.add(fd, e, d.seed)
+	now.events = d.eventful(ctx)
+	for _, e := range entries {
+		_, isCert := clientFile(e.Name(), ".pem")
+		if _, isPolicy := clientFile(e.Name(), ".json"); !isCert && !isPolicy {
+			continue
 		}
-		if errors.Is(err, io.EOF) {
-			return now, nil
-		}
-		if err != nil {
-			return sight{}, err
+		link := e.Type()&fs.ModeSymlink != 0
+		one := d.see(ctx, &now.all, e.Name(), link)
+		if link {
+			now.links = append(now.links, e.Name())
+			now.linked.sum += one
+			now.linked.files++
 		}
 	}
+	return now, entries, ctx.Err()
 }
 
-func (s *sight) add(dir int, e os.DirEntry, seed maphash.Seed) {
-	_, isCert := clientFile(e.Name(), ".pem")
-	if _, isPolicy := clientFile(e.Name(), ".json"); !isCert && !isPolicy {
-		return
-	}
-	s.all.add(dir, e.Name(), seed)
-	if e.Type()&fs.ModeSymlink != 0 {
-		s.links = append(s.links, e.Name())
-		s.linked.add(dir, e.Name(), seed)
-	}
+// eventful tells whether the directory's file system tells of each change.
+func (d *Directory) eventful(ctx context.Context) bool {
+	system, err := disk.Within(ctx, &d.plain, d.path, func() (kind unix.Statfs_t, err error) {
+		return kind, unix.Statfs(d.path, &kind)
+	})
+	return err == nil && ownFileSystems[uint32(system.Type)]
 }
 
-func (s *stamp) add(dir int, name string, seed maphash.Seed) {
-	var is unix.Stat_t
-	why, _ := unix.Fstatat(dir, name, &is, 0).(syscall.Errno)
+// unanswered stands in a stamp for what the disk does not answer about. It is the
+// same until it does.
+const unanswered = -1
+
+// see adds to s what is to be seen of a file of the directory, or with no name of
+// the directory itself, and returns what it added to the sum.
+func (d *Directory) see(ctx context.Context, s *stamp, name string, link bool) uint64 {
+	path := filepath.Join(d.path, name)
+	is, err := disk.Within(ctx, d.reader(link), path, func() (is unix.Stat_t, err error) {
+		return is, unix.Stat(path, &is)
+	})
+	why, known := err.(syscall.Errno)
+	if err != nil && !known {
+		why = 0
+		is = unix.Stat_t{Size: unanswered}
+	}
 	var numbers [6 * 8]byte
 	for i, n := range [...]int64{int64(why), int64(is.Dev), int64(is.Ino), is.Size, is.Mtim.Nano(), is.Ctim.Nano()} {
 		binary.LittleEndian.PutUint64(numbers[8*i:], uint64(n))
 	}
 	var h maphash.Hash
-	h.SetSeed(seed)
+	h.SetSeed(d.seed)
 	h.WriteString(name)
 	h.Write(numbers[:])
 	s.files++
 	s.sum += h.Sum64()
+	return h.Sum64()
+}
+
+// reader is who to ask about a file. Those that links lead to have one of their
+// own: where all of them lie on a file server that is away, the others are read
+// all the same.
+func (d *Directory) reader(link bool) *disk.Reader {
+	if link {
+		return &d.linked
+	}
+	return &d.plain
 }
 
 // gone tells an error that means that something is not there from one that
@@ -100,17 +121,16 @@ func gone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP)
 }
 
-// unreadable tells that a file is there and should be readable: it is the disk,
-// the file server, or this process's limit of open files that fails.
+// unreadable tells that a file cannot be read for now: it is the disk, the file
+// server, or this process's limit of open files that fails, not the file.
 func unreadable(err error) bool {
-	var errno syscall.Errno
-	return errors.As(err, &errno) && !gone(err) && !errors.Is(err, fs.ErrPermission) && errno != syscall.EISDIR
+	return disk.MayPass(err) && !gone(err) || errors.Is(err, context.Canceled)
 }
 
 // Changed tells whether the directory may say something else than when it was
 // last read. It reads no file.
-func (d *Directory) Changed() bool {
-	now, err := d.look()
+func (d *Directory) Changed(ctx context.Context) bool {
+	now, _, err := d.look(ctx)
 	if gone(err) {
 		now, err = sight{}, nil
 	}
@@ -120,22 +140,17 @@ func (d *Directory) Changed() bool {
 // ChangedUnseen is for who watches the directory. It tells at once of what makes
 // no event there: what changes behind a symlink, or on a network file system,
 // where another machine may have done it.
-func (d *Directory) ChangedUnseen() bool {
+func (d *Directory) ChangedUnseen(ctx context.Context) bool {
 	before := d.current.Load().sight
 	if !before.events {
-		return d.Changed()
+		return d.Changed(ctx)
 	}
 	var itself, linked stamp
-	if itself.add(unix.AT_FDCWD, d.path, d.seed); itself != before.dir {
-		return d.Changed()
+	if d.see(ctx, &itself, "", false); itself != before.dir {
+		return d.Changed(ctx)
 	}
-	dir, err := os.Open(d.path)
-	if err != nil {
-		return d.Changed()
-	}
-	defer dir.Close()
 	for _, name := range before.links {
-		linked.add(int(dir.Fd()), name, d.seed)
+		d.see(ctx, &linked, name, true)
 	}
 	return linked != before.linked
 }

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -27,7 +28,7 @@ func TestChangesAreSeen(t *testing.T) {
 	must(os.WriteFile(target, []byte("one"), 0o644))
 	must(os.WriteFile(plain, []byte("one"), 0o644))
 	must(os.Symlink(target, filepath.Join(dir, "web1.pem")))
-	d, _, err := Open(dir, Commands{})
+	d, _, err := Open(t.Context(), dir, Commands{})
 	must(err)
 	for _, step := range []struct {
 		name            string
@@ -52,18 +53,18 @@ func TestChangesAreSeen(t *testing.T) {
 			if own {
 				must(step.do())
 			}
-			if got := d.Changed(); got != step.changed {
+			if got := d.Changed(t.Context()); got != step.changed {
 				t.Errorf("%s: changed is %v", step.name, got)
 			}
 			want := step.changed
 			if own {
 				want = step.unseen
 			}
-			if got := d.ChangedUnseen(); got != want {
+			if got := d.ChangedUnseen(t.Context()); got != want {
 				t.Errorf("%s: changed unseen is %v with file systems whose changes make events: %v", step.name, got, own)
 			}
 		}
-		if _, err := d.Reload(); err == nil && (d.Changed() || d.ChangedUnseen()) {
+		if _, err := d.Reload(t.Context()); err == nil && (d.Changed(t.Context()) || d.ChangedUnseen(t.Context())) {
 			t.Errorf("%s: changed again after it was read", step.name)
 		}
 	}
@@ -86,7 +87,7 @@ func TestWhatCannotBeReadStaysAsItWas(t *testing.T) {
 	if err := os.WriteFile(policy, []byte(`{"hosts": ["web1"]}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	d, _, err := Open(dir, Commands{})
+	d, _, err := Open(t.Context(), dir, Commands{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func TestWhatCannotBeReadStaysAsItWas(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	problems, err := d.Reload()
+	problems, err := d.Reload(t.Context())
 	if err != nil || len(problems) != 2 || !strings.Contains(fmt.Sprint(problems), "stay as they were") || !d.Incomplete() {
 		t.Errorf("problems %v, %v", problems, err)
 	}
@@ -111,7 +112,7 @@ func TestWhatCannotBeReadStaysAsItWas(t *testing.T) {
 	if err := errors.Join(os.RemoveAll(dir), os.Symlink(strings.Repeat("x", 300), dir)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Reload(); err == nil || gone(err) {
+	if _, err := d.Reload(t.Context()); err == nil || gone(err) {
 		t.Errorf("a directory that cannot be looked up gave %v", err)
 	}
 	if _, err := d.Client(cert); err != nil {
@@ -128,17 +129,17 @@ func BenchmarkChanged(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	d, _, err := Open(dir, Commands{})
+	d, _, err := Open(b.Context(), dir, Commands{})
 	if err != nil {
 		b.Fatal(err)
 	}
 	for _, kind := range []struct {
 		name    string
-		changed func() bool
+		changed func(context.Context) bool
 	}{{"all", d.Changed}, {"unseen", d.ChangedUnseen}} {
 		b.Run(kind.name, func(b *testing.B) {
 			for b.Loop() {
-				if kind.changed() {
+				if kind.changed(b.Context()) {
 					b.Fatal("nothing changed")
 				}
 			}

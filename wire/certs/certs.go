@@ -6,6 +6,7 @@ package certs
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -15,11 +16,20 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"massive-passive/internal/disk"
 )
 
 // recheck is how old the last look at a file may be before a handshake looks
 // again. A look is a stat: it sees a rename and a swapped symbolic link too.
 const recheck = time.Second
+
+// The most bytes of a file of certificates or keys, and of one of revocation
+// lists, which grow with the years of a large CA.
+const (
+	maxFile = 16 << 20
+	maxCRL  = 256 << 20
+)
 
 // Reloaded is told that files were read anew: err says why the old content
 // stays in use.
@@ -50,7 +60,8 @@ func newReloading[T any](files []string, report Reloaded, load func() (T, error)
 func (r *reloading[T]) stat() []fs.FileInfo {
 	infos := make([]fs.FileInfo, len(r.files))
 	for i, file := range r.files {
-		infos[i], _ = os.Stat(file) // a file that is gone is reported by load
+		// A file that is gone, or does not answer, is reported by load.
+		infos[i], _ = disk.Stat(context.Background(), file)
 	}
 	return infos
 }
@@ -133,11 +144,11 @@ func (p *Pair) Leaf() *x509.Certificate { return p.current().Leaf }
 func (p *Pair) CertFile() string { return p.files[0] }
 
 func readPair(certFile, keyFile string) (*tls.Certificate, error) {
-	certPEM, err := os.ReadFile(certFile)
+	certPEM, err := disk.ReadFile(context.Background(), certFile, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the certificate: %w", err)
 	}
-	keyPEM, err := os.ReadFile(keyFile)
+	keyPEM, err := disk.ReadFile(context.Background(), keyFile, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the private key: %w", err)
 	}
@@ -215,10 +226,15 @@ var ErrNoCertificate = errors.New("holds no certificate in PEM form")
 // ReadFile reads all certificates of a PEM file, at least one. Other PEM
 // blocks in it, such as a key, are passed over.
 func ReadFile(file string) ([]*x509.Certificate, error) {
-	data, err := os.ReadFile(file)
+	data, err := disk.ReadFile(context.Background(), file, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the certificate: %w", err)
 	}
+	return Parse(file, data)
+}
+
+// Parse does what ReadFile does with what was read already.
+func Parse(file string, data []byte) ([]*x509.Certificate, error) {
 	var list []*x509.Certificate
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" && block.Type != "TRUSTED CERTIFICATE" && block.Type != "X509 CERTIFICATE" {

@@ -2,13 +2,15 @@ package certs
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/big"
-	"os"
 	"time"
+
+	"massive-passive/internal/disk"
 )
 
 // Revoked is what the revocation lists of a file say.
@@ -39,7 +41,7 @@ func LoadRevoked(file, caFile string, report Reloaded) (*Revoked, error) {
 		if err != nil {
 			return nil, err
 		}
-		data, err := os.ReadFile(file)
+		data, err := disk.ReadFile(context.Background(), file, maxCRL)
 		if err != nil {
 			return nil, fmt.Errorf("read the revocation list: %w", err)
 		}

@@ -40,11 +40,12 @@ func serviceObject(seed maphash.Seed, host, service string) Object {
 // Objects are the hosts and services that a core has. It does not change, and any
 // goroutine may ask it. A nil one knows nothing.
 type Objects struct {
-	seed      maphash.Seed
-	known     map[Object]struct{}
-	byAddress map[string]string // the host that an address leads to
-	addresses map[string]string // the address that leads to a host
-	file      fs.FileInfo       // as it was read; nil: from no file
+	seed       maphash.Seed
+	known      map[Object]struct{}
+	passiveOff map[Object]struct{} // those that are configured to take no passive results
+	byAddress  map[string]string   // the host that an address leads to
+	addresses  map[string]string   // the address that leads to a host
+	file       fs.FileInfo         // as it was read; nil: from no file
 }
 
 // Len is how many hosts and services there are.
@@ -89,6 +90,20 @@ func (o *Objects) Missing(r *check.Result) string {
 	return ""
 }
 
+// PassiveOff tells whether what a result is about is configured to take no passive
+// results. A command may have switched them on since.
+func (o *Objects) PassiveOff(r *check.Result) bool {
+	if o == nil || len(o.passiveOff) == 0 || r.Kind == check.Command {
+		return false
+	}
+	named := check.Result{Kind: r.Kind, Host: r.Host, Service: r.Service}
+	if host, ok := o.HostAt(r.Host); ok {
+		named.Host = host
+	}
+	_, off := o.passiveOff[ObjectOf(o.seed, &named)]
+	return off
+}
+
 func (o *Objects) has(object Object) bool {
 	_, there := o.known[object]
 	return there
@@ -102,11 +117,32 @@ var errBreaksOff = errors.New("it breaks off: is its disk full?")
 // in which the core looks for an address.
 type located struct{ host, address string }
 
+// definition is one of an object cache, as far as it was read.
+type definition struct {
+	kind                   string // "": none is open
+	host, address, service string
+	passiveOff             bool
+}
+
+// set takes in a line of the definition.
+func (d *definition) set(key, value []byte) {
+	switch string(key) {
+	case "host_name":
+		d.host = nameIn(value)
+	case "address":
+		d.address = nameIn(value)
+	case "service_description":
+		d.service = nameIn(value)
+	case "passive_checks_enabled":
+		d.passiveOff = nameIn(value) == "0"
+	}
+}
+
 // ParseObjects reads the objects of an object cache of a core of this kind.
 func ParseObjects(r io.Reader, of Kind) (*Objects, error) {
-	o := &Objects{seed: maphash.MakeSeed(), known: map[Object]struct{}{}}
+	o := &Objects{seed: maphash.MakeSeed(), known: map[Object]struct{}{}, passiveOff: map[Object]struct{}{}}
 	var hosts []located
-	var kind, host, address, service string // kind: "" between definitions
+	var d definition
 	lines := lineReader{r: bufio.NewReaderSize(r, 64<<10)}
 	for {
 		line, err := lines.next()
@@ -117,27 +153,19 @@ func ParseObjects(r io.Reader, of Kind) (*Objects, error) {
 			return nil, err
 		}
 		key, value, _ := bytes.Cut(bytes.Trim(line, blanks), []byte("\t"))
-		switch text := string(key); {
+		switch {
 		case bytes.HasPrefix(key, []byte("define ")):
-			kind, host, address, service = string(bytes.Trim(key[len("define "):], blanks+"{")), "", "", ""
-		case text == "host_name":
-			host = nameIn(value)
-		case text == "address" && kind == "host":
-			address = nameIn(value)
-		case text == "service_description":
-			service = nameIn(value)
-		case text == "}" && kind == "host":
-			o.known[hostObject(o.seed, host)] = struct{}{}
-			hosts = append(hosts, located{host, address})
-			kind = ""
-		case text == "}" && kind == "service":
-			o.known[serviceObject(o.seed, host, service)] = struct{}{}
-			kind = ""
-		case text == "}":
-			kind = ""
+			d = definition{kind: string(bytes.Trim(key[len("define "):], blanks+"{"))}
+		case string(key) == "}":
+			if o.add(d); d.kind == "host" {
+				hosts = append(hosts, located{d.host, d.address})
+			}
+			d = definition{}
+		case d.kind == "host" || d.kind == "service":
+			d.set(key, value)
 		}
 	}
-	if kind != "" {
+	if d.kind != "" {
 		return nil, errBreaksOff
 	}
 	if len(hosts) == 0 {
@@ -147,6 +175,23 @@ func ParseObjects(r io.Reader, of Kind) (*Objects, error) {
 		o.locate(hosts)
 	}
 	return o, nil
+}
+
+// add takes in what was defined.
+func (o *Objects) add(d definition) {
+	var object Object
+	switch d.kind {
+	case "host":
+		object = hostObject(o.seed, d.host)
+	case "service":
+		object = serviceObject(o.seed, d.host, d.service)
+	default:
+		return
+	}
+	o.known[object] = struct{}{}
+	if d.passiveOff {
+		o.passiveOff[object] = struct{}{}
+	}
 }
 
 // locate notes which addresses lead to which host, once all names are known.

@@ -97,6 +97,28 @@ func TestAddressesLeadToHostsAsInNagios(t *testing.T) {
 	}
 }
 
+func TestPassiveOff(t *testing.T) {
+	text := strings.Replace(objectCache, "\taddress\t192.0.2.1\n", "\taddress\t192.0.2.1\n\tpassive_checks_enabled\t0\n", 1)
+	text += "define service {\n\thost_name\tzeta\n\tservice_description\toff\n\tpassive_checks_enabled\t0 \n\t}\n"
+	text += "define service {\n\thost_name\tzeta\n\tservice_description\ton\n\tpassive_checks_enabled\t1\n\t}\n"
+	o := parse(t, text, Nagios)
+	for _, c := range []struct {
+		r    check.Result
+		want bool
+	}{
+		{check.Result{Kind: check.Host, Host: "web 1"}, true},
+		{check.Result{Kind: check.Host, Host: "192.0.2.1"}, true},
+		{check.Result{Kind: check.Service, Host: "web 1", Service: "disk /"}, false},
+		{check.Result{Kind: check.Host, Host: "zeta"}, false},
+		{check.Result{Kind: check.Service, Host: "zeta", Service: "off"}, true},
+		{check.Result{Kind: check.Service, Host: "zeta", Service: "on"}, false},
+	} {
+		if got := o.PassiveOff(&c.r); got != c.want {
+			t.Errorf("of %s %s it says %v, want %v", c.r.Host, c.r.Service, got, c.want)
+		}
+	}
+}
+
 func TestMissing(t *testing.T) {
 	o := parse(t, objectCache, Nagios)
 	for want, r := range map[string]check.Result{

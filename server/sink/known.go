@@ -55,6 +55,10 @@ func (f *Feed) handed(it *item) Outcome {
 		f.tellReject(it, RejectedUnseen, fmt.Sprintf("%s, as %s says: it gets the result all the same, and throws it away", why, f.o.Found.File()))
 		return RejectedUnseen
 	}
+	if known.PassiveOff(&it.result) {
+		f.tellReject(it, Written, "passive checks are off for it in the core's configuration: unless a command switched them on since, the core throws it away")
+		return Written
+	}
 	return Delivered
 }
 

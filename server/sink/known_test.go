@@ -172,6 +172,11 @@ define service {
 	host_name	db9
 	service_description	s
 	}
+define service {
+	host_name	db9
+	service_description	off
+	passive_checks_enabled	0
+	}
 `
 
 // What came before it was known whose address it names goes to that host, in its
@@ -229,8 +234,8 @@ func TestWhatACoreThrowsAwayIsNotDelivered(t *testing.T) {
 		found func() *core.Cache
 		want  map[Outcome]uint64
 	}{
-		"not found": {func() *core.Cache { return nil }, map[Outcome]uint64{Written: 4}},
-		"found":     {func() *core.Cache { return cacheOf(t, nagiosCache, core.Nagios) }, map[Outcome]uint64{Delivered: 2, RejectedUnseen: 1, Written: 1}},
+		"not found": {func() *core.Cache { return nil }, map[Outcome]uint64{Written: 5}},
+		"found":     {func() *core.Cache { return cacheOf(t, nagiosCache, core.Nagios) }, map[Outcome]uint64{Delivered: 2, RejectedUnseen: 1, Written: 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -242,10 +247,11 @@ func TestWhatACoreThrowsAwayIsNotDelivered(t *testing.T) {
 				r.append("a", check.Result{Kind: check.Service, Host: "db9", Service: "nosuch", Finish: 1})
 				r.append("a", check.Result{Kind: check.Host, Host: "192.0.2.9", Finish: 1}) // the core finds it by itself
 				r.append("a", check.Result{Kind: check.Command, Command: "X", Finish: 1})
-				r.expect("1 2 3 4")
-				r.feed.ack(4)
+				r.append("a", check.Result{Kind: check.Service, Host: "db9", Service: "off", Finish: 1})
+				r.expect("1 2 3 4 5")
+				r.feed.ack(5)
 				r.expectCounts(c.want)
-				if told := strings.Contains(log.String(), "nosuch"); told != (found != nil) {
+				if told := strings.Contains(log.String(), "nosuch") && strings.Contains(log.String(), "passive checks are off"); told != (found != nil) {
 					t.Errorf("the log says:\n%s", &log)
 				}
 			})

@@ -49,6 +49,10 @@ func (r *Rejects) tell(target string, it *item, outcome Outcome, why string) {
 	if err := r.write(line); err != nil {
 		event = event.AnErr("file", err)
 	}
+	if outcome.handedOut() {
+		event.Msg("the core gets this result and throws it away, as it seems")
+		return
+	}
 	event.Msg("the core will never take this result")
 }
 

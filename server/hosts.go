@@ -100,6 +100,8 @@ func (s *Server) refreshObjects(ctx context.Context) {
 	case read:
 		s.objectsTold = ""
 		s.throttles.own.Info(s.objects.File(), "objects read").Str("object_cache_file", s.objects.File()).Int("objects", s.objects.Last().Len()).Msg("read what hosts and services the core has")
+	case err == nil && s.objects.Current() != nil:
+		s.objectsTold = ""
 	case err != nil && ctx.Err() == nil && err.Error() != s.objectsTold:
 		s.objectsTold = err.Error()
 		s.throttles.own.Still(err.Error()).Warn(s.objects.File(), "objects unknown").Err(err).Msg("not known what hosts and services the core has: results for others are not told apart")

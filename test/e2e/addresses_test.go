@@ -56,16 +56,7 @@ define service {
 // TestE2EAddresses holds what the server makes of addresses to what Nagios makes of them: by its pipe, where it looks
 // them up itself and a server without its configuration leaves that to it, and by its directory, where it does not.
 func TestE2EAddresses(t *testing.T) {
-	r := rig.NewNagiosRig(t, nil)
-	file, err := os.OpenFile(filepath.Join(r.Dir, "objects.cfg"), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := file.WriteString(addressedHosts); err != nil {
-		t.Fatal(err)
-	}
-	file.Close()
-	r.Start()
+	r := startWithAddresses(t)
 	for _, door := range []struct {
 		name string
 		args []string
@@ -101,6 +92,24 @@ func TestE2EAddresses(t *testing.T) {
 		})
 	}
 	excludedHost(t, r)
+}
+
+// startWithAddresses starts a Nagios that has addressedHosts.
+func startWithAddresses(t *testing.T) *rig.NagiosRig {
+	t.Helper()
+	r := rig.NewNagiosRig(t, nil)
+	file, err := os.OpenFile(filepath.Join(r.Dir, "objects.cfg"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.WriteString(addressedHosts); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.Start()
+	return r
 }
 
 // excludedHost has a client try for the host that its policy excludes, also while Nagios reads its configuration anew.

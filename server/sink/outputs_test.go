@@ -28,7 +28,7 @@ func outputsAsWritten() []written {
 	return []written{
 		{output: "plain", nagios: "plain"},
 		{output: "", nagios: none, naemonPipe: "(no output)", icinga: none},
-		{output: "\nsecond", nagios: `\nsecond`, naemonPipe: " second", naemonDir: `\nsecond`, icingaHost: "\rsecond", api: "\nsecond"},
+		{output: "\nsecond", nagios: `\nsecond`, naemonPipe: " second", naemonDir: `\nsecond`, icingaHost: "\rsecond", api: "second"},
 		{output: "one\ntwo\n\nthree", nagios: `one\ntwo\n\nthree`, naemonPipe: "one two  three", naemonDir: `one\ntwo\n\nthree`,
 			icingaHost: "one\rtwo\r\rthree", api: "one\ntwo\n\nthree"},
 		{output: "a\r\nb\rc", nagios: `a\nb\nc`, naemonPipe: "a b c", naemonDir: `a\nb\nc`, icingaHost: "a\rb\rc", api: "a\nb\nc"},

@@ -104,6 +104,8 @@ func limitFlags(d Limits) []cli.Flag {
 	return []cli.Flag{
 		&cli.IntFlag{Category: limitsGroup, Name: "max-connections", Value: d.Connections, Usage: "how many connections may be open"},
 		&cli.IntFlag{Category: limitsGroup, Name: "max-client-connections", Value: d.ClientConnections, Usage: "how many of them one client may have"},
+		&cli.Float64Flag{Category: limitsGroup, Name: "max-client-share", Value: d.ClientShare,
+			Usage: "the `PART` of the journal that one client's results may fill while others need room, once half of it is full; 0 for any"},
 		&cli.Float64Flag{Category: limitsGroup, Name: "max-rate", Value: d.Rate, DefaultText: "no limit", Usage: "how many `RESULTS` a second one client may send, over ten seconds"},
 		&cli.IntFlag{Category: limitsGroup, Name: "max-frame", Value: d.Frame, Usage: "the most `BYTES` of a batch of results"},
 		&cli.IntFlag{Category: limitsGroup, Name: "max-legacy-message", Value: d.LegacyMessage, Usage: "the most `BYTES` of a message of version 0.3.9"},
@@ -118,6 +120,7 @@ func limits(c *cli.Context) Limits {
 	return Limits{
 		Connections:       c.Int("max-connections"),
 		ClientConnections: c.Int("max-client-connections"),
+		ClientShare:       c.Float64("max-client-share"),
 		Rate:              c.Float64("max-rate"),
 		Frame:             c.Int("max-frame"),
 		LegacyMessage:     c.Int("max-legacy-message"),

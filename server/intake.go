@@ -38,6 +38,7 @@ type intake struct {
 	log       zerolog.Logger
 	throttles throttles
 	rates     rates
+	shares    *shares
 	output    int // the most bytes of a result's output
 
 	requests  chan *submission
@@ -70,7 +71,7 @@ const (
 // openIntake opens the journal in dir, or one in memory where dir is empty.
 func openIntake(o Options, judge judge, objects *core.Cache, log zerolog.Logger, to throttles) (*intake, error) {
 	in := &intake{maxBytes: o.JournalMaxBytes, judge: judge, objects: objects, log: log, throttles: to, requests: make(chan *submission, 1024), known: newDuplicates(),
-		rates: rates{perSecond: o.Limits.Rate}, output: o.Limits.Output}
+		rates: rates{perSecond: o.Limits.Rate}, shares: newShares(o.Limits.ClientShare, o.JournalMaxBytes), output: o.Limits.Output}
 	jo := journal.Options{Dir: o.journalDir(), NoSync: !o.JournalFlush}
 	oldest := uint64(0) // sequence that is still there
 	if jo.Dir != "" {
@@ -82,6 +83,7 @@ func openIntake(o Options, judge judge, objects *core.Cache, log zerolog.Logger,
 			}
 			if rec.Decode(r.Payload) == nil {
 				in.known.add(&rec.Origin)
+				in.shares.recover(rec.Client, int64(len(r.Payload)+recordOverhead), r.Seq)
 			}
 		}
 		jo.BeforeRemove = func(uint64) error {
@@ -122,8 +124,11 @@ func (in *intake) settle() {
 	in.settled = true
 }
 
-// Waiting says why Submit takes long.
-func (in *intake) Waiting() string {
+// Waiting says why Submit takes long for a client.
+func (in *intake) Waiting(client string) string {
+	if why := in.shares.why(client); why != "" {
+		return why
+	}
 	if why := in.trouble.Load(); why != nil {
 		return *why
 	}
@@ -140,6 +145,7 @@ func (in *intake) run(ctx context.Context) error {
 	defer trim.Stop()
 	looked := time.Now()
 	in.known.forget(looked, 0)
+	in.shares.settle(furthest(in.journal.Stats().Readers))
 	for {
 		select {
 		case <-ctx.Done():
@@ -152,6 +158,7 @@ func (in *intake) run(ctx context.Context) error {
 			in.settle()
 			in.reserve()
 			in.trim()
+			in.shares.settle(furthest(in.journal.Stats().Readers))
 		}
 	}
 }
@@ -160,10 +167,13 @@ func (in *intake) run(ctx context.Context) error {
 func (in *intake) commit(ctx context.Context, work []*submission) {
 	failed := in.awaitRoom(ctx)
 	refused := make([]error, len(work))
-	if failed == nil {
-		for i, s := range work {
+	for i, s := range work {
+		if failed == nil {
 			refused[i] = in.append(s)
 		}
+		in.shares.land(s.holding, s.room, s.landed, s.lastLanded)
+	}
+	if failed == nil {
 		failed = in.flush(ctx)
 	}
 	for i, s := range work {
@@ -198,10 +208,13 @@ func (in *intake) awaitRoom(ctx context.Context) error {
 		return nil
 	}
 	defer func() { in.measured = time.Now() }()
-	for in.journal.Stats().Bytes >= in.maxBytes {
-		in.trim()
-		stats := in.journal.Stats()
+	for stats := in.journal.Stats(); ; stats = in.journal.Stats() {
+		in.shares.settle(furthest(stats.Readers))
 		if stats.Bytes < in.maxBytes {
+			break
+		}
+		in.trim()
+		if stats = in.journal.Stats(); stats.Bytes < in.maxBytes {
 			break
 		}
 		why := "no sink takes any"

@@ -87,7 +87,7 @@ func (p *post) await(what string, holds func() bool) {
 	p.t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			p.t.Fatalf("30 s without: %s; it says %q", what, p.Waiting())
+			p.t.Fatalf("30 s without: %s; it says %q", what, p.Waiting("web1"))
 		}
 	}
 }
@@ -119,7 +119,7 @@ func TestAFullJournalWhoseOldestCannotGo(t *testing.T) {
 	p.await("a reason", func() bool {
 		p.deliver()
 		p.submit(1, 10, 2*measureInterval)
-		return strings.Contains(p.Waiting(), "its oldest cannot go")
+		return strings.Contains(p.Waiting("web1"), "its oldest cannot go")
 	})
 	p.end()
 }

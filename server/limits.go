@@ -15,6 +15,7 @@ import (
 type Limits struct {
 	Connections       int           // in all, those that have not proved themselves included
 	ClientConnections int           // of one client
+	ClientShare       float64       // of the journal, that one client may fill while others need room; 0: any
 	Rate              float64       // results a second of one client, over ten seconds; 0: any
 	Frame             int           // bytes of a batch
 	LegacyMessage     int           // bytes of a message of version 0.3.9, as it travels
@@ -29,6 +30,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		Connections:       20000,
 		ClientConnections: 1000,
+		ClientShare:       0.25,
 		Frame:             wire.MaxFrame,
 		LegacyMessage:     legacy.MaxMessage,
 		Output:            check.MaxOutput,
@@ -51,6 +53,7 @@ func (l *Limits) validate() error {
 	}{
 		{l.Connections >= 1, "--max-connections", "give a number from 1"},
 		{l.ClientConnections >= 1, "--max-client-connections", "give a number from 1"},
+		{l.ClientShare >= 0 && l.ClientShare <= 1, "--max-client-share", "give a part of the journal from 0 to 1, as 0.25 for a quarter, or 0 for any"},
 		{l.Rate >= 0, "--max-rate", "give a number of results a second, or 0 for any"},
 		{l.Frame >= wire.MinFrame && l.Frame <= wire.MaxFrame, "--max-frame", fmt.Sprintf("give a number of bytes from %d to %d", wire.MinFrame, wire.MaxFrame)},
 		{l.LegacyMessage >= legacy.Small && l.LegacyMessage <= legacy.MaxMessage, "--max-legacy-message",

@@ -238,6 +238,7 @@ func TestLimitsAreChecked(t *testing.T) {
 	for option, change := range map[string]func(*Limits){
 		"--max-connections":        func(l *Limits) { l.Connections = 0 },
 		"--max-client-connections": func(l *Limits) { l.ClientConnections = 0 },
+		"--max-client-share":       func(l *Limits) { l.ClientShare = 1.5 },
 		"--max-rate":               func(l *Limits) { l.Rate = -1 },
 		"--max-frame":              func(l *Limits) { l.Frame = wire.MaxFrame + 1 },
 		"--max-legacy-message":     func(l *Limits) { l.LegacyMessage = 0 },

@@ -282,4 +282,4 @@ func (c *session) Submit(ctx context.Context, b wire.Batch) ([]wire.Rejection, e
 }
 
 // Waiting says why Submit takes long.
-func (c *session) Waiting() string { return c.server.intake.Waiting() }
+func (c *session) Waiting() string { return c.server.intake.Waiting(c.client) }

@@ -31,9 +31,9 @@ func TestADiskFilledByTheJournalHeals(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for p.Waiting() != "the server is busy" || p.submit(1, 100, time.Second) == nil { // as on a quiet server
+	for p.Waiting("c") != "the server is busy" || p.submit(1, 100, time.Second) == nil { // as on a quiet server
 	}
-	p.await("a full disk", func() bool { return strings.Contains(p.Waiting(), "no space left") })
+	p.await("a full disk", func() bool { return strings.Contains(p.Waiting("c"), "no space left") })
 	p.deliver()
 	p.await("room", func() bool { return p.trouble.Load() == nil })
 	if err := p.submit(100, 1000, 10*time.Second); err != nil {

@@ -1,10 +1,12 @@
 package server
 
 import (
+	"cmp"
 	"maps"
 	"os"
 	"runtime"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -67,6 +69,7 @@ func (s *Server) status() *status.Page {
 		Rejected:   map[string]uint64{wire.Malformed.String(): counts.malformed.Load(), wire.Denied.String(): counts.denied.Load()},
 	}
 	p.Server.Connections, p.Server.Clients = s.clients()
+	p.Server.Held = s.held(now)
 	return p
 }
 
@@ -127,6 +130,20 @@ func putOutcome(o *status.Outlet, outcome sink.Outcome, n uint64) {
 	case sink.ClassRejected:
 		o.Rejected[outcome.String()] += n
 	}
+}
+
+// held lists the clients that hold more than their share of the journal, those
+// first that hold most.
+func (s *Server) held(now time.Time) []status.Held {
+	list := []status.Held{}
+	for _, h := range s.intake.shares.who() {
+		list = append(list, status.Held{Name: h.name, JournalBytes: h.bytes, For: status.Since(now.Sub(h.since)),
+			Why: "more than one client may hold there (--max-client-share) while others need room"})
+	}
+	sort.Slice(list, func(i, j int) bool { // slices.SortFunc makes code for each type of elements
+		return 0 > cmp.Or(cmp.Compare(list[j].JournalBytes, list[i].JournalBytes), cmp.Compare(list[i].Name, list[j].Name))
+	})
+	return list
 }
 
 // clients lists who was heard of, and who is connected.

@@ -21,6 +21,11 @@ type submission struct {
 	buffer []byte
 	left   <-chan struct{} // closed when who waits has given up; nil: never
 	done   chan error
+
+	holding    *holding // of the client
+	room       int64    // bytes of the journal that were kept for it
+	landed     int64    // bytes that it took; the owner's, as what follows
+	lastLanded uint64   // the journal's sequence of its last record
 }
 
 // part is one record of a submission.
@@ -31,7 +36,7 @@ type part struct {
 
 // Submit takes results of one instance of a client, judges each, and returns
 // when all but the rejected ones are safe in the journal. It blocks while the
-// journal takes nothing; Waiting says why.
+// journal takes nothing, or nothing from this client; Waiting says why.
 func (in *intake) Submit(ctx context.Context, o record.Origin, entries []wire.Entry) ([]wire.Rejection, error) {
 	in.heard.note(o.Client, len(entries))
 	if err := in.rates.await(ctx, o.Client, len(entries)); err != nil {
@@ -41,7 +46,13 @@ func (in *intake) Submit(ctx context.Context, o record.Origin, entries []wire.En
 		return nil, err
 	}
 	s := in.newSubmission(o)
+	if err := in.await(ctx, s, entries); err != nil {
+		return nil, err
+	}
 	rejections, err := in.fill(s, entries)
+	if err != nil || len(s.parts) == 0 {
+		in.shares.land(s.holding, s.room, 0, 0)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +66,7 @@ func (in *intake) Submit(ctx context.Context, o record.Origin, entries []wire.En
 	select {
 	case in.requests <- s:
 	case <-ctx.Done():
+		in.shares.land(s.holding, s.room, 0, 0)
 		return nil, context.Cause(ctx)
 	}
 	select {
@@ -72,7 +84,19 @@ func (in *intake) newSubmission(o record.Origin) *submission {
 		s = &submission{done: make(chan error, 1)}
 	}
 	s.origin, s.parts, s.buffer, s.left = o, s.parts[:0], s.buffer[:0], nil
+	s.holding, s.room, s.landed, s.lastLanded = nil, 0, 0, 0
 	return s
+}
+
+// await waits until the client may have more in the journal. It does so before
+// the owner sees anything: whoever waits here keeps nobody else up.
+func (in *intake) await(ctx context.Context, s *submission, entries []wire.Entry) (err error) {
+	client := s.origin.Client
+	s.room = int64(sizeOf(entries))
+	s.holding, err = in.shares.admit(ctx, client, s.room, func() {
+		in.throttles.clients.Warn(client, "share").Str("client", client).Str("why", in.shares.why(client)).Msg("results of a client wait for room in the journal")
+	})
+	return err
 }
 
 // mostTold is how many rejections for the same reason a client is told of in
@@ -203,6 +227,10 @@ func (in *intake) append(s *submission) error {
 		o.Sequence = parts[len(parts)-1].sequence
 		in.known.add(&o)
 		in.known.landed(&o, first, parts)
+		s.lastLanded = first + uint64(len(parts)) - 1
+		for _, payload := range in.payloads {
+			s.landed += int64(len(payload)) + recordOverhead
+		}
 		in.counts.taken.Add(uint64(len(parts)))
 	}
 	return nil

@@ -105,6 +105,15 @@ type Server struct {
 	Duplicates  uint64            `json:"duplicates"` // sent again and known already
 	Rejected    map[string]uint64 `json:"rejected"`   // by reason
 	Clients     []Heard           `json:"clients"`
+	Held        []Held            `json:"held"`
+}
+
+// Held is a client whose results are not taken now, while those of others are.
+type Held struct {
+	Name         string  `json:"name"`
+	JournalBytes int64   `json:"journal_bytes"` // of its results in the journal
+	For          Seconds `json:"for_seconds"`
+	Why          string  `json:"why"`
 }
 
 // Heard is a client that was heard of since the server's start.
@@ -131,8 +140,23 @@ func (p *Page) Problems() []string {
 	if p.Client != nil && len(p.Client.BadFiles) > 0 {
 		found = append(found, fmt.Sprintf("%s wrong: %s", count(uint64(len(p.Client.BadFiles)), "check file"), plain(several(p.Client.BadFiles))))
 	}
+	if p.Server != nil {
+		found = append(found, p.Server.heldProblems()...)
+	}
 	if p.Server != nil && p.Server.Listed == 0 {
 		found = append(found, "no client's certificate is listed")
+	}
+	return found
+}
+
+// heldProblems name the clients whose results are not taken: the first ones each.
+func (s *Server) heldProblems() (found []string) {
+	const most = 5
+	for i, h := range s.Held {
+		if i == most {
+			return append(found, fmt.Sprintf("and %d more clients are held", len(s.Held)-most))
+		}
+		found = append(found, fmt.Sprintf("client %s is held for %s, with %s in the journal: %s", plain(h.Name), age(h.For.duration()), byteSize(h.JournalBytes), plain(h.Why)))
 	}
 	return found
 }

@@ -166,7 +166,7 @@ func TestWithoutAnyObjectCacheTheResultsOfPatternsWait(t *testing.T) {
 		got <- err
 	}()
 	c.log.await(t, "wait until the core's object cache was read", `"client":"web1"`)
-	if why := c.server.intake.Waiting(); why != unknownHosts {
+	if why := c.server.intake.Waiting("web1"); why != unknownHosts {
 		t.Errorf("the client is told %q", why)
 	}
 	if !c.server.access.NamesOnly("stranger") {

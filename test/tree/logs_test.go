@@ -16,7 +16,7 @@ var unthrottled = map[string][]string{
 	"a start or a stop": {
 		"client.openOutbox", "client.outbox.tellLeft", "client.Client.loadState", "client.Client.Run", "client.Client.tellLoose", "client.Client.reporter",
 		"server.openIntake", "server.intake.tellForgotten", "server.Server.fitFiles", "server.Server.listen", "server.Server.makeSink", "server.Server.openOwner",
-		"server.Server.openSinks", "server.Server.tellOtherDoor", "server.Server.Run", "server.Server.reporter", "server.Server.tellLoose", "server.Server.tellOwn",
+		"server.Server.openSinks", "server.Server.tellOtherDoor", "server.Server.tellOtherDoor", "server.Server.Run", "server.Server.reporter", "server.Server.tellLoose", "server.Server.tellOwn",
 	},
 	"a change that somebody made to files of this machine": {
 		"client.Client.keepLoading", "client.Client.loadCertificates", "client.Client.reload", "client.checks.load", "client.checks.tellBad", "client.checks.tellNeverAgain",

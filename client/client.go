@@ -181,9 +181,14 @@ func (c *Client) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 // Alive returns as soon as the scheduler answers.
 func (c *Client) Alive() { c.scheduler.Stats() }
 
+// lookInterval is how often the check files are read where the system does not
+// tell of changes, as where all inotify instances are taken.
+const lookInterval = 10 * time.Second
+
 // keepLoading reads the check files again when they changed or somebody asks.
 func (c *Client) keepLoading(ctx context.Context, asked <-chan func()) {
 	changed := make(chan struct{}, 1)
+	var unwatched atomic.Bool
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		err := watch.Dir(ctx, c.options.ConfDir, settle, func() {
@@ -193,12 +198,15 @@ func (c *Client) keepLoading(ctx context.Context, asked <-chan func()) {
 			}
 		})
 		if err != nil && ctx.Err() == nil {
-			c.log.Error().Err(err).Msg("cannot watch the check files: changes need a SIGHUP")
+			unwatched.Store(true)
+			c.log.Warn().Err(err).Msg("cannot watch the check files: changes count only within ten seconds")
 		}
 	})
 	defer watching.Wait()
 	tidy := time.NewTicker(sweepInterval)
 	defer tidy.Stop()
+	look := time.NewTicker(lookInterval)
+	defer look.Stop()
 	first := true // the watch calls once when it stands
 	for {
 		select {
@@ -211,6 +219,10 @@ func (c *Client) keepLoading(ctx context.Context, asked <-chan func()) {
 		case <-changed:
 			c.reload(first)
 			first = false
+		case <-look.C:
+			if unwatched.Load() {
+				c.reload(true)
+			}
 		case <-tidy.C:
 			if c.checks.unread {
 				c.reload(true) // what comes back makes no event

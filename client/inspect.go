@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"massive-passive/client/checkfile"
 	"massive-passive/client/plugin"
+	"massive-passive/internal/disk"
 	"massive-passive/sender"
 	"massive-passive/wire"
 	"massive-passive/wire/certs"
@@ -159,7 +159,7 @@ func readOne(o Options, file string, warn io.Writer) (checkfile.Check, error) {
 	if err != nil {
 		return checkfile.Check{}, err
 	}
-	data, err := os.ReadFile(file)
+	data, err := disk.ReadFile(context.Background(), file, checkfile.MaxSize)
 	if err != nil {
 		return checkfile.Check{}, fmt.Errorf("read the check file: %w", err)
 	}

@@ -1,10 +1,11 @@
 package sender
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+	"massive-passive/internal/disk"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,8 +52,11 @@ func readConfig(file string, o *SendOptions) (usedFile string, ignored []string,
 	return "", nil, nil
 }
 
+// maxConfig is the most bytes of a configuration file.
+const maxConfig = 1 << 20
+
 func readConfigFile(file string, o *SendOptions) (ignored []string, err error) {
-	data, err := os.ReadFile(file)
+	data, err := disk.ReadFile(context.Background(), file, maxConfig)
 	if err != nil {
 		return nil, &ConfigError{file, 0, err}
 	}

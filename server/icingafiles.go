@@ -2,15 +2,16 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
+	"massive-passive/internal/disk"
 	"massive-passive/internal/logx"
 	"massive-passive/server/sink"
 )
@@ -70,7 +71,7 @@ func (f *icingaFiles) tell(what, file string, err error) {
 func (f *icingaFiles) readPassword() error {
 	password := f.now.Password
 	if f.passwordFile != "" {
-		text, err := os.ReadFile(f.passwordFile)
+		text, err := disk.ReadFile(context.Background(), f.passwordFile, 1<<20)
 		if err != nil {
 			return err
 		}
@@ -95,7 +96,7 @@ func (f *icingaFiles) readCA() error {
 	if f.caFile == "" {
 		return nil
 	}
-	pem, err := os.ReadFile(f.caFile)
+	pem, err := disk.ReadFile(context.Background(), f.caFile, 1<<20)
 	if err != nil {
 		return err
 	}

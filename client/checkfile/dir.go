@@ -1,13 +1,12 @@
 package checkfile
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"massive-passive/internal/disk"
 	"massive-passive/wire/check"
@@ -28,7 +27,7 @@ type File struct {
 // and do not begin with a dot, sorted by name. A bad file, or one that cannot
 // be read, does not stop the others. The error is that of the directory.
 func ReadDir(dir string, d Defaults) ([]File, []Warning, error) {
-	entries, err := os.ReadDir(dir)
+	entries, err := disk.ReadDir(context.Background(), dir)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the directory of the check files: %w", err)
 	}
@@ -56,32 +55,14 @@ func ReadDir(dir string, d Defaults) ([]File, []Warning, error) {
 	return files, append(warnings, Duplicates(checks)...), nil
 }
 
-// readFile reads at most one byte more than a check file may have. It does not
-// wait for a writer where the name is that of a pipe.
+// readFile leaves the path away from an error, which its place has already.
 func readFile(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, reason(err)
+	data, err := disk.ReadFile(context.Background(), path, MaxSize)
+	var at *os.PathError
+	if errors.As(err, &at) {
+		return nil, at.Err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, reason(err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file")
-	}
-	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
-	return data, reason(err)
-}
-
-// reason leaves away the path, which the place of the error has already.
-func reason(err error) error {
-	var path *os.PathError
-	if errors.As(err, &path) {
-		return path.Err
-	}
-	return err
+	return data, err
 }
 
 // Duplicates warns about checks that report the same service or host, whose

@@ -59,10 +59,10 @@ func TestReadDir(t *testing.T) {
 		"c.cfg:1:1: not JSON: unexpected end of JSON input; a closing bracket or quote is missing",
 		"d.cfg: load",
 		"e.cfg: disk",
-		"large.cfg: the file is larger than 1048576 bytes, which no check file is",
+		"large.cfg: cannot be read: it has more than 1048576 bytes",
 		"link.cfg: cannot be read: no such file or directory",
-		"pipe.cfg: cannot be read: it is not a regular file",
-		"sub.cfg: cannot be read: it is not a regular file",
+		"pipe.cfg: cannot be read: it is a named pipe, not an ordinary file: put one in its place",
+		"sub.cfg: cannot be read: it is a directory, not an ordinary file: put one in its place",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("files:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -42,6 +42,7 @@ type Client struct {
 	scheduler  *sched.Scheduler
 	outbox     *outbox
 	deliveries deliveries
+	disk       diskWatch
 	modern     *modernServers
 	plugins    context.Context // of all running plugins, ended at the stop
 	troubles   sync.Map        // by check file: the plugin.Trouble of its last run

@@ -62,7 +62,7 @@ func (d *deliveries) route(checks map[string]checkfile.Check) error {
 // others.
 func (d *deliveries) follow(addresses map[string]string) error {
 	wanted := maps.Clone(addresses)
-	readers := d.client.outbox.journal.Stats().Readers
+	readers := d.client.outbox.journal.Load().Stats().Readers
 	said := d.kept.file.unsaved
 	if err := d.kept.keep(addresses, readers); err != nil && !said {
 		d.client.log.Error().Err(err).Msg("after a restart, what waits for a server of several addresses may go to another one of them")
@@ -108,11 +108,12 @@ const oldSlack = 24
 func (d *deliveries) tidy() {
 	d.client.process.tidy()
 	d.client.modern.tidy()
+	d.client.disk.look(d)
 	addresses, most := *d.addresses.Load(), d.client.options.JournalMaxAge
 	if err := d.follow(addresses); err != nil {
 		d.client.throttle.Still("").Error("", "route").Err(err).Msg("cannot deliver to all servers")
 	}
-	for _, r := range d.client.outbox.journal.Stats().Readers {
+	for _, r := range d.client.outbox.journal.Load().Stats().Readers {
 		way := d.running[r.Name]
 		if way == nil {
 			continue
@@ -131,11 +132,11 @@ func (d *deliveries) tidy() {
 			d.client.outbox.call(func() { d.client.outbox.drop(r, d.client.outbox.waits(r), nameless) })
 		case r.Pending == 0 || !r.Unsure && time.Since(r.Oldest) > most+most/oldSlack:
 			d.close(r.Name, way)
-			d.client.outbox.call(func() { d.client.outbox.forget(d.client.outbox.journal.Stats()) })
+			d.client.outbox.call(func() { d.client.outbox.forget(d.client.outbox.journal.Load().Stats()) })
 		}
 	}
 	known := map[string]bool{}
-	for _, r := range d.client.outbox.journal.Stats().Readers {
+	for _, r := range d.client.outbox.journal.Load().Stats().Readers {
 		known[r.Name] = true
 	}
 	maps.DeleteFunc(d.spare, func(name string, _ time.Time) bool { return !known[name] })
@@ -223,7 +224,7 @@ func (d *deliveries) open(name, address string) error {
 	return nil
 }
 
-func (d *deliveries) sender(name, address string, reader *journal.Reader, has uint64) *sender.Delivery {
+func (d *deliveries) sender(name, address string, reader *journal.Reader, has span) *sender.Delivery {
 	o := d.client.options
 	log := d.client.log.With().Str("server", name).Str("address", address).Logger()
 	host, _ := os.Hostname() // only for people

@@ -79,7 +79,7 @@ func aClientStartsWhereItsDiskFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.outbox.journal.Close()
+	defer c.outbox.journal.Load().Close()
 	if !strings.Contains(log.String(), "input/output error") {
 		t.Errorf("it says %s", log.String())
 	}

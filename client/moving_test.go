@@ -70,11 +70,11 @@ func TestAServerThatNoCheckNamesGetsWhatWaitsForIt(t *testing.T) {
 	must(t, d.follow(map[string]string{"main": nowhere}))
 	r := check.Result{Kind: check.Host, Host: "h", Output: []byte("late")}
 	agent.outbox.put(entry{instance: *agent.process.instance.Load(), result: r.Append(nil), servers: []string{"main=" + address}})
-	for looks := 0; len(agent.outbox.journal.Stats().Readers) > 1; looks++ {
+	for looks := 0; len(agent.outbox.journal.Load().Stats().Readers) > 1; looks++ {
 		eventually(t, "the result", func() bool { return s.count() == 1 })
 		d.tidy()
 		if looks > 5 {
-			t.Fatalf("the server is not forgotten: %+v", agent.outbox.journal.Stats().Readers)
+			t.Fatalf("the server is not forgotten: %+v", agent.outbox.journal.Load().Stats().Readers)
 		}
 	}
 	if len(d.running) != 1 {
@@ -121,7 +121,7 @@ func TestWhatIsTooOldForAServerThatNoCheckNames(t *testing.T) {
 		must(t, d.follow(map[string]string{}))
 		eventually(t, "the server is forgotten", func() bool {
 			d.tidy()
-			return len(agent.outbox.journal.Stats().Readers) == 0
+			return len(agent.outbox.journal.Load().Stats().Readers) == 0
 		})
 		lost := agent.outbox.dropped.of("main")
 		if lost[tooOld]+lost[nameless] != 1 || len(d.running)+len(d.spare) != 0 {
@@ -155,7 +155,7 @@ func TestAResultForAServerThatWasForgottenIsCounted(t *testing.T) {
 
 // waiting is for how many results some server waits, at least.
 func waiting(agent *Client) (n uint64) {
-	for _, r := range agent.outbox.journal.Stats().Readers {
+	for _, r := range agent.outbox.journal.Load().Stats().Readers {
 		n = max(n, r.Pending)
 	}
 	return n

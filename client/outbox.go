@@ -3,9 +3,10 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,7 +26,7 @@ const (
 // outbox keeps every result until each of its servers has it. One goroutine,
 // run's, owns the journal; checks hand over their results through put.
 type outbox struct {
-	journal  *journal.Journal
+	journal  atomic.Pointer[journal.Journal]
 	maxBytes int64
 	maxAge   time.Duration
 	log      zerolog.Logger
@@ -33,7 +34,8 @@ type outbox struct {
 	puts     chan []byte
 	calls    chan func() // run by the owner
 	dropped  drops
-	diskless string // why there is no journal on disk; "": there is one
+	hangs    hangs
+	diskless atomic.Pointer[string] // why there is no journal on disk; nil: there is one
 
 	// Owned by run.
 	dirty   bool          // something is not flushed
@@ -42,32 +44,42 @@ type outbox struct {
 	swept   time.Time
 	begun   uint64            // the last sequence of earlier runs
 	until   map[string]uint64 // up to where there may be results for a server whose way was closed
-	left    map[string]uint64 // where the reader of a server that was forgotten stood
+	left    map[string]span   // what a server has, whatever its reader says
 }
 
 func openOutbox(o Options, log zerolog.Logger, to *logx.Throttle) (*outbox, error) {
 	b := &outbox{maxBytes: o.JournalMaxBytes, maxAge: o.JournalMaxAge, log: log, throttle: to, puts: make(chan []byte, 1024), calls: make(chan func()),
-		until: map[string]uint64{}, left: map[string]uint64{}}
-	jo := journal.Options{
-		Dir:           filepath.Join(o.StateDir, "journal"),
-		ReadUnflushed: true,
-		Damaged: func(d journal.Damage) {
-			log.Error().Str("journal", d.String()).Msg("the journal is damaged: what is good of it is used; unless the machine crashed, look after its disk")
-		},
-	}
-	var err error
-	if b.journal, err = journal.Open(jo); err == nil {
-		b.begun = b.journal.Stats().Last
+		until: map[string]uint64{}, left: map[string]span{}}
+	onDisk, err := journal.Open(b.onDisk(o))
+	if err == nil {
+		b.begun = onDisk.Stats().Last
+		b.journal.Store(onDisk)
 	}
 	if !isDiskTrouble(err) {
 		return b, err
 	}
 	// The check that would report the disk must not be silenced by it.
-	b.diskless = fmt.Sprintf("%v; results are kept in memory only, until a restart", err)
-	log.Error().Err(err).Msg("the state directory cannot be used: results are kept in memory only, until a restart after its disk was mended")
-	jo.Dir = ""
-	b.journal, err = journal.Open(jo)
+	b.noDisk(err)
+	log.Error().Err(err).Msg("the state directory cannot be used: results are kept in memory only until it can be, which is tried each minute")
+	inMemory, err := b.inMemory()
+	b.journal.Store(inMemory)
 	return b, err
+}
+
+// inMemory opens a journal that one on the disk can take over: its sequences are
+// higher than any that results were counted up to.
+func (b *outbox) inMemory() (*journal.Journal, error) {
+	return journal.Open(journal.Options{ReadUnflushed: true, First: uint64(max(time.Now().UnixNano(), 1))})
+}
+
+func (b *outbox) onDisk(o Options) journal.Options {
+	return journal.Options{
+		Dir:           filepath.Join(o.StateDir, "journal"),
+		ReadUnflushed: true,
+		Damaged: func(d journal.Damage) {
+			b.log.Error().Str("journal", d.String()).Msg("the journal is damaged: what is good of it is used; unless the machine crashed, look after its disk")
+		},
+	}
 }
 
 // isDiskTrouble tells what is wrong with the disk from what is wrong with the
@@ -93,25 +105,36 @@ func (b *outbox) run(ctx context.Context) error {
 	flush.Stop()
 	defer flush.Stop()
 	defer trim.Stop()
+	var telling sync.WaitGroup
+	tellCtx, stopTelling := context.WithCancel(context.WithoutCancel(ctx))
+	telling.Go(func() { b.hangs.tell(tellCtx, b.log) })
+	defer telling.Wait()
+	defer stopTelling()
 	for {
+		b.hangs.end()
 		select {
 		case <-ctx.Done():
+			b.hangs.begin()
 			return b.close()
 		case payload := <-b.puts:
+			b.hangs.begin()
 			if !b.dirty {
 				b.dirty = true
 				flush.Reset(flushInterval)
 			}
 			b.append(payload)
 		case do := <-b.calls:
+			b.hangs.begin()
 			do()
 		case <-flush.C:
+			b.hangs.begin()
 			if b.flush() {
 				b.dirty = false
 			} else {
 				flush.Reset(b.retry)
 			}
 		case <-trim.C:
+			b.hangs.begin()
 			b.trim()
 		}
 	}
@@ -121,13 +144,13 @@ func (b *outbox) run(ctx context.Context) error {
 // oldest results make room. Memory may also be full of what came since the last
 // flush.
 func (b *outbox) append(payload []byte) {
-	_, err := b.journal.Append(payload)
+	_, err := b.journal.Load().Append(payload)
 	if errors.Is(err, journal.ErrTailFull) && time.Since(b.triedAt) >= b.retry && b.flush() {
-		_, err = b.journal.Append(payload)
+		_, err = b.journal.Load().Append(payload)
 	}
 	for errors.Is(err, journal.ErrTailFull) {
-		b.tellLost(b.journal.DropTailOldest(1000), memoryFull)
-		_, err = b.journal.Append(payload)
+		b.tellLost(b.journal.Load().DropTailOldest(1000), memoryFull)
+		_, err = b.journal.Load().Append(payload)
 	}
 	if err != nil {
 		b.dropped.add("", unstorable, 1)
@@ -138,7 +161,7 @@ func (b *outbox) append(payload []byte) {
 // flush tells whether the disk took all. One that does not is tried less and
 // less often: each try writes what room there is full, only to take it back.
 func (b *outbox) flush() bool {
-	if err := b.journal.Flush(); err != nil {
+	if err := b.journal.Load().Flush(); err != nil {
 		b.throttle.Still("").Error("", "unwritable").Err(err).Msg("the journal cannot be written: results are kept in memory only")
 		b.retry = min(max(2*b.retry, flushInterval), flushRetry)
 		b.triedAt = time.Now()
@@ -152,16 +175,16 @@ func (b *outbox) flush() bool {
 }
 
 func (b *outbox) trim() {
-	if err := b.journal.Trim(); err != nil && b.retry == 0 {
+	if err := b.journal.Load().Trim(); err != nil && b.retry == 0 {
 		b.throttle.Still("").Error("", "untrimmed").Err(err).Msg("the journal cannot be trimmed")
 	}
-	stats := b.journal.Stats()
+	stats := b.journal.Load().Stats()
 	if time.Since(b.swept) > sweepInterval {
 		b.swept = time.Now()
 		b.forget(stats)
 	}
 	if over := stats.Bytes - b.maxBytes; over > 0 {
-		lost, err := b.journal.PushOut(over)
+		lost, err := b.journal.Load().PushOut(over)
 		b.tellLost(lost, journalFull)
 		if err != nil {
 			b.throttle.Still("").Error("", "no room").Err(err).Msg("cannot make room in the journal")
@@ -169,11 +192,11 @@ func (b *outbox) trim() {
 	}
 }
 
-// reader opens the journal for a server, and returns up to where one that was
-// forgotten has everything.
-func (b *outbox) reader(server string) (r *journal.Reader, has uint64, err error) {
+// reader opens the journal for a server, and returns what it has, though the journal
+// does not know that any more.
+func (b *outbox) reader(server string) (r *journal.Reader, has span, err error) {
 	b.call(func() {
-		r, err = b.journal.Reader(server, journal.Oldest)
+		r, err = b.journal.Load().Reader(server, journal.Oldest)
 		has = b.left[server]
 	})
 	return r, has, err
@@ -181,7 +204,7 @@ func (b *outbox) reader(server string) (r *journal.Reader, has uint64, err error
 
 // closed tells that no result that is put from now on is for a server.
 func (b *outbox) closed(server string) {
-	b.call(func() { b.until[server] = b.journal.Stats().Last + uint64(len(b.puts)) })
+	b.call(func() { b.until[server] = b.journal.Load().Stats().Last + uint64(len(b.puts)) })
 }
 
 // forget drops servers that no check names any more, once nothing that waits
@@ -201,7 +224,7 @@ func (b *outbox) forget(stats journal.Stats) {
 // passOld gives up what is too old of what waits for a server that no check
 // names, and then drops the server if nothing is left that may be for it.
 func (b *outbox) passOld(r journal.ReaderStats) {
-	reader, err := b.journal.Reader(r.Name, journal.Oldest)
+	reader, err := b.journal.Load().Reader(r.Name, journal.Oldest)
 	if err != nil {
 		b.throttle.Still("").Error(r.Name, "unread").Err(err).Str("server", r.Name).Msg("cannot look after a server that no check names")
 		return
@@ -234,10 +257,10 @@ func (b *outbox) waits(r journal.ReaderStats) uint64 {
 
 // drop has the journal keep nothing any more for a server.
 func (b *outbox) drop(r journal.ReaderStats, lost uint64, why string) {
-	if err := b.journal.RemoveReader(r.Name); err != nil {
+	if err := b.journal.Load().RemoveReader(r.Name); err != nil {
 		b.throttle.Error(r.Name, "kept").Err(err).Str("server", r.Name).Msg("the next start will know a server again that no check names")
 	}
-	b.left[r.Name] = r.Acked
+	b.left[r.Name] = span{0, r.Acked}
 	if lost > 0 {
 		b.tellGivenUp(r.Name, lost, why)
 		return
@@ -262,10 +285,10 @@ func (b *outbox) tellLost(lost map[string]int, why string) {
 
 // tellLeft tells what ends with a journal in memory.
 func (b *outbox) tellLeft() {
-	for _, r := range b.journal.Stats().Readers {
+	for _, r := range b.journal.Load().Stats().Readers {
 		if r.Pending > 0 {
 			b.dropped.add(r.Name, stopped, r.Pending)
-			b.log.Error().Str("server", r.Name).Uint64("up_to", r.Pending).Str("why", b.diskless).Msg("this stop loses results that wait for a server")
+			b.log.Error().Str("server", r.Name).Uint64("up_to", r.Pending).Str("why", *b.diskless.Load()).Msg("this stop loses results that wait for a server")
 		}
 	}
 }
@@ -281,9 +304,9 @@ func (b *outbox) close() error {
 			continue
 		default:
 		}
-		if b.diskless != "" {
+		if b.diskless.Load() != nil {
 			b.tellLeft()
 		}
-		return b.journal.Close()
+		return b.journal.Load().Close()
 	}
 }

@@ -49,7 +49,7 @@ func TestAnOutboxThatCannotBeOpened(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer first.journal.Close()
+	defer first.journal.Load().Close()
 	if _, err := openOutbox(o, zerolog.Nop(), nil); err == nil || !strings.Contains(err.Error(), "in use by process") {
 		t.Errorf("a second one: %v", err)
 	}
@@ -96,8 +96,8 @@ func TestAServerThatWasForgottenGoesOnWhereItWas(t *testing.T) {
 		if got := next(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		b.call(func() { b.forget(b.journal.Stats()) })
-		if n := len(b.journal.Stats().Readers); n != 0 {
+		b.call(func() { b.forget(b.journal.Load().Stats()) })
+		if n := len(b.journal.Load().Stats().Readers); n != 0 {
 			t.Fatalf("%d readers after all were forgotten", n)
 		}
 	}
@@ -110,8 +110,10 @@ func smallOutbox(t *testing.T, log zerolog.Logger) (b *outbox, dir string) {
 	dir = filepath.Join(t.TempDir(), "journal")
 	j, err := journal.Open(journal.Options{Dir: dir, ReadUnflushed: true, TailBytes: 12 << 10})
 	must(t, err)
-	return &outbox{journal: j, maxBytes: 1 << 30, maxAge: time.Hour, log: log, throttle: logx.NewThrottle(log, logx.Limits{}), puts: make(chan []byte, 1024), calls: make(chan func()),
-		until: map[string]uint64{}, left: map[string]uint64{}}, dir
+	b = &outbox{maxBytes: 1 << 30, maxAge: time.Hour, log: log, throttle: logx.NewThrottle(log, logx.Limits{}), puts: make(chan []byte, 1024), calls: make(chan func()),
+		until: map[string]uint64{}, left: map[string]span{}}
+	b.journal.Store(j)
+	return b, dir
 }
 
 // kibibyte is an entry for a server.
@@ -122,30 +124,30 @@ func kibibyte(server string) []byte {
 
 func TestMemoryThatIsFullIsFlushedBeforeAnythingIsGivenUp(t *testing.T) {
 	b, _ := smallOutbox(t, zerolog.Nop())
-	_, err := b.journal.Reader("away", journal.Oldest)
+	_, err := b.journal.Load().Reader("away", journal.Oldest)
 	must(t, err)
 	for range 100 {
 		b.append(kibibyte("away"))
 	}
-	if stats := b.journal.Stats(); len(b.dropped.of("away")) > 0 || stats.Readers[0].Pending != 100 {
+	if stats := b.journal.Load().Stats(); len(b.dropped.of("away")) > 0 || stats.Readers[0].Pending != 100 {
 		t.Errorf("given up %v, %d wait, though the disk takes all", b.dropped.of("away"), stats.Readers[0].Pending)
 	}
-	must(t, b.journal.Close())
+	must(t, b.journal.Load().Close())
 }
 
 func TestTheOldestMakeRoomWhereTheDiskRefuses(t *testing.T) {
 	b, dir := smallOutbox(t, zerolog.Nop())
 	must(t, os.RemoveAll(dir))
-	_, err := b.journal.Reader("away", journal.Oldest)
+	_, err := b.journal.Load().Reader("away", journal.Oldest)
 	must(t, err)
 	for range 100 {
 		b.append(kibibyte("away"))
 	}
-	given, waits := b.dropped.of("away")[memoryFull], b.journal.Stats().Readers[0].Pending
+	given, waits := b.dropped.of("away")[memoryFull], b.journal.Load().Stats().Readers[0].Pending
 	if given == 0 || waits == 0 || given+waits != 100 {
 		t.Errorf("%d given up, %d wait, of 100", given, waits)
 	}
-	b.journal.Close()
+	b.journal.Load().Close()
 }
 
 func TestADiskThatRefusesIsTriedLessOftenAndHealsSoon(t *testing.T) {
@@ -159,13 +161,13 @@ func TestADiskThatRefusesIsTriedLessOftenAndHealsSoon(t *testing.T) {
 			b.puts <- kibibyte("away")
 			time.Sleep(100 * time.Millisecond)
 		}
-		if n := b.journal.Stats().DiskErrors; n < 60 || n > 65 {
+		if n := b.journal.Load().Stats().DiskErrors; n < 60 || n > 65 {
 			t.Errorf("%d tries in a minute, want one a second", n)
 		}
 		must(t, os.Mkdir(dir, 0o700))
 		time.Sleep(flushRetry + flushInterval)
 		synctest.Wait()
-		if stats := b.journal.Stats(); stats.Durable != stats.Last {
+		if stats := b.journal.Load().Stats(); stats.Durable != stats.Last {
 			t.Errorf("of %d results %d are on the disk once it takes them", stats.Last, stats.Durable)
 		}
 		cancel()
@@ -175,7 +177,7 @@ func TestADiskThatRefusesIsTriedLessOftenAndHealsSoon(t *testing.T) {
 
 func TestAStopTriesTheDiskThatRefused(t *testing.T) {
 	b, dir := smallOutbox(t, zerolog.Nop())
-	_, err := b.journal.Reader("away", journal.Oldest)
+	_, err := b.journal.Load().Reader("away", journal.Oldest)
 	must(t, err)
 	must(t, os.RemoveAll(dir))
 	b.append(kibibyte("away"))
@@ -187,7 +189,7 @@ func TestAStopTriesTheDiskThatRefused(t *testing.T) {
 		b.puts <- kibibyte("away")
 	}
 	must(t, b.close())
-	if stats := b.journal.Stats(); stats.Readers[0].Pending != 101 || stats.Durable != 101 {
+	if stats := b.journal.Load().Stats(); stats.Readers[0].Pending != 101 || stats.Durable != 101 {
 		t.Errorf("of 101 results %d wait, the disk has those up to %d", stats.Readers[0].Pending, stats.Durable)
 	}
 }
@@ -195,17 +197,17 @@ func TestAStopTriesTheDiskThatRefused(t *testing.T) {
 func TestAStopTellsWhatAJournalInMemoryLoses(t *testing.T) {
 	log := &words{}
 	b, _ := smallOutbox(t, zerolog.New(log))
-	must(t, b.journal.Close())
-	var err error
-	b.journal, err = journal.Open(journal.Options{ReadUnflushed: true})
+	must(t, b.journal.Load().Close())
+	inMemory, err := journal.Open(journal.Options{ReadUnflushed: true})
 	must(t, err)
-	b.diskless = "no space left"
-	_, err = b.journal.Reader("away", journal.Oldest)
+	b.journal.Store(inMemory)
+	b.noDisk(errors.New("no space left"))
+	_, err = b.journal.Load().Reader("away", journal.Oldest)
 	must(t, err)
 	b.append(kibibyte("away"))
 	b.puts <- kibibyte("away")
 	must(t, b.close())
-	if n := b.dropped.of("away")[stopped]; n != 2 || log.times(`"server":"away","up_to":2,"why":"no space left"`) != 1 {
+	if n := b.dropped.of("away")[stopped]; n != 2 || log.times(`"server":"away","up_to":2,"why":"no space left; results are kept in memory only`) != 1 {
 		t.Errorf("counted %d, said %s", n, &log.text)
 	}
 }
@@ -229,16 +231,16 @@ func TestForgettingAServerTellsWhatWaitedForIt(t *testing.T) {
 		must(t, err)
 		b.puts <- kibibyte("gone")
 		b.puts <- kibibyte("gone")
-		eventually(t, "both", func() bool { return b.journal.Stats().Last == 2 })
+		eventually(t, "both", func() bool { return b.journal.Load().Stats().Last == 2 })
 		_, err = reader.TryNext(nil, 2, 1<<20)
 		must(t, err)
 		reader.Ack(c.acked)
 		must(t, reader.Close())
 		b.closed("gone")
 		b.puts <- kibibyte("here")
-		eventually(t, "another server's", func() bool { return b.journal.Stats().Last == 3 })
+		eventually(t, "another server's", func() bool { return b.journal.Load().Stats().Last == 3 })
 		b.maxAge = 0
-		b.call(func() { b.forget(b.journal.Stats()) })
+		b.call(func() { b.forget(b.journal.Load().Stats()) })
 		cancel()
 		must(t, <-over)
 		if n := b.dropped.of("gone")[tooOld]; n != c.lost || log.times(c.words) != 1 {
@@ -252,15 +254,15 @@ func TestAServerThatNoCheckNamesLosesOnlyWhatIsTooOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &words{}
 		b, _ := smallOutbox(t, zerolog.New(log))
-		reader, err := b.journal.Reader("gone", journal.Oldest)
+		reader, err := b.journal.Load().Reader("gone", journal.Oldest)
 		must(t, err)
 		must(t, reader.Close())
 		b.append(kibibyte("gone"))
 		b.append(kibibyte("gone"))
-		must(t, b.journal.Flush())
+		must(t, b.journal.Load().Flush())
 		time.Sleep(b.maxAge - time.Minute)
 		b.append(kibibyte("gone"))
-		must(t, b.journal.Flush())
+		must(t, b.journal.Load().Flush())
 		b.begun = 3 // all of them are of an earlier run
 		b.append(kibibyte("here"))
 		for _, step := range []struct {
@@ -268,19 +270,19 @@ func TestAServerThatNoCheckNamesLosesOnlyWhatIsTooOld(t *testing.T) {
 			lost, left uint64
 		}{{0, 0, 4}, {2 * time.Minute, 2, 2}, {time.Minute, 2, 2}, {b.maxAge, 3, 0}} {
 			time.Sleep(step.after)
-			b.forget(b.journal.Stats())
+			b.forget(b.journal.Load().Stats())
 			var left uint64
-			for _, r := range b.journal.Stats().Readers {
+			for _, r := range b.journal.Load().Stats().Readers {
 				left = r.Pending
 			}
 			if lost := b.dropped.of("gone")[tooOld]; lost != step.lost || left != step.left {
 				t.Errorf("after %v more: %d given up and %d waiting, want %d and %d", step.after, lost, left, step.lost, step.left)
 			}
 		}
-		if n := len(b.journal.Stats().Readers); n > 0 || log.times("were given up") != 2 {
+		if n := len(b.journal.Load().Stats().Readers); n > 0 || log.times("were given up") != 2 {
 			t.Errorf("%d servers are known, said %s", n, &log.text)
 		}
-		must(t, b.journal.Close())
+		must(t, b.journal.Load().Close())
 	})
 }
 

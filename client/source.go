@@ -17,7 +17,7 @@ type source struct {
 	reader  *journal.Reader
 	server  string
 	process *process
-	has     uint64 // up to here the server has everything, whatever the reader says
+	has     span // what the server has, whatever the reader says
 	maxAge  time.Duration
 	drops   *drops
 	log     *logx.Throttle
@@ -58,7 +58,7 @@ func (s *source) take(dst []sender.Item, r journal.Record) []sender.Item {
 	switch {
 	case err != nil:
 		s.passOver(r.Seq, err)
-	case r.Seq > s.has && e.isFor(s.server):
+	case !s.has.holds(r.Seq) && e.isFor(s.server):
 		s.handed = r.Seq
 		if e.instance != s.kept {
 			s.kept, s.instance = e.instance, instanceFor(s.process.current(e.instance), s.server)

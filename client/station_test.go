@@ -84,6 +84,12 @@ func (s *station) count() int {
 	return len(s.taken)
 }
 
+func (s *station) setHeld(held bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = held
+}
+
 func newStation(t testing.TB) *station {
 	t.Helper()
 	dir := t.TempDir()

@@ -2,6 +2,7 @@ package client
 
 import (
 	"cmp"
+	"fmt"
 	"os"
 	"runtime"
 	"slices"
@@ -41,12 +42,15 @@ func (c *Client) reporter(asked <-chan os.Signal) *status.Reporter {
 // status is the client's page. Any goroutine may call it.
 func (c *Client) status() *status.Page {
 	now := time.Now()
-	stats := c.outbox.journal.Stats()
+	stats := c.outbox.journal.Load().Stats()
 	p := &status.Page{Role: "client", Version: c.options.Version, PID: os.Getpid(), Goroutines: runtime.NumGoroutine(), StateDir: c.options.StateDir,
 		Started: c.started, At: now, Uptime: status.Since(now.Sub(c.started))}
 	p.Journal = journalPage(stats, c.options.JournalMaxBytes, now)
-	if why := c.outbox.diskless; why != "" {
-		p.Journal.Refuses = why
+	if why := c.outbox.diskless.Load(); why != nil {
+		p.Journal.Refuses = *why
+	}
+	if d := c.outbox.hangs.lasts(); d >= hangsFrom {
+		p.Journal.Refuses = fmt.Sprintf("the disk of the state directory has not answered for %v: results are held up until it does", d.Round(time.Second))
 	}
 	p.Outlets = c.deliveries.status(stats, now)
 	p.Client = c.checksPage()

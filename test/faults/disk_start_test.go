@@ -52,6 +52,21 @@ func TestE2EAClientStartsOnABadDisk(t *testing.T) {
 				if !strings.Contains(p.Client.Words(), "results are kept in memory only") {
 					t.Errorf("the log says\n%s", p.Client.Words())
 				}
+				// When it can be written again, the client goes over to it by itself.
+				if err := unix.Mount("", disk, "", unix.MS_REMOUNT, ""); err != nil {
+					t.Fatal(err)
+				}
+				for deadline := time.Now().Add(3 * time.Minute); !strings.Contains(p.Client.Words(), "results are kept on its disk"); time.Sleep(100 * time.Millisecond) {
+					if time.Now().After(deadline) {
+						t.Fatalf("the client did not go over to the disk:\n%s", p.Client.Words())
+					}
+				}
+				for range 3 {
+					c.Await(";h;disk;2;DISK CRITICAL")
+				}
+				if files, err := filepath.Glob(filepath.Join(disk, "journal", "*.seg")); err != nil || len(files) == 0 {
+					t.Errorf("no segment is there: %v", err)
+				}
 				return
 			}
 			for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {

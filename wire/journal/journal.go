@@ -25,6 +25,8 @@ type Options struct {
 	// NoSync makes Flush write without waiting for the disk: a killed process
 	// loses nothing, a machine that loses power may.
 	NoSync bool
+	// First is the sequence that the first record of a journal in memory gets; 0 is 1.
+	First uint64
 	// Recovered, if set, is called by Open for every good record on disk, in
 	// order. The record is valid only during the call.
 	Recovered func(Record)
@@ -78,6 +80,7 @@ type Journal struct {
 	segs    []*segment // oldest first, without a gap in ordinals unless one was lost
 	tail    []*chunk   // oldest first, sequences without a gap
 	tailLen int64      // bytes of records in tail
+	first   uint64     // the first sequence of a journal in memory
 	next    uint64     // the sequence that the next record gets
 	durable uint64     // last sequence that Flush is done with
 	ordinal uint64     // records ever flushed
@@ -151,6 +154,8 @@ func Open(o Options) (*Journal, error) {
 		j.time.clock = newClocks()
 	}
 	if o.Dir == "" {
+		j.first = max(o.First, j.next)
+		j.next, j.durable = j.first, j.first-1
 		j.time.begin(0)
 		return j, nil
 	}
@@ -227,6 +232,10 @@ func (j *Journal) saveState(reserve uint64) error {
 	j.mu.Lock()
 	s := slot{j.state.generation, j.next + reserve, j.ordinal}
 	j.mu.Unlock()
+	return j.storeState(s)
+}
+
+func (j *Journal) storeState(s slot) error {
 	stored, err := writeSlot(filepath.Join(j.o.Dir, stateName), s, !j.o.NoSync)
 	if err != nil {
 		return j.note(err)

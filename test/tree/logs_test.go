@@ -23,7 +23,8 @@ var unthrottled = map[string][]string{
 		"client.deliveries.follow", "client.deliveries.sender", "server.Server.keepLoading", "server.Server.loadCertificates",
 		"server.Server.tellAccess", "server.Server.tellUnread", "server.Server.warnPassedBy",
 	},
-	"a day": {"client.Client.tellEnding", "server.Server.tellEnding"},
+	"a minute's look at the disk": {"client.deliveries.moveTo", "client.outbox.moveTo", "client.outbox.onDisk", "client.hangs.tell"},
+	"a day":                       {"client.Client.tellEnding", "server.Server.tellEnding"},
 }
 
 // TestNoLogLineEscapesTheThrottle finds calls of a logger itself. Lines of the

@@ -41,6 +41,7 @@ type streams struct {
 	stdout, stderr io.Writer
 	setZone        func() error // has the process use the time zone of its environment; nil in tests
 	badZone        *badZone
+	unknown        *unknown
 	ready          *os.File // tells the caller of a process in the background that it started; nil in the foreground
 }
 
@@ -212,12 +213,13 @@ func (a applet) run(ctx context.Context, name string, args []string, std streams
 	if a.command == nil {
 		return overview(name, std).RunContext(ctx, args)
 	}
-	std.badZone = a.zone(std)
+	std.badZone, std.unknown = a.zone(std), findUnknown(std, os.Environ())
 	command := a.command(std)
 	bindAll(a.word, command)
 	tellHelp(name, a.word, command)
 	err := newApp(name, command, std).RunContext(ctx, args)
 	std.badZone.tell(func(wrong error) { fmt.Fprintf(std.stderr, "%s: %v\n", name, wrong) })
+	std.unknown.tell(func(text string) { fmt.Fprintf(std.stderr, "%s: %s\n", name, text) })
 	return err
 }
 

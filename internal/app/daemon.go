@@ -105,7 +105,7 @@ func (std streams) daemon(c *cli.Context, role string, start func(process) (serv
 		return err
 	}
 	if !o.foreground && std.ready == nil {
-		std.badZone.said = true // by the process in the background
+		std.badZone.said, std.unknown.said = true, true // by the process in the background
 		return std.detach(c.Context)
 	}
 	d, err := std.newDaemon(o)
@@ -114,6 +114,7 @@ func (std streams) daemon(c *cli.Context, role string, start func(process) (serv
 	}
 	defer d.close()
 	std.badZone.tell(func(wrong error) { d.log.Warn().Msg(wrong.Error()) })
+	std.unknown.tell(func(text string) { d.log.Warn().Msg(text) })
 	sockets, err := d.manager.sockets()
 	if err != nil {
 		return err

@@ -17,6 +17,9 @@ func (m manual) page(version string) string {
 	}
 	b.WriteString(".SH DESCRIPTION\n" + roffText(m.description))
 	for _, c := range m.commands {
+		if m.word == "" && c.word == "help" {
+			continue // it has no page
+		}
 		if m.word == "" {
 			fmt.Fprintf(&b, ".TP\n.BR %s (8)\n%s\n", roff(strings.ReplaceAll(c.name, " ", "-")), roff(c.usage))
 			continue

@@ -23,7 +23,7 @@ func TestClientWithoutInotify(t *testing.T) {
 	p.Client = rig.StartWrapped(t, wrap, "massive-passive-client", p.ClientArgs...)
 	await := func(what string) {
 		t.Helper()
-		for deadline := time.Now().Add(30*time.Second); !strings.Contains(p.Client.Words(), what); time.Sleep(50 * time.Millisecond) {
+		for deadline := time.Now().Add(30 * time.Second); !strings.Contains(p.Client.Words(), what); time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("no %q in %s", what, p.Client.Words())
 			}

@@ -1,13 +1,16 @@
 package certs
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
+	"massive-passive/internal/disk"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 const (
@@ -25,7 +28,7 @@ func LooseKey(file string) string { return LooseSecret(file, "the private key") 
 // LooseSecret says the same of any file that others must not read; what names
 // it, as "the password".
 func LooseSecret(file, what string) string {
-	info, err := os.Stat(file)
+	info, err := disk.Stat(context.Background(), file)
 	switch {
 	case err != nil:
 		return "" // whoever needs the file tells
@@ -41,7 +44,7 @@ const looseMost = 10
 // LooseFiles says what LooseFile does of the files of a directory whose names
 // have one of the suffixes.
 func LooseFiles(dir string, suffixes ...string) (problems []string) {
-	entries, err := os.ReadDir(dir)
+	entries, err := disk.ReadDir(context.Background(), dir)
 	if err != nil {
 		return nil // whoever needs the directory tells
 	}
@@ -55,7 +58,7 @@ func LooseFiles(dir string, suffixes ...string) (problems []string) {
 		if e.Type()&fs.ModeSymlink != 0 {
 			why = LooseFile(path)
 		} else {
-			why = loose(path, false)
+			why = answered(path, func() string { return loose(path, false) })
 		}
 		if why != "" && len(problems) == looseMost {
 			more++
@@ -73,6 +76,20 @@ func LooseFiles(dir string, suffixes ...string) (problems []string) {
 // trust or what to run, by itself or by the directory that it lies in; "" if
 // nobody may.
 func LooseFile(file string) string {
+	return answered(file, func() string { return looseFile(file) })
+}
+
+// looks is who looks at files that may lie on a disk that does not answer.
+var looks = disk.Reader{Patience: time.Second}
+
+// answered is what look says, or "" where the disk does not answer: whoever needs
+// the file tells.
+func answered(file string, look func() string) string {
+	why, _ := disk.Within(context.Background(), &looks, file, func() (string, error) { return look(), nil })
+	return why
+}
+
+func looseFile(file string) string {
 	path, err := filepath.EvalSymlinks(file)
 	if err != nil {
 		return ""

@@ -52,7 +52,7 @@ func (c *Client) status() *status.Page {
 	if d := c.outbox.hangs.lasts(); d >= hangsFrom {
 		p.Journal.Refuses = fmt.Sprintf("the disk of the state directory has not answered for %v: results are held up until it does", d.Round(time.Second))
 	}
-	p.Outlets = c.deliveries.status(stats, now)
+	p.Destinations = c.deliveries.status(stats, now)
 	p.Client = c.checksPage()
 	return p
 }
@@ -97,10 +97,10 @@ func (c *Client) checksPage() *status.Client {
 
 // status returns a line for each server, and for each that no check names any
 // more while results still wait for it, or if some were given up.
-func (d *deliveries) status(stats journal.Stats, now time.Time) []status.Outlet {
+func (d *deliveries) status(stats journal.Stats, now time.Time) []status.Destination {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	outlets := []status.Outlet{}
+	destinations := []status.Destination{}
 	for _, name := range d.client.outbox.dropped.servers() {
 		known := slices.ContainsFunc(stats.Readers, func(r journal.ReaderStats) bool { return r.Name == name })
 		if name != "" && !known {
@@ -108,15 +108,15 @@ func (d *deliveries) status(stats journal.Stats, now time.Time) []status.Outlet 
 		}
 	}
 	for _, r := range stats.Readers {
-		o := status.Outlet{Name: r.Name, Depth: r.Pending, OldestAge: ageOf(r.Backlog, now), Waiting: "no check names this server any more",
+		o := status.Destination{Name: r.Name, Depth: r.Pending, OldestAge: ageOf(r.Backlog, now), Waiting: "no check names this server any more",
 			Dropped: map[string]uint64{}, GivenUp: d.client.outbox.dropped.of(r.Name), Rejected: map[string]uint64{}}
 		if way := d.running[r.Name]; way != nil {
 			o.Target, o.Waiting = way.address, way.sender.State()
 			o.Delivered, o.Rejected = way.sender.Counts()
 			o.Waiting = cmp.Or(o.Waiting, overdue(ageOf(r.Backlog, now), d.client.options.BatchWaitTime))
 		}
-		outlets = append(outlets, o)
+		destinations = append(destinations, o)
 	}
-	sort.Slice(outlets, func(i, j int) bool { return outlets[i].Name < outlets[j].Name }) // slices.SortFunc makes code for each type of elements
-	return outlets
+	sort.Slice(destinations, func(i, j int) bool { return destinations[i].Name < destinations[j].Name }) // slices.SortFunc makes code for each type of elements
+	return destinations
 }

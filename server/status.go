@@ -54,12 +54,12 @@ func (s *Server) status() *status.Page {
 	p := &status.Page{Role: "server", Version: s.options.Version, PID: os.Getpid(), Goroutines: runtime.NumGoroutine(), StateDir: s.options.StateDir,
 		Started: s.started, At: now, Uptime: status.Since(now.Sub(s.started))}
 	p.Journal = s.journalPage(stats)
-	p.Outlets = []status.Outlet{}
+	p.Destinations = []status.Destination{}
 	for _, r := range stats.Readers {
-		o := s.outlet(r, now)
+		o := s.destination(r, now)
 		p.Journal.Depth, p.Journal.Resting = max(p.Journal.Depth, o.Depth), max(p.Journal.Resting, o.Resting)
 		p.Journal.OldestAge = max(p.Journal.OldestAge, o.OldestAge)
-		p.Outlets = append(p.Outlets, o)
+		p.Destinations = append(p.Destinations, o)
 	}
 	counts := &s.intake.counts
 	p.Server = &status.Server{
@@ -92,9 +92,9 @@ func ageOf(b journal.Backlog, now time.Time) status.Seconds {
 	return status.Since(now.Sub(b.Oldest))
 }
 
-// outlet is the page's line about the sink that has reader r.
-func (s *Server) outlet(r journal.ReaderStats, now time.Time) status.Outlet {
-	o := status.Outlet{Name: r.Name, Depth: r.Pending, OldestAge: ageOf(r.Backlog, now), Waiting: "no sink of this name is configured any more",
+// destination is the page's line about the sink that has reader r.
+func (s *Server) destination(r journal.ReaderStats, now time.Time) status.Destination {
+	o := status.Destination{Name: r.Name, Depth: r.Pending, OldestAge: ageOf(r.Backlog, now), Waiting: "no sink of this name is configured any more",
 		Dropped: map[string]uint64{}, GivenUp: map[string]uint64{}, Rejected: map[string]uint64{}}
 	if n := s.intake.pushedOut.of(r.Name); n > 0 {
 		putOutcome(&o, sink.GivenUpJournalFull, n)
@@ -115,7 +115,7 @@ func (s *Server) outlet(r journal.ReaderStats, now time.Time) status.Outlet {
 }
 
 // putOutcome puts how many results met an outcome where the page shows it.
-func putOutcome(o *status.Outlet, outcome sink.Outcome, n uint64) {
+func putOutcome(o *status.Destination, outcome sink.Outcome, n uint64) {
 	switch outcome.Class() {
 	case sink.ClassTaken:
 		if outcome == sink.Written {

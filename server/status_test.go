@@ -36,8 +36,8 @@ func TestPageCountsWhatHappened(t *testing.T) {
 		of.Clients[0].Connections != of.Connections {
 		t.Errorf("clients: %+v", of.Clients)
 	}
-	if len(p.Outlets) != 1 || p.Outlets[0].Depth != 4 || p.Journal.Depth != 4 || p.Journal.Bytes == 0 {
-		t.Errorf("outlets %+v, journal %+v", p.Outlets, p.Journal)
+	if len(p.Destinations) != 1 || p.Destinations[0].Depth != 4 || p.Journal.Depth != 4 || p.Journal.Bytes == 0 {
+		t.Errorf("destinations %+v, journal %+v", p.Destinations, p.Journal)
 	}
 	why := "the journal is full"
 	r.server.intake.trouble.Store(&why)
@@ -78,12 +78,12 @@ func TestAResultWithItsOutputCutCountsAsTaken(t *testing.T) {
 	defer s.Close()
 	long := check.Result{Kind: check.Service, Host: "h", Service: "s", Output: bytes.Repeat([]byte("x"), 5000), Finish: 1e6}
 	r.exchange(s, wire.Batch{Instance: wire.Instance{7}, Entries: []wire.Entry{{Sequence: 1, Result: long.Append(nil)}}})
-	for deadline := time.Now().Add(time.Minute); r.server.status().Outlets[0].OutputCut != 1; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); r.server.status().Destinations[0].OutputCut != 1; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("the cut does not show: %+v", r.server.status().Outlets[0])
+			t.Fatalf("the cut does not show: %+v", r.server.status().Destinations[0])
 		}
 	}
-	o := r.server.status().Outlets[0]
+	o := r.server.status().Destinations[0]
 	if len(o.Dropped)+len(o.GivenUp)+len(o.Rejected) > 0 {
 		t.Errorf("a result whose output was cut is shown as lost: %+v", o)
 	}
@@ -93,7 +93,7 @@ func TestAResultWithItsOutputCutCountsAsTaken(t *testing.T) {
 }
 
 func TestEachOutcomeShowsOnThePage(t *testing.T) {
-	o := status.Outlet{Dropped: map[string]uint64{}, GivenUp: map[string]uint64{}, Rejected: map[string]uint64{}}
+	o := status.Destination{Dropped: map[string]uint64{}, GivenUp: map[string]uint64{}, Rejected: map[string]uint64{}}
 	n := uint64(0)
 	for outcome := sink.Outcome(1); outcome.Class() != 0; outcome++ {
 		n++
@@ -120,22 +120,22 @@ func TestAHealthyServerHasNothingWaiting(t *testing.T) {
 	r.expect(1, 2, 3, 4)
 	var p *status.Page
 	for deadline := time.Now().Add(sink.DefaultWindow / 2); ; time.Sleep(10 * time.Millisecond) {
-		if p = r.server.status(); p.Outlets[0].Resting == 4 {
+		if p = r.server.status(); p.Destinations[0].Resting == 4 {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("what was delivered does not rest: %+v", p.Outlets)
+			t.Fatalf("what was delivered does not rest: %+v", p.Destinations)
 		}
 	}
-	o := p.Outlets[0]
+	o := p.Destinations[0]
 	if o.Depth != 0 || o.OldestAge != 0 || o.Delivered != 0 || p.Journal.Depth != 0 || p.Journal.OldestAge != 0 || p.Journal.Resting != 4 {
-		t.Errorf("outlet %+v, journal %+v", o, p.Journal)
+		t.Errorf("destination %+v, journal %+v", o, p.Journal)
 	}
 	if text := p.Text(false); !strings.Contains(text, "0 results waiting; 4 handed to the core and kept") {
 		t.Errorf("the page says\n%s", text)
 	}
 	r.deliver(wire.Instance{7}, 5)
-	if p = r.server.status(); p.Outlets[0].Depth != 1 || p.Outlets[0].Resting != 4 {
-		t.Errorf("one that waits does not show: %+v", p.Outlets[0])
+	if p = r.server.status(); p.Destinations[0].Depth != 1 || p.Destinations[0].Resting != 4 {
+		t.Errorf("one that waits does not show: %+v", p.Destinations[0])
 	}
 }

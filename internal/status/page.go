@@ -26,9 +26,9 @@ type Page struct {
 	// for each open connection, and a few.
 	Goroutines int     `json:"goroutines"`
 	Journal    Journal `json:"journal"`
-	// Outlets are where the journal's results go: a client's servers, a
+	// Destinations are where the journal's results go: a client's servers, a
 	// server's sinks.
-	Outlets []Outlet `json:"outlets"`
+	Destinations []Destination `json:"destinations"`
 	// Recent is what of their counters is news.
 	Recent *Recent `json:"recent,omitempty"`
 	Client *Client `json:"client,omitempty"`
@@ -45,7 +45,7 @@ func (s Seconds) duration() time.Duration { return time.Duration(float64(s) * fl
 
 // Journal is the process's journal.
 type Journal struct {
-	Depth     uint64  `json:"depth"`   // results that some outlet still waits for
+	Depth     uint64  `json:"depth"`   // results that some destination still waits for
 	Resting   uint64  `json:"resting"` // delivered ones that are kept in case the core dies
 	Bytes     int64   `json:"bytes"`   // on disk
 	MaxBytes  int64   `json:"max_bytes"`
@@ -56,13 +56,13 @@ type Journal struct {
 	Lost      int64   `json:"lost"`               // results in them, as far as it is known
 }
 
-// Outlet is a server of a client, or a sink of a server.
-type Outlet struct {
+// Destination is a server of a client, or a sink of a server.
+type Destination struct {
 	Name    string `json:"name"`
 	Target  string `json:"target"`
 	Waiting string `json:"waiting"` // for what; "" while it delivers
 	// Depth counts what is not delivered yet; it may count results behind the
-	// oldest that are for other outlets.
+	// oldest that are for other destinations.
 	Depth uint64 `json:"depth"`
 	// Resting counts what the core was seen to have taken, and is kept for a
 	// while in case it dies.
@@ -75,7 +75,7 @@ type Outlet struct {
 	// Dropped counts, by reason, what was left out by a rule that was asked for.
 	Dropped map[string]uint64 `json:"dropped"`
 	// GivenUp counts, by reason, what was lost here; as Depth, it may count
-	// results for other outlets.
+	// results for other destinations.
 	GivenUp  map[string]uint64 `json:"given_up"`
 	Rejected map[string]uint64 `json:"rejected"` // by reason: refused for good by the other side
 	// TimeFixed counts results with a time in the future, which became now, and
@@ -131,9 +131,9 @@ func (p *Page) Problems() []string {
 	if p.Journal.Refuses != "" {
 		found = append(found, plain(p.Journal.Refuses))
 	}
-	for _, o := range p.Outlets {
+	for _, o := range p.Destinations {
 		if o.Waiting != "" {
-			found = append(found, fmt.Sprintf("%s %s waits, with %s: %s", p.outlet(), plain(o.Name), count(o.Depth, "result"), plain(o.Waiting)))
+			found = append(found, fmt.Sprintf("%s %s waits, with %s: %s", p.destination(), plain(o.Name), count(o.Depth, "result"), plain(o.Waiting)))
 		}
 	}
 	found = append(found, p.Recent.problems()...)
@@ -161,8 +161,8 @@ func (s *Server) heldProblems() (found []string) {
 	return found
 }
 
-// outlet is what this side calls an outlet.
-func (p *Page) outlet() string {
+// destination is what this side calls a destination.
+func (p *Page) destination() string {
 	if p.Role == "client" {
 		return "server"
 	}
@@ -193,24 +193,24 @@ func sum(counts map[string]uint64) (n uint64) {
 	return n
 }
 
-// dropped, givenUp and rejected add up what all outlets left out, what they lost,
+// dropped, givenUp and rejected add up what all destinations left out, what they lost,
 // and what was refused for good on either end.
 func (p *Page) dropped() (n uint64) {
-	for _, o := range p.Outlets {
+	for _, o := range p.Destinations {
 		n += sum(o.Dropped)
 	}
 	return n
 }
 
 func (p *Page) givenUp() (n uint64) {
-	for _, o := range p.Outlets {
+	for _, o := range p.Destinations {
 		n += sum(o.GivenUp)
 	}
 	return n
 }
 
 func (p *Page) rejected() (n uint64) {
-	for _, o := range p.Outlets {
+	for _, o := range p.Destinations {
 		n += sum(o.Rejected)
 	}
 	if p.Server != nil {

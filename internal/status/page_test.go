@@ -13,7 +13,7 @@ import (
 func serverPage(clients int) *Page {
 	p := clientPage()
 	p.Role, p.Client = "server", nil
-	p.Outlets = p.Outlets[:1]
+	p.Destinations = p.Destinations[:1]
 	p.Journal.Depth, p.Journal.OldestAge = 0, 0
 	p.Server = &Server{Listed: clients, Connections: 1, Taken: 50, Duplicates: 2, Rejected: map[string]uint64{"malformed": 1}}
 	for i := range clients {
@@ -33,7 +33,7 @@ func TestTextSaysWhatIsWrongFirst(t *testing.T) {
 		}
 	}
 	p = clientPage()
-	p.Outlets[1].Waiting = ""
+	p.Destinations[1].Waiting = ""
 	if text := p.Text(false); !strings.HasPrefix(text, "massive-passive client: OK\n") {
 		t.Errorf("all is well, but it says %s", text)
 	}
@@ -61,14 +61,14 @@ func TestJudge(t *testing.T) {
 		change func(*Page)
 		want   State
 	}{
-		"young":             {limits, func(p *Page) { p.Journal.OldestAge = 60 }, OK},
-		"over warning":      {limits, func(p *Page) {}, Warning},
-		"over critical":     {limits, func(p *Page) { p.Journal.OldestAge = 301 }, Critical},
-		"only warning":      {Thresholds{Warning: time.Minute}, func(p *Page) { p.Journal.OldestAge = 1e6 }, Warning},
-		"only critical":     {Thresholds{Critical: time.Hour}, func(p *Page) {}, OK},
-		"refuses":           {limits, func(p *Page) { p.Journal.OldestAge, p.Journal.Refuses = 0, "full" }, Critical},
-		"a bad check file":  {limits, func(p *Page) { p.Journal.OldestAge, p.Client.BadFiles = 0, []string{"x"} }, Warning},
-		"an outlet is away": {limits, func(p *Page) { p.Journal.OldestAge = 1 }, OK},
+		"young":                 {limits, func(p *Page) { p.Journal.OldestAge = 60 }, OK},
+		"over warning":          {limits, func(p *Page) {}, Warning},
+		"over critical":         {limits, func(p *Page) { p.Journal.OldestAge = 301 }, Critical},
+		"only warning":          {Thresholds{Warning: time.Minute}, func(p *Page) { p.Journal.OldestAge = 1e6 }, Warning},
+		"only critical":         {Thresholds{Critical: time.Hour}, func(p *Page) {}, OK},
+		"refuses":               {limits, func(p *Page) { p.Journal.OldestAge, p.Journal.Refuses = 0, "full" }, Critical},
+		"a bad check file":      {limits, func(p *Page) { p.Journal.OldestAge, p.Client.BadFiles = 0, []string{"x"} }, Warning},
+		"a destination is away": {limits, func(p *Page) { p.Journal.OldestAge = 1 }, OK},
 	} {
 		p := clientPage()
 		c.change(p)
@@ -81,7 +81,7 @@ func TestJudge(t *testing.T) {
 func TestPluginLine(t *testing.T) {
 	limits := Thresholds{time.Minute, 5 * time.Minute}
 	p := clientPage()
-	p.Outlets[1].Waiting = "it said | and\nmore"
+	p.Destinations[1].Waiting = "it said | and\nmore"
 	line, state := limits.Line([]*Page{p}, nil)
 	want := "massive-passive WARNING: client has 9 results waiting, the oldest for 2m3s: server two waits, with 9 results: it said / and?more | " +
 		"oldest_age=123s;60;300;0 depth=9;;;0 resting=0;;;0 bytes=5242880B;;;0;1073741824 dropped=0c given_up=4c rejected=3c skipped=7c late=1c timed_out=6c running=2;;;0 checks=12;;;0 bad_files=0;;;0"

@@ -22,10 +22,10 @@ type Recent struct {
 	GivenUp  map[string]uint64 `json:"given_up"`
 }
 
-// counter is one that grows: of an outlet, "" for the doors, and a reason.
+// counter is one that grows: of a destination, "" for the doors, and a reason.
 type counter struct {
-	rejected       bool // else given up
-	outlet, reason string
+	rejected            bool // else given up
+	destination, reason string
 }
 
 // history remembers the counters of the last recentSpan. Any goroutine may use
@@ -80,12 +80,12 @@ func (h *history) recent(p *Page) *Recent {
 // losses are the page's counters of what was rejected or given up.
 func (p *Page) losses() map[counter]uint64 {
 	counts := map[counter]uint64{}
-	for i := range p.Outlets {
-		for reason, n := range p.Outlets[i].Rejected {
-			counts[counter{true, p.Outlets[i].Name, reason}] = n
+	for i := range p.Destinations {
+		for reason, n := range p.Destinations[i].Rejected {
+			counts[counter{true, p.Destinations[i].Name, reason}] = n
 		}
-		for reason, n := range p.Outlets[i].GivenUp {
-			counts[counter{false, p.Outlets[i].Name, reason}] = n
+		for reason, n := range p.Destinations[i].GivenUp {
+			counts[counter{false, p.Destinations[i].Name, reason}] = n
 		}
 	}
 	if p.Server != nil {

@@ -10,7 +10,7 @@ import (
 
 // grown is a server's page with these counters.
 func grown(at time.Time, rejected, givenUp uint64) *Page {
-	return &Page{Role: "server", At: at, Uptime: Seconds(3600), Outlets: []Outlet{{Name: "core", Dropped: map[string]uint64{"older": 1000 * rejected},
+	return &Page{Role: "server", At: at, Uptime: Seconds(3600), Destinations: []Destination{{Name: "core", Dropped: map[string]uint64{"older": 1000 * rejected},
 		Rejected: map[string]uint64{"no such object": rejected}, GivenUp: map[string]uint64{"journal full": givenUp}}},
 		Server: &Server{Listed: 1, Rejected: map[string]uint64{"denied": 0}}}
 }

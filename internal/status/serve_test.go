@@ -18,7 +18,7 @@ func clientPage() *Page {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	return &Page{Role: "client", Version: "1.2", PID: 77, StateDir: "/state", Started: at.Add(-26 * time.Hour), At: at, Uptime: 26 * 3600,
 		Journal: Journal{Depth: 9, Bytes: 5 << 20, MaxBytes: 1 << 30, OldestAge: 123},
-		Outlets: []Outlet{
+		Destinations: []Destination{
 			{Name: "core", Target: "10.0.0.1:5678", Delivered: 1000, Dropped: map[string]uint64{}, Rejected: map[string]uint64{"denied": 3}},
 			{Name: "two", Target: "10.0.0.2:5678", Waiting: "10.0.0.2:5678 refused the connection", Depth: 9, OldestAge: 123,
 				GivenUp: map[string]uint64{"over --journal-max-age": 4}, Rejected: map[string]uint64{}},

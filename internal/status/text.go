@@ -37,7 +37,7 @@ func (p *Page) Text(all bool) string {
 		p.Server.text(w)
 	}
 	w.Flush()
-	p.outletsText(&b)
+	p.destinationsText(&b)
 	if p.Server != nil {
 		p.Server.clientsText(&b, p.At, all)
 	}
@@ -79,14 +79,14 @@ func (s *Server) text(w *tabwriter.Writer) {
 		count(uint64(len(s.Clients)), "client"), count(uint64(s.Connections), "connection"))
 }
 
-func (p *Page) outletsText(b *strings.Builder) {
-	if len(p.Outlets) == 0 {
+func (p *Page) destinationsText(b *strings.Builder) {
+	if len(p.Destinations) == 0 {
 		return
 	}
 	b.WriteByte('\n')
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "%s\ttarget\twaiting\toldest\tresting\tdelivered\tdropped\tgiven up\trejected\tstate\n", p.outlet())
-	for _, o := range p.Outlets {
+	fmt.Fprintf(w, "%s\ttarget\twaiting\toldest\tresting\tdelivered\tdropped\tgiven up\trejected\tstate\n", p.destination())
+	for _, o := range p.Destinations {
 		oldest := "-"
 		if o.Depth > 0 {
 			oldest = age(o.OldestAge.duration())
@@ -99,7 +99,7 @@ func (p *Page) outletsText(b *strings.Builder) {
 
 // deliveredText says how many results the other side has, and in how many of
 // them something was changed on the way.
-func (o *Outlet) deliveredText() string {
+func (o *Destination) deliveredText() string {
 	text := strconv.FormatUint(o.Delivered, 10)
 	if o.Written > 0 {
 		text += fmt.Sprintf(", written %d", o.Written)

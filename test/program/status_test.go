@@ -49,10 +49,10 @@ func TestStatusOfARunningPair(t *testing.T) {
 	p.StartClient()
 	pages(p, func(client, server status.Page) bool {
 		checks := client.Client
-		return len(client.Outlets) == 1 && client.Outlets[0].Name == "core" && client.Outlets[0].Waiting == "" && client.Outlets[0].Delivered > 3 &&
+		return len(client.Destinations) == 1 && client.Destinations[0].Name == "core" && client.Destinations[0].Waiting == "" && client.Destinations[0].Delivered > 3 &&
 			client.PID == p.Client.Cmd.Process.Pid && checks.Checks == 2 && checks.TimedOut > 0 && checks.Skipped["max_instances"] > 0 &&
 			len(checks.BadFiles) == 1 && checks.BadFiles[0] == "bad.cfg" && checks.Started > 0 &&
-			len(server.Outlets) == 1 && server.Outlets[0].Waiting == "" && server.Server.Taken > 3 && server.Server.Connections == 1 &&
+			len(server.Destinations) == 1 && server.Destinations[0].Waiting == "" && server.Server.Taken > 3 && server.Server.Connections == 1 &&
 			len(server.Server.Clients) == 1 && server.Server.Clients[0].Name == "client-1" && server.Server.Clients[0].Results > 3
 	})
 	told := 0
@@ -144,7 +144,7 @@ func TestTwoNamesOfOneServer(t *testing.T) {
 	p.StartServer()
 	p.StartClient()
 	pages(p, func(client, server status.Page) bool {
-		return len(client.Outlets) == 2 && client.Outlets[0].Delivered > 10 && client.Outlets[1].Delivered > 10 && server.Server.Connections == 2
+		return len(client.Destinations) == 2 && client.Destinations[0].Delivered > 10 && client.Destinations[1].Delivered > 10 && server.Server.Connections == 2
 	})
 	if connects := strings.Count(p.Client.Words(), `"connected"`); connects > 3 { // one may come before the server listens
 		t.Errorf("connected %d times", connects)

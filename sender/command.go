@@ -13,8 +13,10 @@ import (
 
 // sendNSCA is the name under which scripts call the program in place of NSCA's
 // or NSCA-ng's. It keeps what their users rely on: help and version end with 3,
-// all that is not sent with 2; the server is localhost if none is named, and a
-// refused connection is final at once.
+// all that is not sent with 2; the server is localhost if none is named. A
+// refused connection was final at once there. Here it is not, for a script that
+// ends before a server has restarted has lost its result; whoever cannot wait
+// says so with the time-out.
 const sendNSCA = "send_nsca"
 
 // Command is `massive-passive send`.
@@ -48,7 +50,7 @@ func flags() []cli.Flag {
 		&cli.BoolFlag{Name: "raw", Aliases: []string{"C"}, Usage: "standard input holds external commands, one a line"},
 		&cli.StringFlag{Name: "delimiter", Aliases: []string{"d"}, Usage: "`CHARACTER` between fields, also as 0x09 or '\\t'", DefaultText: "a tab"},
 		&cli.StringFlag{Name: "set-delimiter", Aliases: []string{"ds", "e"}, Usage: "`CHARACTER` between sets, also as 0x17 or '\\n'", DefaultText: "ETB, 0x17"},
-		&cli.Float64Flag{Name: "timeout", Aliases: []string{"to", "o"}, Value: d.Timeout.Seconds(), Usage: "`SECONDS` for everything together; 0: none, and one try"},
+		&cli.Float64Flag{Name: "timeout", Aliases: []string{"to", "o"}, Value: d.Timeout.Seconds(), Usage: "`SECONDS` for everything together; 0: none, and one try; until then all is tried again that may pass, as a refused connection"},
 		&cli.Float64Flag{Name: "delay", Aliases: []string{"D"}, Usage: "wait a random time of up to `SECONDS` first"},
 		&cli.BoolFlag{Name: "quiet", Usage: "say nothing on success"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Count: new(int), Usage: "name each result that was sent; twice: with its output"},
@@ -109,7 +111,6 @@ func send(ctx context.Context, env Env, name string, given settings, bare []stri
 // command line sets, each above the one before.
 func sendOptions(given settings, bare []string, name string, env Env) (SendOptions, error) {
 	o := DefaultSendOptions()
-	o.Patient = name != sendNSCA
 	file, ignored, err := readConfig(given.String("config"), &o)
 	if err != nil {
 		return o, err
@@ -125,7 +126,7 @@ func sendOptions(given settings, bare []string, name string, env Env) (SendOptio
 		o.Servers = bare
 	case len(bare) > 0:
 		return o, usage(name, fmt.Errorf("%q is no option, and the server is named already", bare[len(bare)-1]))
-	case len(o.Servers) == 0 && !o.Patient:
+	case len(o.Servers) == 0 && name == sendNSCA:
 		o.Servers = []string{"localhost"}
 	}
 	for option, target := range map[string]*string{"port": &o.Port, "ssl-key": &o.SSLKey, "ssl-cert": &o.SSLCert, "ssl-ca-cert": &o.SSLCACert,

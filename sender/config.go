@@ -60,6 +60,9 @@ func readConfigFile(file string, o *SendOptions) (ignored []string, err error) {
 	if err != nil {
 		return nil, &ConfigError{file, 0, err}
 	}
+	if data, err = plainText(data); err != nil {
+		return nil, &ConfigError{file, 1, err}
+	}
 	lines := strings.Split(string(data), "\n")
 	for i := 0; i < len(lines); i++ {
 		number, line := i+1, strings.TrimRight(lines[i], "\r")
@@ -126,6 +129,14 @@ func unquote(s string) (text, rest string, err error) {
 	return "", "", fmt.Errorf("the value has no closing %c", s[0])
 }
 
+// setDividers are what divides the sets of standard input, by the values of the
+// key sets.
+var setDividers = map[string]byte{"etb": etb, "lines": '\n'}
+
+// ofNSCA are keys that every configuration file of NSCA has, and that certificates
+// take the place of. To name them at each call would tell nobody anything.
+var ofNSCA = []string{"password", "encryption_method"}
+
 // set applies one setting, unless it means nothing here.
 func (o *SendOptions) set(key, value string) (known bool, err error) {
 	texts := map[string]*string{"port": &o.Port, "ssl_key": &o.SSLKey, "ssl_cert": &o.SSLCert, "ssl_ca_cert": &o.SSLCACert,
@@ -145,8 +156,14 @@ func (o *SendOptions) set(key, value string) (known bool, err error) {
 			return true, fmt.Errorf("%q is no number of seconds from 0 to %d", value, maxSeconds)
 		}
 		*times[key] = time.Duration(seconds * float64(time.Second))
+	case key == "sets":
+		divider, known := setDividers[value]
+		if !known {
+			return true, fmt.Errorf("%q is neither lines (a result a line) nor etb (divided by the byte 0x17, the default)", value)
+		}
+		o.SetDelimiter = divider
 	default:
-		return false, nil
+		return slices.Contains(ofNSCA, key), nil
 	}
 	return true, nil
 }

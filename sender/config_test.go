@@ -26,7 +26,7 @@ func TestConfigFilesOfAllPrograms(t *testing.T) {
 		set     func(*SendOptions)
 		ignored []string
 	}{
-		"NSCA": {"# password\n\npassword=a#b=c\nencryption_method=1\npassword=again\n", func(*SendOptions) {}, []string{"password", "encryption_method"}},
+		"NSCA": {"# password\n\npassword=a#b=c\nencryption_method=1\npassword=again\n", func(*SendOptions) {}, nil},
 		"NSCA-ng": {"  identity = \"web \\\"1\\\"\"  # who we are\n server= 'monitor.example.com' # there\ntls_ciphers = \"PSK-AES256-\\\nCBC-SHA\"\ndelay = 2\nport = 5668 # its\ntimeout = 0\r\n",
 			func(o *SendOptions) {
 				o.Servers, o.Delay, o.Port, o.Timeout = []string{"monitor.example.com"}, 2*time.Second, "5668", 0
@@ -36,7 +36,10 @@ func TestConfigFilesOfAllPrograms(t *testing.T) {
 				o.SSLKey, o.SSLCert, o.SSLCACert, o.SSLVerify, o.TLSMinVersion = "/k", "/c d", "/a", "ca", "1.0"
 				o.Servers, o.Timeout = []string{"a", "b:99", "[::1]"}, 2500*time.Millisecond
 			}, nil},
-		"empty": {"", func(*SendOptions) {}, nil},
+		"empty":     {"", func(*SendOptions) {}, nil},
+		"a mark":    {"\ufeffport=1\nx=\ufeff", func(o *SendOptions) { o.Port = "1" }, []string{"x"}},
+		"lines":     {"sets = lines", func(o *SendOptions) { o.SetDelimiter = '\n' }, nil},
+		"ETB again": {"sets=lines\r\nsets = \"etb\" # as ever", func(*SendOptions) {}, nil},
 	} {
 		got, want := DefaultSendOptions(), DefaultSendOptions()
 		c.set(&want)
@@ -49,13 +52,17 @@ func TestConfigFilesOfAllPrograms(t *testing.T) {
 
 func TestConfigFilesThatAreWrong(t *testing.T) {
 	for text, want := range map[string]string{
-		"port=1\nnonsense\n":        `:2: "nonsense" is not KEY=VALUE`,
-		"=x":                        `:1: "=x" is not KEY=VALUE`,
-		"server = \"a":              `:1: the value has no closing "`,
-		"server = 'a' b":            `:1: "b" stands behind the closing quote`,
-		"timeout = soon":            `:1: timeout: "soon" is no number of seconds`,
-		"delay = -1":                `:1: delay: "-1" is no number`,
-		"\\\n\\\ntimeout=NaN\nx=\n": `:1: timeout: "NaN"`,
+		"port=1\nnonsense\n":              `:2: "nonsense" is not KEY=VALUE`,
+		"=x":                              `:1: "=x" is not KEY=VALUE`,
+		"server = \"a":                    `:1: the value has no closing "`,
+		"server = 'a' b":                  `:1: "b" stands behind the closing quote`,
+		"timeout = soon":                  `:1: timeout: "soon" is no number of seconds`,
+		"delay = -1":                      `:1: delay: "-1" is no number`,
+		"port = 1\nsets = line":           `:2: sets: "line" is neither lines`,
+		"port = 1\n\ufeffport = 2\nsets=": `:3: sets: ""`,
+		"\xff\xfep\x00":                   `:1: this is UTF-16`,
+		"p\x00o\x00r\x00t\x00":            `:1: this is UTF-16`,
+		"\\\n\\\ntimeout=NaN\nx=\n":       `:1: timeout: "NaN"`,
 	} {
 		file := write(t, text)
 		o := DefaultSendOptions()

@@ -224,7 +224,8 @@ func TestOneServerThatIsAwayIsToldAndDelaysNone(t *testing.T) {
 	var out, complaints bytes.Buffer
 	err = Run(t.Context(), Env{Stdin: strings.NewReader("h\ts\t0\tok\n"), Stdout: &out, Stderr: &complaints}, o)
 	var notSent *NotSentError
-	if !errors.As(err, &notSent) || !strings.Contains(err.Error(), away) || strings.Contains(err.Error(), p.address) || out.Len() > 0 {
+	if !errors.As(err, &notSent) || !strings.Contains(err.Error(), "to "+away+": 1 of 1 results not sent: ") ||
+		!strings.HasSuffix(err.Error(), "; "+p.address+" has all of them") || notSent.Code != ExitNotSent || out.Len() > 0 {
 		t.Errorf("%v, on standard output %q", err, out.String())
 	}
 	if p.sequences() != "[1]" {

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"massive-passive/wire"
@@ -20,7 +19,7 @@ import (
 // was perhaps taken counts more than what was not, so that nobody who goes by
 // the code sends a result twice unknowingly.
 const (
-	ExitNotSent = 2 // nobody has it: it may be sent again
+	ExitNotSent = 2 // the server that is named lacks it: it may be sent there again
 	ExitUsage   = 3 // the command line makes no sense
 	ExitRefused = 4 // the server will never take it: another try is no use
 	ExitUnknown = 5 // it was sent, and no answer came: sent again, it may arrive twice
@@ -46,6 +45,9 @@ func (e *DeliveryError) Error() string {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d of %d results %s", p.n, e.All, p.what))
 		}
+	}
+	if safe := e.All - e.NotSent - e.Refused - e.Unknown; safe > 0 {
+		parts = append(parts, fmt.Sprintf("%d safe there", safe))
 	}
 	return strings.Join(parts, ", ") + ": " + e.Why
 }
@@ -92,13 +94,18 @@ type shipment struct {
 	waiting  string // and it said this, instead of an ACK
 }
 
+// mostPause is the longest time between two tries of Deliver. A server that is
+// there again should get its results before the time that was given is over.
+const mostPause = 2 * time.Second
+
 // Deliver sends items to one server and tries until it acknowledged all of
-// them, refuses for good, or ctx ends; without a deadline it tries once.
-// Otherwise the error is a *DeliveryError.
+// them, refuses for good, or ctx ends; without a deadline it tries once. A
+// connection that is refused is tried again like any other that fails: a server
+// that restarts refuses, too. Otherwise the error is a *DeliveryError.
 func Deliver(ctx context.Context, o Options, items []Item) error {
 	s := &shipment{o: o, items: items}
 	var last error
-	for wait := retryFirst; ; wait *= 2 {
+	for wait := retryFirst; ; wait = min(2*wait, mostPause) {
 		err := s.attempt(ctx)
 		if s.done == len(items) {
 			break
@@ -106,7 +113,7 @@ func Deliver(ctx context.Context, o Options, items []Item) error {
 		if last == nil || !ended(ctx) {
 			last = err // what the last whole attempt said, not that the time ran out
 		}
-		if _, limited := ctx.Deadline(); permanent(err) || !limited || errors.Is(err, syscall.ECONNREFUSED) && !o.Patient {
+		if _, limited := ctx.Deadline(); permanent(err) || !limited {
 			return s.failed(err, refused(err))
 		}
 		if pause(ctx, wait); ended(ctx) {

@@ -49,8 +49,6 @@ type Options struct {
 	// that withstands quantum computers costs more than all of these. P-256 costs
 	// the least, for the certificates need its tables anyhow.
 	Brief bool
-	// Patient tries again, too, where the connection is refused (Deliver only).
-	Patient bool
 
 	// Modern says that the server is known to speak version 1, so that nobody
 	// can talk us back into the protocol of 0.3.9; Spoke is told when it does

@@ -29,13 +29,17 @@ type badSet struct {
 type input struct {
 	good   []check.Result
 	bad    []badSet
-	joined []int // numbers of sets that look like several, divided by newlines
+	joined []int // numbers of sets that look like several, divided by something else
+	lines  bool  // sets are divided by newlines
 }
 
 // parse reads all results of the input. Those without a time get now.
 func (f format) parse(r io.Reader, now time.Time) (in input, err error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxInput+1))
 	if err != nil {
+		return input{}, fmt.Errorf("read standard input: %w", err)
+	}
+	if data, err = plainText(data); err != nil {
 		return input{}, fmt.Errorf("read standard input: %w", err)
 	}
 	if len(data) > maxInput {
@@ -45,6 +49,7 @@ func (f format) parse(r io.Reader, now time.Time) (in input, err error) {
 	if f.raw {
 		divider = '\n'
 	}
+	in.lines = f.setDelimiter == '\n'
 	number := 0
 	for len(data) > 0 {
 		var set []byte
@@ -70,18 +75,27 @@ func (f format) parse(r io.Reader, now time.Time) (in input, err error) {
 }
 
 // looksJoined tells whether a later line of an output reads as a set of its
-// own: whoever wrote that believed in newlines between sets.
+// own: whoever wrote that believed in newlines between sets. Where newlines do
+// divide sets, that is what stands behind an ETB.
 func (f format) looksJoined(output []byte) bool {
-	if f.raw || f.setDelimiter == '\n' {
+	if f.raw {
 		return false
 	}
-	_, output, _ = bytes.Cut(output, []byte("\n"))
-	for line := range bytes.Lines(output) {
-		if _, err := f.one(line); err == nil {
+	_, output, _ = bytes.Cut(output, []byte{f.otherDivider()})
+	for part := range bytes.SplitSeq(output, []byte{f.otherDivider()}) {
+		if _, err := f.one(part); err == nil {
 			return true
 		}
 	}
 	return false
+}
+
+// otherDivider is what somebody may have taken for the divider of sets.
+func (f format) otherDivider() byte {
+	if f.setDelimiter == '\n' {
+		return etb
+	}
+	return '\n'
 }
 
 // warn names the sets that will not be sent, and those that look wrong.
@@ -89,9 +103,14 @@ func (in *input) warn(w io.Writer) {
 	for _, b := range in.bad {
 		fmt.Fprintf(w, "input %d is not sent: %v\n", b.number, b.err)
 	}
-	if len(in.joined) > 0 {
+	switch {
+	case len(in.joined) == 0:
+	case in.lines:
+		fmt.Fprintf(w, "warning: input %d holds an ETB (0x17) and what looks like another result behind it, which became a part of its output: "+
+			"results are divided by newlines, as -ds '\\n' or `sets = lines` in the configuration wants it; -ds 0x17 divides them by ETB\n", in.joined[0])
+	default:
 		fmt.Fprintf(w, "warning: input %d holds a line that looks like another result, which became a part of its output, as with NSCA: "+
-			"results are divided by ETB (0x17), or by newlines with -ds '\\n'\n", in.joined[0])
+			"results are divided by ETB (0x17), or by newlines with -ds '\\n', or at all calls with `sets = lines` in send.cfg or send_nsca.cfg\n", in.joined[0])
 	}
 }
 

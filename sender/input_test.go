@@ -122,3 +122,77 @@ func TestCutKeepsInstancesApart(t *testing.T) {
 		t.Errorf("got %v, want %v", sizes, want)
 	}
 }
+
+func TestLinesAsSets(t *testing.T) {
+	lines := format{delimiter: '\t', setDelimiter: '\n'}
+	for text, want := range map[string][]string{
+		"h\ts\t0\ta\r\nh\ts\t0\tb":       {"a", "b"},
+		"h\ts\t0\ta\n\r\n\nh\ts\t0\tb\n": {"a", "b"},
+		"h\ts\t0\ta\rb\n":                {"a\rb"},
+		"h\ts\t0\ta\x17more\n":           {"a\x17more"},
+	} {
+		in, err := lines.parse(strings.NewReader(text), time.UnixMicro(7))
+		var got []string
+		for _, r := range in.good {
+			got = append(got, string(r.Output))
+		}
+		if err != nil || len(in.bad) > 0 || len(in.joined) > 0 || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: got %q, %v, %v, %v", text, got, in.bad, in.joined, err)
+		}
+	}
+}
+
+// Whoever divides sets by what does not divide them here is told, and how they are
+// divided.
+func TestSetsThatBecameOneAreTold(t *testing.T) {
+	for _, c := range []struct {
+		divider byte
+		text    string
+		said    []string
+	}{
+		{etb, "h\ts\t0\tone\nh\ts\t0\ttwo", []string{"-ds '\\n'", "`sets = lines`", "send_nsca.cfg"}},
+		{etb, "h\ts\t0\tone\nmore\nh\t0\ttwo\nmore", []string{"-ds '\\n'"}},
+		{'\n', "h\ts\t0\tone\x17h\ts\t0\ttwo", []string{"ETB", "-ds 0x17"}},
+		{etb, "h\ts\t0\tone\nmore", nil},
+		{'\n', "h\ts\t0\tone\x17more", nil},
+	} {
+		in, err := format{delimiter: '\t', setDelimiter: c.divider}.parse(strings.NewReader(c.text), time.Now())
+		if err != nil || len(in.good) != 1 {
+			t.Fatalf("%q: %d results, %v", c.text, len(in.good), err)
+		}
+		var said strings.Builder
+		in.warn(&said)
+		if (said.Len() > 0) != (c.said != nil) {
+			t.Errorf("%q: it says %q", c.text, said.String())
+		}
+		for _, part := range c.said {
+			if !strings.Contains(said.String(), part) {
+				t.Errorf("%q: it says %q, without %q", c.text, said.String(), part)
+			}
+		}
+	}
+}
+
+func TestAMarkAtTheBeginningIsSkipped(t *testing.T) {
+	for _, c := range []struct {
+		f    format
+		text string
+		want check.Result
+	}{
+		{tabs, "\ufeffh\ts\t0\t\ufeffx", check.Result{Kind: check.Service, Host: "h", Service: "s", Output: []byte("\ufeffx")}},
+		{format{raw: true}, "\ufeff[7] PROCESS_HOST_CHECK_RESULT;h;0;x\r\n", check.Result{Kind: check.Host, Host: "h", Output: []byte("x"), Finish: 7e6}},
+	} {
+		in, err := c.f.parse(strings.NewReader(c.text), time.UnixMicro(0))
+		if err != nil || !equal(in.good, []check.Result{c.want}) {
+			t.Errorf("%q: got %+v, %v", c.text, in.good, err)
+		}
+	}
+	for _, text := range []string{"\xff\xfeh\x00", "\xfe\xff\x00h", "h\x00\t\x00s\x00", "\x00h\x00\t\x00s", "\xff\xfe\x00\x00h\x00\x00\x00"} {
+		if in, err := tabs.parse(strings.NewReader(text), time.Now()); err == nil || !strings.Contains(err.Error(), "UTF-16") {
+			t.Errorf("%q: %+v, %v", text, in, err)
+		}
+	}
+	if in, err := tabs.parse(strings.NewReader("\ufeff"), time.Now()); err != nil || len(in.good)+len(in.bad) > 0 {
+		t.Errorf("a mark alone: %+v, %v", in, err)
+	}
+}

@@ -25,10 +25,12 @@ type SendOptions struct {
 	SetDelimiter  byte          // between sets
 	Timeout       time.Duration // for everything together; 0: none, but a failure is not tried again
 	Delay         time.Duration // a random part of it is waited for before the first connection
-	Patient       bool          // a connection that is refused is tried again within Timeout
 	Quiet         bool          // say nothing but of errors
 	Verbose       int           // 1: name what was sent; 2: with its output
 }
+
+// etb divides sets unless told otherwise.
+const etb = 0x17
 
 // DefaultSendOptions are those of the original, and send_nsca's time-out and
 // delimiters.
@@ -40,9 +42,8 @@ func DefaultSendOptions() SendOptions {
 		SSLVerify:     string(certs.VerifyName),
 		TLSMinVersion: certs.DefaultMinVersion,
 		Delimiter:     '\t',
-		SetDelimiter:  0x17,
+		SetDelimiter:  etb,
 		Timeout:       10 * time.Second,
-		Patient:       true,
 	}
 }
 

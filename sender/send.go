@@ -46,7 +46,7 @@ func Run(ctx context.Context, env Env, o SendOptions) error {
 	if o.Delay > 0 {
 		pause(ctx, mathrand.N(o.Delay))
 	}
-	base := Options{End: end, Verify: certs.Verify(o.SSLVerify), Log: zerolog.Nop(), Hello: hello(env.Version, o.Timeout), Brief: true, Patient: o.Patient}
+	base := Options{End: end, Verify: certs.Verify(o.SSLVerify), Log: zerolog.Nop(), Hello: hello(env.Version, o.Timeout), Brief: true}
 	if o.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.Timeout)
@@ -92,16 +92,34 @@ func sendAll(ctx context.Context, base Options, servers []string, items []Item) 
 	base.Address = servers[0]
 	failures[0] = Deliver(ctx, base, items)
 	sending.Wait()
-	var failed []string
+	return together(servers, failures)
+}
+
+// together says of several servers which of them lacks what, and which has
+// everything: whoever sends again should send to the former only.
+func together(servers []string, failures []error) error {
+	var lacking, complete []string
 	code := 0
-	for _, err := range failures {
-		if err != nil {
-			failed = append(failed, err.Error())
+	for i, err := range failures {
+		switch {
+		case err == nil:
+			complete = append(complete, servers[i])
+		case len(servers) == 1:
+			return &NotSentError{err.Error(), exitCode(err)}
+		default:
+			lacking = append(lacking, fmt.Sprintf("to %s: %v", servers[i], err))
 			code = graver(code, exitCode(err))
 		}
 	}
-	if len(failed) > 0 {
-		return &NotSentError{strings.Join(failed, "; "), code}
+	if len(lacking) == 0 {
+		return nil
 	}
-	return nil
+	switch len(complete) {
+	case 0:
+	case 1:
+		lacking = append(lacking, complete[0]+" has all of them")
+	default:
+		lacking = append(lacking, strings.Join(complete, ", ")+" have all of them")
+	}
+	return &NotSentError{strings.Join(lacking, "; "), code}
 }

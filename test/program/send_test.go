@@ -84,7 +84,8 @@ func TestSendTellsWhatBecameOfIt(t *testing.T) {
 		{"a server that dies with it", good, []string{"--server", vanishes}, sender.ExitUnknown, []string{"1 of 1 results sent without an answer", vanishes}},
 		{"a server that takes it and is mute", good, []string{"--server", mutes}, sender.ExitUnknown, []string{"1 of 1 results sent without an answer", "did not answer in time"}},
 		{"what this client may not send", command, []string{"--server", there, "-C"}, sender.ExitRefused, []string{"1 of 1 results refused", "DISABLE_NOTIFICATIONS"}},
-		{"one there, one away", good, []string{"--server", there, "--server", away}, sender.ExitNotSent, []string{"not sent: " + away}},
+		{"one there, one away", good, []string{"--server", there, "--server", away}, sender.ExitNotSent, []string{"to " + away + ": 1 of 1 results not sent: " + away, "; " + there + " has all of them"}},
+		{"one mute, one there", good, []string{"--server", mutes, "--server", there}, sender.ExitUnknown, []string{"to " + mutes + ": 1 of 1 results sent without an answer", "; " + there + " has all of them"}},
 		{"one away, one mute", good, []string{"--server", away, "--server", mutes}, sender.ExitUnknown, []string{"not sent: " + away, "without an answer"}},
 	} {
 		args := append([]string{"--timeout", "1.5", "--ssl-key", p.Set.ClientKey, "--ssl-cert", p.Set.ClientCert, "--ssl-ca-cert", p.Set.CA}, x.args...)
@@ -142,5 +143,39 @@ func TestSendThatIsStoppedSaysSo(t *testing.T) {
 	cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != sender.ExitNotSent || !strings.Contains(problems.String(), "1 of 1 results not sent") {
 		t.Errorf("%v\n%s", cmd.ProcessState, problems.String())
+	}
+}
+
+// TestARefusedConnectionIsTriedAgain: a server that restarts refuses, and a result for it need not be lost.
+// Under each name the time-out says for how long.
+func TestARefusedConnectionIsTriedAgain(t *testing.T) {
+	c := rig.NewCore(t)
+	p := rig.NewPair(t, c.Path, "nagios")
+	there := fmt.Sprint("127.0.0.1:", p.Port)
+	keys := []string{"--ssl-key", p.Set.ClientKey, "--ssl-cert", p.Set.ClientCert, "--ssl-ca-cert", p.Set.CA}
+	for _, name := range []string{"massive-passive-send", "send_nsca"} {
+		code, _, stderr := rig.Program(t, "h\ts\t0\tx", name, append([]string{"-H", there, "-to", "0"}, keys...)...)
+		if code != sender.ExitNotSent || !strings.Contains(stderr, "refused the connection") {
+			t.Errorf("%s with one try: exit code %d, %s", name, code, stderr)
+		}
+		var problems bytes.Buffer
+		cmd := exec.Command(rig.LinkTo(t, name), append([]string{"-H", there, "-to", "60"}, keys...)...)
+		cmd.Stdin, cmd.Stderr = strings.NewReader("h\ts\t0\tx"), &problems
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		select {
+		case err := <-ended:
+			t.Errorf("%s gave up at once: %v, %s", name, err, problems.String())
+			continue
+		case <-time.After(time.Second): // longer only makes it try more often
+		}
+		p.StartServer()
+		if err := <-ended; err != nil {
+			t.Errorf("%s: %v, %s", name, err, problems.String())
+		}
+		p.Server.Stop()
 	}
 }

@@ -33,6 +33,12 @@ type icingaFiles struct {
 // hundred connections that are opened together need them once.
 const icingaRest = time.Second
 
+// The most bytes that the files may have.
+const (
+	maxPassword = 64 << 10
+	maxCA       = 4 << 20
+)
+
 func (o *Options) icingaFiles(user string, log *logx.Throttle) (*icingaFiles, error) {
 	f := &icingaFiles{user: user, passwordFile: o.Icinga2PasswordFile, caFile: o.Icinga2CAFile, log: log}
 	f.now.Password = o.Icinga2Password
@@ -71,7 +77,7 @@ func (f *icingaFiles) tell(what, file string, err error) {
 func (f *icingaFiles) readPassword() error {
 	password := f.now.Password
 	if f.passwordFile != "" {
-		text, err := disk.ReadFile(context.Background(), f.passwordFile, 1<<20)
+		text, err := disk.ReadFile(context.Background(), f.passwordFile, maxPassword)
 		if err != nil {
 			return err
 		}
@@ -96,7 +102,7 @@ func (f *icingaFiles) readCA() error {
 	if f.caFile == "" {
 		return nil
 	}
-	pem, err := disk.ReadFile(context.Background(), f.caFile, 1<<20)
+	pem, err := disk.ReadFile(context.Background(), f.caFile, maxCA)
 	if err != nil {
 		return err
 	}

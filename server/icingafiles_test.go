@@ -13,6 +13,7 @@ import (
 	"massive-passive/wire/certs/certstest"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 )
 
 // renewedFiles are the password and the CA of an API, in files that change.
@@ -92,6 +93,12 @@ func TestIcingasPasswordAndCAAreReadAnew(t *testing.T) {
 		r.said("is empty")
 		os.Remove(r.password)
 		r.expect("new")
+		if err := unix.Mkfifo(r.password, 0o600); err != nil { // which nobody writes to
+			t.Fatal(err)
+		}
+		r.expect("new")
+		r.said("named pipe")
+		os.Remove(r.password)
 		r.write(r.password, "newest")
 		r.write(r.ca, "no certificate")
 		if r.expect("newest") {

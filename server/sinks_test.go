@@ -141,7 +141,7 @@ func TestBadSinks(t *testing.T) {
 		"--sink: icinga2: endpoint 1 (h): name":       func(o *Options) { o.Sinks = []string{"icinga2:https://h"} },
 		"--sink: icinga2: endpoint 1 (h): give":       func(o *Options) { o.Sinks = []string{"icinga2:http://u@h"} },
 		"--icinga2-password-file: name a file":        func(o *Options) { o.Sinks = []string{"icinga2:https://u@h,https://i"} },
-		"--icinga2-ca-file: open": func(o *Options) {
+		"--icinga2-ca-file: stat /nowhere": func(o *Options) {
 			o.Sinks, o.Icinga2Password, o.Icinga2CAFile = []string{"icinga2:https://u@h"}, "x", "/nowhere"
 		},
 		"--icinga2-requests: 0":        func(o *Options) { o.Icinga2Requests = 0 },

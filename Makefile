@@ -5,14 +5,15 @@ DESTDIR     ?=
 FUZZTIME    ?= 10s
 FAULT_ROUNDS ?= 50
 GO          ?= go
-VERSION     ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null | sed 's/^v//'),unknown)
-COMMIT      ?= $(or $(shell git rev-parse --short HEAD 2>/dev/null),unknown)
+# The version stands in the file VERSION and nowhere else; git adds which commit it is, as semver's build metadata.
+COMMIT      := $(shell git describe --always --dirty=.dirty --exclude '*' 2>/dev/null)
+VERSION     ?= $(shell cat VERSION)$(COMMIT:%=+g%)
 # Release 2026.2.2 by its module version: its other tag is not one that Go can always resolve.
 STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Without this tag the option parser brings a Markdown renderer, and a millisecond more at every start.
 TAGS        := urfave_cli_no_docs
 TEST_TAGS   := e2e,bench
-LDFLAGS     := -s -w -X massive-passive/internal/app.version=$(VERSION) -X massive-passive/internal/app.commit=$(COMMIT)
+LDFLAGS     := -s -w -X massive-passive/internal/app.version=$(VERSION)
 LINKS       := massive-passive-client massive-passive-server massive-passive-send massive-passive-status massive-passive-pki
 
 .DEFAULT_GOAL := help
@@ -82,7 +83,7 @@ install: build ## into $(DESTDIR)$(PREFIX)/sbin, with a link for each command
 	for link in $(LINKS); do ln -sf massive-passive "$(DESTDIR)$(PREFIX)/sbin/$$link" || exit 1; done
 
 packages: ## .deb and .rpm for amd64, arm64 and armhf in dist/; ARCHES=amd64 for one
-	VERSION="$(VERSION)" COMMIT="$(COMMIT)" TAGS="$(TAGS)" LDFLAGS="$(LDFLAGS)" packaging/build $(ARCHES)
+	VERSION="$(VERSION)" TAGS="$(TAGS)" LDFLAGS="$(LDFLAGS)" packaging/build $(ARCHES)
 
 clean: ## remove what was built
 	rm -rf massive-passive dist

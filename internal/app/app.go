@@ -28,11 +28,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// Set by the linker, see the Makefile.
-var (
-	version = "unknown"
-	commit  = "unknown"
-)
+// version is set by the linker, see the Makefile.
+var version = "unknown"
 
 // streams are the process's own, or a test's.
 type streams struct {
@@ -134,7 +131,7 @@ func Programs() []string {
 func run(args []string, std streams) int {
 	a, name, args := choose(args)
 	if asksVersion(args) && a.arrange == nil {
-		fmt.Fprintf(std.stdout, "%s version %s\n", name, fullVersion())
+		fmt.Fprintf(std.stdout, "%s version %s\n", name, version)
 		return 0
 	}
 	ctx, end := untilStopped(a.plain != nil)
@@ -198,8 +195,6 @@ func choose(args []string) (a applet, name string, rest []string) {
 // often: it needs no option parser.
 func asksVersion(args []string) bool { return len(args) == 2 && args[1] == "--version" }
 
-func fullVersion() string { return fmt.Sprintf("%s (%s)", version, commit) }
-
 // run runs the command under the name that it was called by.
 func (a applet) run(ctx context.Context, name string, args []string, std streams) error {
 	if a.arrange != nil {
@@ -253,7 +248,7 @@ func newApp(name string, command *cli.Command, std streams) *cli.App {
 		Flags:           command.Flags,
 		Action:          command.Action,
 		Commands:        command.Subcommands,
-		Version:         fullVersion(),
+		Version:         version,
 		HideHelp:        command.HideHelp,
 		HideVersion:     command.HideHelp,
 		HideHelpCommand: true,

@@ -17,17 +17,23 @@ import (
 	"time"
 )
 
-// The versions of the packages that are tried: one, and one that replaces it.
-const (
-	packagedFirst = "1.0.0"
-	packagedLater = "1.0.1"
-)
+// The versions of the packages that are tried: the one in VERSION, by which the
+// README calls them, and one that replaces it.
+func packagedFirst() string {
+	text, err := os.ReadFile("VERSION")
+	if err != nil {
+		panic(err)
+	}
+	return strings.TrimSpace(string(text))
+}
+
+func packagedLater() string { return packagedFirst() + ".1" }
 
 // builtPackages are made once for all tests.
 var builtPackages = sync.OnceValues(func() (string, error) {
 	var said strings.Builder
-	for _, version := range []string{packagedFirst, packagedLater} {
-		build := exec.Command("make", "packages", "VERSION="+version, "ARCHES="+runtime.GOARCH)
+	for _, more := range []string{"", "VERSION=" + packagedLater()} {
+		build := exec.Command("make", strings.Fields("packages ARCHES="+runtime.GOARCH+" "+more)...)
 		build.Stdout, build.Stderr = &said, &said
 		if err := build.Run(); err != nil {
 			return said.String(), err
@@ -59,35 +65,35 @@ func inMachine(t *testing.T, args ...string) {
 }
 
 func TestE2EPackageWithoutSystemd(t *testing.T) {
-	inMachine(t, "/source/packaging/tests/sysv", packagedFirst, packagedLater)
+	inMachine(t, "/source/packaging/tests/sysv", packagedFirst(), packagedLater())
 }
 
 func TestE2EPackageWithSystemd(t *testing.T) {
-	inMachine(t, "--systemd", "/source/packaging/tests/systemd", packagedFirst, packagedLater)
+	inMachine(t, "--systemd", "/source/packaging/tests/systemd", packagedFirst(), packagedLater())
 }
 
 func TestE2EPackageOfAUser(t *testing.T) {
-	inMachine(t, "--systemd", "/source/packaging/tests/user", packagedFirst)
+	inMachine(t, "--systemd", "/source/packaging/tests/user", packagedFirst())
 }
 
 // The first steps of the README, word by word, up to a green service, and to UNKNOWN
 // when the client dies.
 func TestE2EPackageFirstStepsWithNagios(t *testing.T) {
-	inMachine(t, "--systemd", "/source/packaging/tests/newcomer", packagedFirst, "nagios")
+	inMachine(t, "--systemd", "/source/packaging/tests/newcomer", packagedFirst(), "nagios")
 }
 
 func TestE2EPackageFirstStepsWithIcinga(t *testing.T) {
-	inMachine(t, "--systemd", "/source/packaging/tests/newcomer", packagedFirst, "icinga")
+	inMachine(t, "--systemd", "/source/packaging/tests/newcomer", packagedFirst(), "icinga")
 }
 
 // built is the first version of a package, for this machine.
 func built(t *testing.T, name, kind string) string {
 	t.Helper()
 	buildPackages(t)
-	patterns := []string{name + "_" + packagedFirst + "-1_" + runtime.GOARCH + ".deb", name + "_" + packagedFirst + "-1_all.deb"}
+	patterns := []string{name + "_" + packagedFirst() + "-1_" + runtime.GOARCH + ".deb", name + "_" + packagedFirst() + "-1_all.deb"}
 	if kind == "rpm" {
 		machine := map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH]
-		patterns = []string{name + "-" + packagedFirst + "-1." + machine + ".rpm", name + "-" + packagedFirst + "-1.noarch.rpm"}
+		patterns = []string{name + "-" + packagedFirst() + "-1." + machine + ".rpm", name + "-" + packagedFirst() + "-1.noarch.rpm"}
 	}
 	for _, file := range patterns {
 		if _, err := os.Stat(filepath.Join("dist", file)); err == nil {

@@ -69,6 +69,9 @@ func Inspect(o Options, what Inspection, out, warn io.Writer) error {
 	for _, w := range warnings {
 		fmt.Fprintf(warn, "warning: %s\n", w)
 	}
+	if len(files) == 0 {
+		fmt.Fprintf(warn, "warning: no *.cfg in %s: nothing to do\n", o.ConfDir)
+	}
 	bad := 0
 	for _, f := range files {
 		if f.Err != nil {

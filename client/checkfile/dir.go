@@ -37,6 +37,9 @@ func ReadDir(dir string, d Defaults) ([]File, []Warning, error) {
 	for _, e := range entries {
 		name := e.Name()
 		if !strings.HasSuffix(name, ".cfg") || strings.HasPrefix(name, ".") {
+			if why := passedOver(e); why != "" {
+				warnings = append(warnings, Warning{Place: Place{File: name}, Reason: why})
+			}
 			continue
 		}
 		f := File{Name: name}
@@ -63,6 +66,20 @@ func readFile(path string) ([]byte, error) {
 		return nil, at.Err
 	}
 	return data, err
+}
+
+// passedOver says why a name that looks as if it were meant for a check is not
+// read; it is empty for hidden names, backups and texts.
+func passedOver(e os.DirEntry) string {
+	name := e.Name()
+	switch extension := strings.ToLower(filepath.Ext(name)); {
+	case strings.HasPrefix(name, ".") || name == "lost+found":
+	case e.IsDir():
+		return "is a directory, and check files in directories below are not read: put them beside it"
+	case extension == ".json" || extension == ".cfg" || extension == ".conf":
+		return fmt.Sprintf("is not read: the name of a check file ends in .cfg, not in %s", filepath.Ext(name))
+	}
+	return ""
 }
 
 // Duplicates warns about checks that report the same service or host, whose

@@ -127,3 +127,33 @@ func TestParseAddress(t *testing.T) {
 		}
 	}
 }
+
+// What looks like a check and is not read is named.
+func TestReadDirNamesWhatItPassesOver(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a.json", "b.CFG", "c.conf", "d.cfg~", "e.cfg.sample", "README", ".f.json"} {
+		write(t, dir, name, "{")
+	}
+	for _, name := range []string{"web", ".git", "..data", "lost+found"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, warnings, err := ReadDir(dir, Defaults{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range warnings {
+		got = append(got, w.String())
+	}
+	want := []string{
+		"a.json: is not read: the name of a check file ends in .cfg, not in .json",
+		"b.CFG: is not read: the name of a check file ends in .cfg, not in .CFG",
+		"c.conf: is not read: the name of a check file ends in .cfg, not in .conf",
+		"web: is a directory, and check files in directories below are not read: put them beside it",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("warnings:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}

@@ -55,7 +55,7 @@ func (d *duplicates) save(file string) error {
 		}
 	}
 	title := fmt.Sprintf("%s %d %d\n", checkpointTitle, checkpointVersion, n)
-	if err := (standby{file}).replace(append([]byte(title), lines.Bytes()...)); err != nil {
+	if err := (swapFile{file}).replace(append([]byte(title), lines.Bytes()...)); err != nil {
 		return fmt.Errorf("write what is known of the clients: %w", err)
 	}
 	return nil
@@ -71,7 +71,7 @@ func rawName(client string) []byte {
 
 // reserve has the disk keep room for the checkpoint.
 func (d *duplicates) reserve(file string) error {
-	err := standby{file}.reserve(d.checkpointBytes(), func() error { return d.save(file) })
+	err := swapFile{file}.reserve(d.checkpointBytes(), func() error { return d.save(file) })
 	if err != nil {
 		return fmt.Errorf("keep room on the disk for what is known of the clients: %w", err)
 	}
@@ -159,9 +159,9 @@ func parseCheckpoint(line string) (c checkpoint, ok bool) {
 	return c, err == nil && len(c.Instance) == len(wire.Instance{})
 }
 
-// tellForgotten says what a checkpoint that could not be read means. There is
+// logForgotten says what a checkpoint that could not be read means. There is
 // none before the first segment goes.
-func (in *intake) tellForgotten(err error, oldest uint64) {
+func (in *intake) logForgotten(err error, oldest uint64) {
 	if err == nil {
 		return
 	}

@@ -69,12 +69,12 @@ func TestAnInstanceIsTouchedOnceAFlush(t *testing.T) {
 			o.Sequence++
 			d.add(&o)
 		}
-		if len(d.touched) != 1 {
-			t.Fatalf("%d are touched, want 1", len(d.touched))
+		if len(d.notDurable) != 1 {
+			t.Fatalf("%d are touched, want 1", len(d.notDurable))
 		}
 		d.flushed()
-		if s := d.clients[o.Client][o.Instance]; s.durable != o.Sequence || len(d.touched) != 0 {
-			t.Fatalf("durable up to %d, want %d; %d are still touched", s.durable, o.Sequence, len(d.touched))
+		if s := d.clients[o.Client][o.Instance]; s.durable != o.Sequence || len(d.notDurable) != 0 {
+			t.Fatalf("durable up to %d, want %d; %d are still touched", s.durable, o.Sequence, len(d.notDurable))
 		}
 	}
 }
@@ -91,7 +91,7 @@ func TestAFlushThatStopsHalfWay(t *testing.T) {
 		for _, parts := range [][]part{{{sequence: 7}, {sequence: 9}}, {{sequence: 10}, {sequence: 12}}} {
 			o.Sequence = parts[1].sequence
 			d.add(&o)
-			d.landed(&o, first, parts)
+			d.noteUnflushed(&o, first, parts)
 			first += 2
 		}
 		d.flushedUpTo(durable)
@@ -99,8 +99,8 @@ func TestAFlushThatStopsHalfWay(t *testing.T) {
 		if s.durable != want || s.last != 12 {
 			t.Errorf("the journal has up to %d: durable up to %d of %d, want %d of 12", durable, s.durable, s.last, want)
 		}
-		if d.flushed(); s.durable != 12 || len(d.unsure) > 0 {
-			t.Errorf("all is flushed, and durable up to %d, %d unsure", s.durable, len(d.unsure))
+		if d.flushed(); s.durable != 12 || len(d.unflushed) > 0 {
+			t.Errorf("all is flushed, and durable up to %d, %d unsure", s.durable, len(d.unflushed))
 		}
 	}
 }

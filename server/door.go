@@ -15,10 +15,10 @@ type door struct {
 	most  int
 	first firstDeadline
 
-	mu        sync.Mutex
-	open      map[*visitor]bool
-	strangers list.List // of *visitor, the oldest first: not yet proved
-	closed    bool
+	mu      sync.Mutex
+	open    map[*visitor]bool
+	pending list.List // of *visitor, the oldest first: not yet proved
+	closed  bool
 }
 
 // visitor is a connection. Its Close also makes its place free.
@@ -69,7 +69,7 @@ func (d *door) add(conn net.Conn) (v, evicted *visitor) {
 		return nil, nil
 	}
 	if len(d.open) >= d.most {
-		first := d.strangers.Front()
+		first := d.pending.Front()
 		if first == nil {
 			return nil, nil
 		}
@@ -82,7 +82,7 @@ func (d *door) add(conn net.Conn) (v, evicted *visitor) {
 		d.open = map[*visitor]bool{}
 	}
 	d.open[v] = true
-	v.place = d.strangers.PushBack(v)
+	v.place = d.pending.PushBack(v)
 	return v, evicted
 }
 
@@ -90,7 +90,7 @@ func (d *door) add(conn net.Conn) (v, evicted *visitor) {
 func (d *door) forget(v *visitor) {
 	delete(d.open, v)
 	if v.place != nil {
-		d.strangers.Remove(v.place)
+		d.pending.Remove(v.place)
 		v.place = nil
 	}
 }
@@ -101,7 +101,7 @@ func (d *door) close() {
 	d.mu.Lock()
 	d.closed = true
 	var all []*visitor
-	for e := d.strangers.Front(); e != nil; e = e.Next() {
+	for e := d.pending.Front(); e != nil; e = e.Next() {
 		all = append(all, e.Value.(*visitor))
 	}
 	d.mu.Unlock()
@@ -116,7 +116,7 @@ func (v *visitor) proved() {
 	v.door.mu.Lock()
 	defer v.door.mu.Unlock()
 	if v.place != nil {
-		v.door.strangers.Remove(v.place)
+		v.door.pending.Remove(v.place)
 		v.place = nil
 	}
 }

@@ -20,13 +20,13 @@ const maxInstances = 10000
 type duplicates struct {
 	// mu is held where that goroutine changes clients, and by others to look
 	// at it.
-	mu      sync.Mutex
-	clients map[string]map[wire.Instance]*seen
-	order   map[string]*ending // the same instances
-	touched []*seen            // whose last is beyond durable, each once
-	unsure  []landed           // not flushed yet
-	looked  int64              // when forget last looked, seconds since the Unix epoch; owned by that goroutine
-	ran     time.Duration      // for how long it did, by a clock that nobody sets; owned by that goroutine
+	mu         sync.Mutex
+	clients    map[string]map[wire.Instance]*seen
+	order      map[string]*ending // the same instances
+	notDurable []*seen            // whose last is beyond durable, each once
+	unflushed  []unflushed        // not flushed yet
+	looked     int64              // when forget last looked, seconds since the Unix epoch; owned by that goroutine
+	ran        time.Duration      // for how long it did, by a clock that nobody sets; owned by that goroutine
 }
 
 // seen is one instance of a client.
@@ -39,8 +39,8 @@ type seen struct {
 	place    int // among those of the client; owned by ending
 }
 
-// landed are results of an instance that follow each other in the journal.
-type landed struct {
+// unflushed are results of an instance that follow each other in the journal.
+type unflushed struct {
 	by    *seen
 	first uint64 // the journal's sequence of the first
 	parts []part
@@ -103,7 +103,7 @@ func (d *duplicates) add(o *record.Origin) {
 		return
 	}
 	if s.last == s.durable {
-		d.touched = append(d.touched, s)
+		d.notDurable = append(d.notDurable, s)
 	}
 	s.last = o.Sequence
 }
@@ -137,25 +137,25 @@ func (d *duplicates) keep(client string, s *seen, expires int64) {
 
 // flushed tells that all that was added is durable.
 func (d *duplicates) flushed() {
-	for _, s := range d.touched {
+	for _, s := range d.notDurable {
 		s.durable = s.last
 	}
-	d.touched = d.touched[:0]
-	clear(d.unsure)
-	d.unsure = d.unsure[:0]
+	d.notDurable = d.notDurable[:0]
+	clear(d.unflushed)
+	d.unflushed = d.unflushed[:0]
 }
 
-// landed tells where in the journal results of o's instance were appended.
-func (d *duplicates) landed(o *record.Origin, first uint64, parts []part) {
+// noteUnflushed tells where in the journal results of o's instance were appended.
+func (d *duplicates) noteUnflushed(o *record.Origin, first uint64, parts []part) {
 	if s := d.clients[o.Client][o.Instance]; s != nil {
-		d.unsure = append(d.unsure, landed{s, first, parts})
+		d.unflushed = append(d.unflushed, unflushed{s, first, parts})
 	}
 }
 
 // flushedUpTo tells that of what was added since flushed was called only that is
 // durable which the journal has up to a sequence.
 func (d *duplicates) flushedUpTo(durable uint64) {
-	for _, l := range d.unsure {
+	for _, l := range d.unflushed {
 		if n := min(durable+1-min(l.first, durable+1), uint64(len(l.parts))); n > 0 {
 			l.by.durable = max(l.by.durable, l.parts[n-1].sequence)
 		}

@@ -41,17 +41,17 @@ type intake struct {
 	shares    *shares
 	output    int // the most bytes of a result's output
 
-	requests  chan *submission
-	spare     sync.Pool   // of *submission
-	gathering gathering   // owned by run
-	payloads  [][]byte    // of one append; owned by run
-	known     *duplicates // owned by run
-	settled   bool        // what was there at the start is certainly on the disk; owned by run
-	measured  time.Time   // when the journal's size was last looked at; owned by run
-	trouble   atomic.Pointer[string]
-	counts    counts
-	heard     heard
-	pushedOut pushedOut
+	requests         chan *submission
+	pool             sync.Pool   // of *submission
+	groupCommit      groupCommit // owned by run
+	payloads         [][]byte    // of one append; owned by run
+	known            *duplicates // owned by run
+	recoveredFlushed bool        // what was there at the start is certainly on the disk; owned by run
+	measured         time.Time   // when the journal's size was last looked at; owned by run
+	trouble          atomic.Pointer[string]
+	counts           counts
+	lastSeen         lastSeen
+	pushedOut        pushedOut
 }
 
 // counts are what the intake did since its start.
@@ -87,7 +87,7 @@ func openIntake(o Options, judge judge, objects *core.Cache, log zerolog.Logger,
 			}
 		}
 		jo.BeforeRemove = func(uint64) error {
-			if !in.settled {
+			if !in.recoveredFlushed {
 				return errUnsettled
 			}
 			return in.known.save(in.instances)
@@ -101,27 +101,27 @@ func openIntake(o Options, judge judge, objects *core.Cache, log zerolog.Logger,
 		return nil, err
 	}
 	if in.instances != "" { // only now: who had the journal until then may have written it
-		in.tellForgotten(in.known.load(in.instances), oldest)
+		in.logForgotten(in.known.load(in.instances), oldest)
 	}
-	in.settle()
+	in.flushRecovered()
 	in.reserve()
 	return in, nil
 }
 
 var errUnsettled = errors.New("what was written before the start cannot be flushed")
 
-// settle makes sure that what was recovered is on the disk. Before, no checkpoint
+// flushRecovered makes sure that what was recovered is on the disk. Before, no checkpoint
 // may tell of it, and so nothing may go.
-func (in *intake) settle() {
-	if in.settled {
+func (in *intake) flushRecovered() {
+	if in.recoveredFlushed {
 		return
 	}
 	if err := in.journal.Flush(); err != nil {
-		in.tellDisk(err)
+		in.logDisk(err)
 		return
 	}
 	in.known.flushed()
-	in.settled = true
+	in.recoveredFlushed = true
 }
 
 // Waiting says why Submit takes long for a client.
@@ -151,11 +151,11 @@ func (in *intake) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return in.close()
 		case first := <-in.requests:
-			in.commit(ctx, in.gathering.from(in.requests, first))
+			in.commit(ctx, in.groupCommit.from(in.requests, first))
 		case now := <-trim.C:
 			in.known.forget(now, now.Sub(looked))
 			looked = now
-			in.settle()
+			in.flushRecovered()
 			in.reserve()
 			in.trim()
 			in.shares.settle(furthest(in.journal.Stats().Readers))
@@ -188,7 +188,7 @@ func (in *intake) flush(ctx context.Context) error {
 		err := in.journal.Flush()
 		if err == nil {
 			in.known.flushed()
-			in.settled = true
+			in.recoveredFlushed = true
 			in.setTrouble("")
 			return nil
 		}
@@ -240,14 +240,14 @@ func (in *intake) pushOut() error {
 		in.throttles.own.Of(n).Error(sink, "pushed out").Str("sink", sink).Int("results", n).Msg("the journal is full: the oldest results of a sink that lags were given up")
 	}
 	if err != nil {
-		in.tellDisk(err)
+		in.logDisk(err)
 	}
 	return err
 }
 
 func (in *intake) trim() {
 	if err := in.journal.Trim(); err != nil {
-		in.tellDisk(err)
+		in.logDisk(err)
 	}
 }
 
@@ -257,11 +257,11 @@ func (in *intake) reserve() {
 		return
 	}
 	if err := in.known.reserve(in.instances); err != nil {
-		in.tellDisk(err)
+		in.logDisk(err)
 	}
 }
 
-func (in *intake) tellDisk(err error) {
+func (in *intake) logDisk(err error) {
 	in.throttles.own.Error("", "disk").Err(err).Msg("the journal's disk refuses")
 }
 

@@ -107,7 +107,7 @@ func (p *post) end() {
 // reason is told, and a stop is not held up.
 func TestAFullJournalWhoseOldestCannotGo(t *testing.T) {
 	dir := t.TempDir()
-	inTheWay := standby{filepath.Join(dir, instancesFile)}.spare()
+	inTheWay := swapFile{filepath.Join(dir, instancesFile)}.other()
 	if err := os.MkdirAll(filepath.Join(inTheWay, "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}

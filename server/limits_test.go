@@ -58,8 +58,8 @@ func TestSilentPeersKeepNobodyOut(t *testing.T) {
 	for _, conn := range silent {
 		awaitEnd(t, conn)
 	}
-	if len(r.server.door.open) != 0 || r.server.door.strangers.Len() != 0 {
-		t.Errorf("%d connections are still counted, %d of strangers", len(r.server.door.open), r.server.door.strangers.Len())
+	if len(r.server.door.open) != 0 || r.server.door.pending.Len() != 0 {
+		t.Errorf("%d connections are still counted, %d of strangers", len(r.server.door.open), r.server.door.pending.Len())
 	}
 }
 

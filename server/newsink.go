@@ -30,7 +30,7 @@ func (s *Server) makeSink(t target, name string, r *journal.Reader) (runner, err
 		s.passesBy = s.passesBy || feed.Objects == nil && core.Kind(dialect).LooksUpAddresses()
 		s.log.Info().Stringer("sink", t).Str("dialect", string(dialect)).Msg("results go there")
 		return &sink.CommandFile{Feed: sink.NewFeed(r, feed), Path: t.to, Dialect: dialect, Spool: o.spoolDir(name), Window: sink.DefaultWindow,
-			Unread: sink.DefaultUnread, Config: config, MarkerTick: sink.DefaultMarkerTick, Log: s.throttles.own}, nil
+			Unread: sink.DefaultUnread, Config: config, FenceTick: sink.DefaultFenceTick, Log: s.throttles.own}, nil
 	case kindCheckResults:
 		feed.OrderGuard, feed.Blind = o.orderGuard(true), true
 		s.log.Info().Stringer("sink", t).Str("dialect", string(dialect)).Msg("results go there")

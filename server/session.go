@@ -178,7 +178,7 @@ func (s *Server) tellOldTLS(conn net.Conn, client string, version uint16) {
 // complain logs what is wrong with a peer, for each address and fault at most
 // once a minute. Only why may hold what the peer chose: it is shortened.
 func (s *Server) complain(conn net.Conn, fault, why string) {
-	s.throttles.strangers.Warn(network(conn.RemoteAddr()), fault).Stringer("peer", conn.RemoteAddr()).Str("why", logx.Clip(why)).Msg("refused a connection")
+	s.throttles.unauthenticated.Warn(network(conn.RemoteAddr()), fault).Stringer("peer", conn.RemoteAddr()).Str("why", logx.Clip(why)).Msg("refused a connection")
 }
 
 // network is where a peer comes from: its IPv4 address, or the IPv6 network of
@@ -251,9 +251,9 @@ func (s *Server) open(ctx context.Context, conn *tls.Conn, client string) (*sess
 	if bye := s.refused(c); bye != nil { // since the handshake
 		end(bye)
 	}
-	s.intake.heard.note(client, 0)
+	s.intake.lastSeen.note(client, 0)
 	return c, ctx, func() {
-		s.intake.heard.note(client, 0)
+		s.intake.lastSeen.note(client, 0)
 		s.sessions.remove(c)
 		c.account.Close()
 		end(nil)

@@ -47,7 +47,7 @@ func TestPageCountsWhatHappened(t *testing.T) {
 }
 
 func TestHeardIsBounded(t *testing.T) {
-	var h heard
+	var h lastSeen
 	for i := range mostHeard + 1000 {
 		h.note(fmt.Sprint("client ", i), 1)
 	}

@@ -38,7 +38,7 @@ type part struct {
 // when all but the rejected ones are safe in the journal. It blocks while the
 // journal takes nothing, or nothing from this client; Waiting says why.
 func (in *intake) Submit(ctx context.Context, o record.Origin, entries []wire.Entry) ([]wire.Rejection, error) {
-	in.heard.note(o.Client, len(entries))
+	in.lastSeen.note(o.Client, len(entries))
 	if err := in.rates.await(ctx, o.Client, len(entries)); err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (in *intake) Submit(ctx context.Context, o record.Origin, entries []wire.En
 	if err != nil {
 		return nil, err
 	}
-	in.tellRejections(o.Client, rejections)
+	in.logRejections(o.Client, rejections)
 	if len(s.parts) == 0 {
 		return rejections, nil
 	}
@@ -71,7 +71,7 @@ func (in *intake) Submit(ctx context.Context, o record.Origin, entries []wire.En
 	}
 	select {
 	case err := <-s.done:
-		in.spare.Put(s)
+		in.pool.Put(s)
 		return rejections, err
 	case <-ctx.Done(): // the owner may still have it
 		return nil, context.Cause(ctx)
@@ -79,7 +79,7 @@ func (in *intake) Submit(ctx context.Context, o record.Origin, entries []wire.En
 }
 
 func (in *intake) newSubmission(o record.Origin) *submission {
-	s, ok := in.spare.Get().(*submission)
+	s, ok := in.pool.Get().(*submission)
 	if !ok {
 		s = &submission{done: make(chan error, 1)}
 	}
@@ -181,7 +181,7 @@ func (in *intake) taken(encoded []byte, r *check.Result, sent string) []byte {
 	return r.Append(nil)
 }
 
-func (in *intake) tellRejections(client string, rejections []wire.Rejection) {
+func (in *intake) logRejections(client string, rejections []wire.Rejection) {
 	for _, r := range rejections {
 		in.throttles.clients.Warn(client, "rejected "+r.Reason.String()).Str("client", client).Stringer("reason", r.Reason).Str("why", logx.ClipText(r.Text)).
 			Msg("rejected a result")
@@ -226,7 +226,7 @@ func (in *intake) append(s *submission) error {
 		}
 		o.Sequence = parts[len(parts)-1].sequence
 		in.known.add(&o)
-		in.known.landed(&o, first, parts)
+		in.known.noteUnflushed(&o, first, parts)
 		s.lastLanded = first + uint64(len(parts)) - 1
 		for _, payload := range in.payloads {
 			s.landed += int64(len(payload)) + recordOverhead

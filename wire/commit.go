@@ -85,7 +85,7 @@ func (s *Serving) done(work []pending) {
 	defer s.mu.Unlock()
 	for _, p := range work {
 		p.frame.release()
-		s.config.Account.repay(decodedPurse, p.cost)
+		s.config.Account.repay(decodedPool, p.cost)
 		s.inFlight -= len(p.frame.body)
 	}
 	s.room.Signal()

@@ -157,13 +157,13 @@ func (f *frames) read(ctx context.Context, kind Type, size int) (frame, error) {
 		return frame{kind, body, func() {}}, f.fill(ctx, body)
 	}
 	first := min(size, firstPart)
-	if err := f.account.pay(ctx, firstPurse, first, f.waiting); err != nil {
+	if err := f.account.pay(ctx, firstPool, first, f.waiting); err != nil {
 		return frame{}, err
 	}
 	loan := pool.Get().(*[]byte)
 	release := func() {
 		pool.Put(loan)
-		f.account.repay(firstPurse, first)
+		f.account.repay(firstPool, first)
 	}
 	body := (*loan)[:first]
 	if err := f.fill(ctx, body); err != nil {
@@ -179,16 +179,16 @@ func (f *frames) read(ctx context.Context, kind Type, size int) (frame, error) {
 
 // readRest reads on after the first part of a long body.
 func (f *frames) readRest(ctx context.Context, kind Type, part []byte, size int) (frame, error) {
-	if err := f.account.pay(ctx, restPurse, size, f.waiting); err != nil {
+	if err := f.account.pay(ctx, restPool, size, f.waiting); err != nil {
 		return frame{}, err
 	}
 	body := make([]byte, size)
 	n := copy(body, part)
 	if err := f.fill(ctx, body[n:]); err != nil {
-		f.account.repay(restPurse, size)
+		f.account.repay(restPool, size)
 		return frame{}, err
 	}
-	return frame{kind, body, func() { f.account.repay(restPurse, size) }}, nil
+	return frame{kind, body, func() { f.account.repay(restPool, size) }}, nil
 }
 
 // unexpected makes an end of the stream inside a frame what it is.

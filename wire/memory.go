@@ -8,23 +8,23 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// purse is one part of the memory of a Budget. What is held of a purse is given
+// memoryPool is one part of the memory of a Budget. What is held of a purse is given
 // back by somebody who needs nothing more, but perhaps of a later one, so that
 // nobody waits in a circle.
-type purse int
+type memoryPool int
 
 const (
 	// firstPurse pays for short frames and for the first bytes of long ones: a
 	// slow peer waits in it for nobody.
-	firstPurse purse = iota
+	firstPool memoryPool = iota
 	// restPurse pays for long frames. Who holds some waits for nobody but its
 	// own peer, which has BodyTimeout for each Part.
-	restPurse
+	restPool
 	// decodedPurse pays for what results take beside the bytes that they came
 	// in, and for queued frames that are too short for the others. Who holds
 	// some waits for nobody but the journal.
-	decodedPurse
-	purses
+	decodedPool
+	memoryPools
 )
 
 // LeastBudget is the least memory that is worth sharing out: in each purse there
@@ -48,8 +48,8 @@ const (
 // Budget bounds the memory of all frames in hand, and of the results in them,
 // over all connections of a server. One client gets a quarter of it at most.
 type Budget struct {
-	all  [purses]*semaphore.Weighted
-	most [purses]int64 // that one client may hold
+	all  [memoryPools]*semaphore.Weighted
+	most [memoryPools]int64 // that one client may hold
 	tell func(client string, own bool)
 
 	mu       sync.Mutex
@@ -63,9 +63,9 @@ func NewBudget(total int64, tell func(client string, own bool)) *Budget {
 	total = max(total, LeastBudget)
 	b := &Budget{tell: tell, accounts: map[string]*Account{}}
 	quarter := total / 4
-	sizes := [purses]int64{firstPurse: quarter, restPurse: total - 2*quarter, decodedPurse: quarter}
-	least := [purses]int64{firstPurse: smallTake, restPurse: MaxTake, decodedPurse: batchCost + MaxEntries*entryCost}
-	for p := range purses {
+	sizes := [memoryPools]int64{firstPool: quarter, restPool: total - 2*quarter, decodedPool: quarter}
+	least := [memoryPools]int64{firstPool: smallTake, restPool: MaxTake, decodedPool: batchCost + MaxEntries*entryCost}
+	for p := range memoryPools {
 		b.all[p] = semaphore.NewWeighted(sizes[p])
 		b.most[p] = max(sizes[p]/4, least[p])
 	}
@@ -77,7 +77,7 @@ func NewBudget(total int64, tell func(client string, own bool)) *Budget {
 type Account struct {
 	budget *Budget
 	client string
-	own    [purses]*semaphore.Weighted
+	own    [memoryPools]*semaphore.Weighted
 	users  int // owned by budget
 }
 
@@ -88,7 +88,7 @@ func (b *Budget) Open(client string) *Account {
 	a := b.accounts[client]
 	if a == nil {
 		a = &Account{budget: b, client: client}
-		for p := range purses {
+		for p := range memoryPools {
 			a.own[p] = semaphore.NewWeighted(b.most[p])
 		}
 		b.accounts[client] = a
@@ -110,9 +110,9 @@ func (a *Account) Close() {
 // bytes are paid for, and waits for them if need be. All of it must be given
 // back within a bounded time.
 func (a *Account) Take(ctx context.Context, held, more int) (release func(), err error) {
-	p := restPurse
+	p := restPool
 	if held+more <= smallTake {
-		p = firstPurse
+		p = firstPool
 	}
 	if err := a.pay(ctx, p, more, nil); err != nil {
 		return nil, err
@@ -124,15 +124,15 @@ func (a *Account) Take(ctx context.Context, held, more int) (release func(), err
 // MaxEntries.
 func (a *Account) TakeResults(ctx context.Context, n int) (release func(), err error) {
 	size := batchCost + min(n, MaxEntries)*entryCost
-	if err := a.pay(ctx, decodedPurse, size, nil); err != nil {
+	if err := a.pay(ctx, decodedPool, size, nil); err != nil {
 		return nil, err
 	}
-	return func() { a.repay(decodedPurse, size) }, nil
+	return func() { a.repay(decodedPool, size) }, nil
 }
 
 // pay takes size bytes from a purse and waits for them if need be. waiting is
 // told every WaitInterval why that takes long; nil: nobody is.
-func (a *Account) pay(ctx context.Context, p purse, size int, waiting func(why string)) error {
+func (a *Account) pay(ctx context.Context, p memoryPool, size int, waiting func(why string)) error {
 	if a == nil {
 		return nil
 	}
@@ -146,7 +146,7 @@ func (a *Account) pay(ctx context.Context, p purse, size int, waiting func(why s
 	return err
 }
 
-func (a *Account) repay(p purse, size int) {
+func (a *Account) repay(p memoryPool, size int) {
 	if a != nil {
 		a.budget.all[p].Release(int64(size))
 		a.own[p].Release(int64(size))

@@ -62,7 +62,7 @@ func TestShortBatchesInTheQueueArePaidFor(t *testing.T) {
 			done <- err
 		}()
 		synctest.Wait()
-		if most := budget.most[decodedPurse] / (batchCost + entryCost); written.Load() > most {
+		if most := budget.most[decodedPool] / (batchCost + entryCost); written.Load() > most {
 			t.Errorf("%d batches wait in the memory of %d", written.Load(), most)
 		}
 		close(h.hold)
@@ -73,7 +73,7 @@ func TestShortBatchesInTheQueueArePaidFor(t *testing.T) {
 		if n := len(h.sequences()); n != frames {
 			t.Errorf("%d of %d arrived", n, frames)
 		}
-		if !budget.all[decodedPurse].TryAcquire(LeastBudget / 4) {
+		if !budget.all[decodedPool].TryAcquire(LeastBudget / 4) {
 			t.Error("the session kept memory")
 		}
 	})

@@ -207,7 +207,7 @@ func (s *Serving) decode(ctx context.Context, fr frame) (pending, error) {
 	if len(fr.body) <= MaxControl { // not paid for yet
 		p.cost += len(fr.body)
 	}
-	if err := s.config.Account.pay(ctx, decodedPurse, p.cost, s.wait); err != nil {
+	if err := s.config.Account.pay(ctx, decodedPool, p.cost, s.wait); err != nil {
 		return pending{}, err
 	}
 	p.batch, err = decodeBatch(fr.body, n)
@@ -215,7 +215,7 @@ func (s *Serving) decode(ctx context.Context, fr frame) (pending, error) {
 		err = broken("sequence %d after %d", p.batch.Entries[0].Sequence, s.last)
 	}
 	if err != nil {
-		s.config.Account.repay(decodedPurse, p.cost)
+		s.config.Account.repay(decodedPool, p.cost)
 		return pending{}, err
 	}
 	s.last = p.batch.Entries[len(p.batch.Entries)-1].Sequence

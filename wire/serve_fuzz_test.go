@@ -44,7 +44,7 @@ func (h *strict) Waiting() string { return "" }
 // repaid tells whether nobody holds memory that came from an account.
 func repaid(t *testing.T, who string, a *Account) {
 	t.Helper()
-	for p := range purses {
+	for p := range memoryPools {
 		if !a.own[p].TryAcquire(a.budget.most[p]) {
 			t.Errorf("%s: memory of purse %d is not given back", who, p)
 		}

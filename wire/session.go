@@ -72,7 +72,7 @@ func Connect(ctx context.Context, conn net.Conn, hello Hello, first *Batch, wait
 		}
 		s.Welcome.MaxFrame = min(s.Welcome.MaxFrame, math.MaxInt32) // an int everywhere
 		s.Welcome.Window = min(s.Welcome.Window, math.MaxInt32)
-		s.heard()
+		s.noteAlive()
 		return s, nil
 	case TypeBye:
 		return nil, byeError(fr.body)
@@ -161,9 +161,9 @@ func (s *Session) unsettled() int {
 	return n
 }
 
-// heard notes a sign of life. While there are any, a batch may take its time
+// noteAlive notes a sign of life. While there are any, a batch may take its time
 // to be written: the kernel may take none of it for long where the line is slow.
-func (s *Session) heard() {
+func (s *Session) noteAlive() {
 	s.mu.Lock()
 	s.since = time.Now()
 	s.mu.Unlock()
@@ -201,7 +201,7 @@ func (s *Session) Receive(ctx context.Context) (Ack, error) {
 			}
 			return Ack{}, err
 		}
-		s.heard()
+		s.noteAlive()
 		if done {
 			return ack, nil
 		}
@@ -227,7 +227,7 @@ func (s *Session) receive(ctx context.Context) (ack Ack, done bool, err error) {
 	case TypeAck:
 		ack, err = DecodeAck(fr.body, s.unsettled())
 		if err == nil {
-			err = s.settle(ack)
+			err = s.acknowledged(ack)
 		}
 		return ack, true, err
 	case TypePong:
@@ -248,8 +248,8 @@ func (s *Session) receive(ctx context.Context) (ack Ack, done bool, err error) {
 	return Ack{}, false, err
 }
 
-// settle takes what an ACK covers out of flight.
-func (s *Session) settle(ack Ack) error {
+// acknowledged takes what an ACK covers out of flight.
+func (s *Session) acknowledged(ack Ack) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ack.Sequence <= s.acked || ack.Sequence > s.last {

@@ -75,7 +75,7 @@ func TestWhoWaitsForMemoryIsNotSilent(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h, budget := &taker{hold: make(chan struct{})}, NewBudget(0, nil)
 			var release []func()
-			take := func(client string, p purse) {
+			take := func(client string, p memoryPool) {
 				other, size := budget.Open(client), int(budget.most[p])
 				if err := other.pay(t.Context(), p, size, nil); err != nil {
 					t.Fatal(err)
@@ -83,9 +83,9 @@ func TestWhoWaitsForMemoryIsNotSilent(t *testing.T) {
 				release = append(release, func() { other.repay(p, size) })
 			}
 			for i := range 4 {
-				take(fmt.Sprint("other ", i), firstPurse)
+				take(fmt.Sprint("other ", i), firstPool)
 			}
-			take("other", restPurse)
+			take("other", restPool)
 			conn := buffer(serveFor(t, budget, "web1", h))
 			defer conn.Close()
 			s := connect(t, conn, nil, nil)

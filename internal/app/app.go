@@ -76,7 +76,7 @@ func applets() []applet {
 
 func serverCommand(std streams) *cli.Command {
 	return server.Command(server.Env{Version: version, Stdout: std.stdout, Flags: daemonFlags("server"), Become: becomeUser, Daemon: func(c *cli.Context, start server.Start) error {
-		return std.daemon(c, "server", func(p process) (service, error) { return start(p.log, p.drop, p.sockets) })
+		return std.daemon(c, "server", func(p daemonEnv) (service, error) { return start(p.log, p.drop, p.sockets) })
 	}})
 }
 
@@ -103,7 +103,7 @@ func senderEnv(std streams) sender.Env {
 func clientCommand(std streams) *cli.Command {
 	return client.Command(client.Env{Version: version, Flags: daemonFlags("client"),
 		Daemon: func(c *cli.Context, start client.Start) error {
-			return std.daemon(c, "client", func(p process) (service, error) { return start(p.log, p.drop) })
+			return std.daemon(c, "client", func(p daemonEnv) (service, error) { return start(p.log, p.drop) })
 		},
 		Send: func(ctx context.Context, s client.Sending) error {
 			o := sender.DefaultSendOptions()

@@ -20,8 +20,8 @@ import (
 // rotationLook is how soon a log file that was rotated is noticed.
 const rotationLook = time.Second
 
-// process is what a daemon is started with.
-type process struct {
+// daemonEnv is what a daemon is started with.
+type daemonEnv struct {
 	log     zerolog.Logger
 	drop    func() error   // becomes the user that the options name, once what needs root is open
 	sockets []net.Listener // that the service manager opened
@@ -99,7 +99,7 @@ func readDaemonOptions(c *cli.Context, role string) (o daemonOptions, err error)
 
 // daemon makes this process the daemon that the options ask for, has start
 // build the service in it, and runs that.
-func (std streams) daemon(c *cli.Context, role string, start func(process) (service, error)) error {
+func (std streams) daemon(c *cli.Context, role string, start func(daemonEnv) (service, error)) error {
 	o, err := readDaemonOptions(c, role)
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ func (std streams) daemon(c *cli.Context, role string, start func(process) (serv
 	if err != nil {
 		return err
 	}
-	s, err := start(process{log: d.log, drop: d.drop, sockets: sockets})
+	s, err := start(daemonEnv{log: d.log, drop: d.drop, sockets: sockets})
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func Dir(ctx context.Context, path string, settle time.Duration, changed func())
 	if err != nil {
 		return fmt.Errorf("watch %q: %w", path, err)
 	}
-	q := &quiet{settle: settle, timer: time.NewTimer(settle)}
+	q := &settling{settle: settle, timer: time.NewTimer(settle)}
 	defer q.timer.Stop()
 	q.note()
 	for {
@@ -64,8 +64,8 @@ func Dir(ctx context.Context, path string, settle time.Duration, changed func())
 	}
 }
 
-// quiet waits for changes to end.
-type quiet struct {
+// settling waits for changes to end.
+type settling struct {
 	settle  time.Duration
 	timer   *time.Timer
 	pending bool
@@ -73,7 +73,7 @@ type quiet struct {
 }
 
 // note takes notice of a change.
-func (q *quiet) note() {
+func (q *settling) note() {
 	now := time.Now()
 	if !q.pending {
 		q.pending, q.since = true, now
@@ -85,7 +85,7 @@ func (q *quiet) note() {
 // elsewhere. Starting over is simpler than mending a set of watches: the kernel
 // drops some of them by itself, and a new directory may carry the old one's inode
 // number.
-func watchOnce(ctx context.Context, path string, q *quiet, changed func()) error {
+func watchOnce(ctx context.Context, path string, q *settling, changed func()) error {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		return explain(err)
@@ -107,7 +107,7 @@ func watchOnce(ctx context.Context, path string, q *quiet, changed func()) error
 
 // receive handles what comes from the watcher and from added. It tells whether
 // added was received.
-func receive(ctx context.Context, path string, w *fsnotify.Watcher, t trail, q *quiet,
+func receive(ctx context.Context, path string, w *fsnotify.Watcher, t trail, q *settling,
 	added <-chan error, changed func()) (standing bool, err error) {
 	tick := time.NewTicker(recheck)
 	defer tick.Stop()

@@ -148,7 +148,7 @@ func TestSteadyStream(t *testing.T) {
 // TestPatience is the same by the clock: how long is waited.
 func TestPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := &quiet{settle: time.Second, timer: time.NewTimer(time.Second)}
+		q := &settling{settle: time.Second, timer: time.NewTimer(time.Second)}
 		begin := time.Now()
 		q.note()
 		<-q.timer.C

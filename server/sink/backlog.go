@@ -34,8 +34,8 @@ type candidate struct {
 // the place of one that it lets through.
 func (f *Feed) consider(it *item) {
 	o := objectOf(f.seed, &it.result)
-	if f.guard != nil && it.result.Kind != check.Command {
-		if _, ok := f.guard.judge(o, it); !ok {
+	if f.orderGuard != nil && it.result.Kind != check.Command {
+		if _, ok := f.orderGuard.judge(o, it); !ok {
 			f.ahead.upTo = it.seq
 			return
 		}
@@ -106,8 +106,8 @@ func (f *Feed) lookAhead(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// tellPassedOver says what became of a backlog that is through.
-func (f *Feed) tellPassedOver() {
+// logPassedOver says what became of a backlog that is through.
+func (f *Feed) logPassedOver() {
 	if f.ahead.passed > 0 {
 		f.o.Log.Info(f.o.Target, "passed over").Str("sink", f.o.Target).Int("passed_over", f.ahead.passed).Int("objects", len(f.ahead.newest)).
 			Msg("of a backlog only the newest result of each host and service was delivered, as --backlog=latest says")

@@ -35,21 +35,21 @@ type CommandFile struct {
 	Window  time.Duration // how long a result stays in the journal after the core took it
 	Unread  time.Duration // how long the core may leave a file in Spool unread before its result is given up
 	Config  string        // the core's main configuration, where it is known
-	// MarkerTick is the time between two markers for a core that works on results
+	// FenceTick is the time between two fences for a core that works on results
 	// in another process than reads them; 0: what it has read counts as worked on.
-	MarkerTick time.Duration
-	Log        *logx.Throttle
+	FenceTick time.Duration
+	Log       *logx.Throttle
 
 	// Owned by Run. What is known of the core whatever has the pipe open:
 	coreSeen  time.Time     // when a process of it was last seen
 	filesSeen bool          // it has removed a file before
-	unproven  bool          // markers were given up: what it has read counts as worked on
+	unproven  bool          // fences were given up: what it has read counts as worked on
 	leftFor   time.Duration // that earlier lives of it left a file unread, and removed none
 	ending    []uint64      // commands that end it, as written and not yet acknowledged
 
-	session
+	openPipe
 	refused time.Time // when the spool directory last refused a file for good
-	told    time.Time // when it was last logged that there are no markers
+	told    time.Time // when it was last logged that there are no fences
 }
 
 // Status says how the sink fares.
@@ -91,13 +91,13 @@ func (c *CommandFile) leave(ctx context.Context) {
 		for _, f := range c.files.left() {
 			c.spool.remove(f.path)
 		}
-		c.spool.remove(c.marker.probe)
+		c.spool.remove(c.fence.proof)
 	}
 	if left := c.files.left(); len(left) > 0 && !left[0].told.IsZero() {
 		c.leftFor += time.Since(left[0].told)
 	}
 	c.unproven = c.unproven && !c.filesSeen // who hung was another, that sees the files all the same
-	c.session.end()
+	c.openPipe.end()
 	c.Feed.rewind()
 }
 
@@ -116,7 +116,7 @@ func (c *CommandFile) feed(ctx context.Context) error {
 		if err := c.flush(ctx); err != nil {
 			return err
 		}
-		if err := c.addMarker(ctx); err != nil {
+		if err := c.addFence(ctx); err != nil {
 			return err
 		}
 		if err := c.look(); err != nil {
@@ -136,9 +136,9 @@ func (c *CommandFile) next(ctx context.Context) ([]item, error) {
 }
 
 // nothingInWindow tells whether the core has all that was written. Without
-// markers there may be results that none is behind, and none will be.
+// fences there may be results that none is behind, and none will be.
 func (c *CommandFile) nothingInWindow() bool {
-	return len(c.marks) == 0 && len(c.files.list) == 0 && (c.marker.owed == 0 || c.acked >= c.last)
+	return len(c.marks) == 0 && len(c.files.list) == 0 && (c.fence.unfenced == 0 || c.acked >= c.last)
 }
 
 // add puts a result's line into the group, and writes the group first where it
@@ -147,8 +147,8 @@ func (c *CommandFile) add(ctx context.Context, it *item) error {
 	if endsCore(&it.result) {
 		return c.addEnding(ctx, it)
 	}
-	if c.marker.owed == 0 {
-		c.marker.owed = it.seq
+	if c.fence.unfenced == 0 {
+		c.fence.unfenced = it.seq
 	}
 	before := len(c.group)
 	c.group = c.Dialect.appendLine(c.group, &it.result)
@@ -239,7 +239,7 @@ func (c *CommandFile) write(ctx context.Context, b []byte) error {
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return err
 		}
-		c.tellFull(time.Now())
+		c.logFull(time.Now())
 		if err := c.look(); err != nil {
 			return err
 		}
@@ -247,9 +247,9 @@ func (c *CommandFile) write(ctx context.Context, b []byte) error {
 	}
 }
 
-// tellFull says that the pipe has no room: in the log once it had none for so
+// logFull says that the pipe has no room: in the log once it had none for so
 // long that a core which works would have made some.
-func (c *CommandFile) tellFull(now time.Time) {
+func (c *CommandFile) logFull(now time.Time) {
 	if c.full.IsZero() {
 		c.full = now
 	}
@@ -270,11 +270,11 @@ func (c *CommandFile) settle(now time.Time) {
 	}
 	c.settleFiles(now)
 	upTo := c.over
-	for i := range c.files.list { // a marker may stand for what came before a file in front of it
+	for i := range c.files.list { // a fence may stand for what came before a file in front of it
 		upTo = min(upTo, c.files.list[i].from-1)
 	}
-	if c.holdsUnmarked(now) {
-		upTo = min(upTo, c.marker.owed-1)
+	if c.holdsUnfenced(now) {
+		upTo = min(upTo, c.fence.unfenced-1)
 	}
 	c.Feed.rest(c.takenUpTo(now))
 	if upTo > c.acked {
@@ -294,8 +294,8 @@ func (c *CommandFile) takenUpTo(now time.Time) uint64 {
 	if left := c.files.left(); len(left) > 0 {
 		upTo = min(upTo, left[0].from-1)
 	}
-	if c.holdsUnmarked(now) {
-		upTo = min(upTo, c.marker.owed-1)
+	if c.holdsUnfenced(now) {
+		upTo = min(upTo, c.fence.unfenced-1)
 	}
 	return upTo
 }

@@ -35,8 +35,8 @@ type coreWatch struct {
 	scanned time.Time
 }
 
-// process is one of /proc.
-type process struct {
+// coreProcess is one of /proc.
+type coreProcess struct {
 	pid, parent int
 }
 
@@ -72,8 +72,8 @@ func (w *coreWatch) end() {
 }
 
 // find returns the core's topmost processes.
-func (w *coreWatch) find() []process {
-	mine := map[int]process{}
+func (w *coreWatch) find() []coreProcess {
+	mine := map[int]coreProcess{}
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
@@ -87,7 +87,7 @@ func (w *coreWatch) find() []process {
 			mine[pid] = p
 		}
 	}
-	families := map[int][]process{} // by their topmost process
+	families := map[int][]coreProcess{} // by their topmost process
 	for _, p := range mine {
 		top := p
 		for parent, ok := mine[top.parent]; ok; parent, ok = mine[top.parent] {
@@ -101,7 +101,7 @@ func (w *coreWatch) find() []process {
 			delete(families, top)
 		}
 	}
-	var found []process
+	var found []coreProcess
 	for top, members := range w.choose(families) {
 		if len(members) > 0 {
 			found = append(found, mine[top])
@@ -111,12 +111,12 @@ func (w *coreWatch) find() []process {
 }
 
 // read returns a process if it carries the core's name and user.
-func (w *coreWatch) read(pid int) (process, bool) {
+func (w *coreWatch) read(pid int) (coreProcess, bool) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return process{}, false
+		return coreProcess{}, false
 	}
-	p := process{pid: pid}
+	p := coreProcess{pid: pid}
 	for line := range strings.Lines(string(text)) {
 		key, value, _ := strings.Cut(line, ":")
 		fields := strings.Fields(value)
@@ -143,10 +143,10 @@ func (w *coreWatch) read(pid int) (process, bool) {
 }
 
 // choose narrows several cores of one user down to ours, as far as can be seen.
-func (w *coreWatch) choose(families map[int][]process) map[int][]process {
-	ours := map[int][]process{}
+func (w *coreWatch) choose(families map[int][]coreProcess) map[int][]coreProcess {
+	ours := map[int][]coreProcess{}
 	if w.pipe != nil {
-		hidden := map[int][]process{} // may hold the pipe
+		hidden := map[int][]coreProcess{} // may hold the pipe
 		for top, members := range families {
 			for _, p := range members {
 				holds, allowed := w.holdsPipe(p.pid)

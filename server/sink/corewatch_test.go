@@ -126,14 +126,14 @@ func TestCoreWatchSeesOrphans(t *testing.T) {
 }
 
 // childrenOf lists the processes of the core's name whose parent is pid.
-func childrenOf(t *testing.T, pid int) []process {
+func childrenOf(t *testing.T, pid int) []coreProcess {
 	t.Helper()
 	w := coreWatch{user: uint32(os.Geteuid()), name: fakeName}
 	entries, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var list []process
+	var list []coreProcess
 	for _, e := range entries {
 		var n int
 		for _, c := range filepath.Base(e) {
@@ -215,11 +215,11 @@ func TestCoreWatchKeepsWhatIsHidden(t *testing.T) {
 	open := startCore(t, other, "read line").cmd.Process.Pid
 	const hidden = 1 << 30 // of which nothing can be seen
 	w := coreWatch{user: uint32(os.Geteuid()), name: fakeName, pipe: info}
-	got := w.choose(map[int][]process{open: {{pid: open}}, hidden: {{pid: hidden}}})
+	got := w.choose(map[int][]coreProcess{open: {{pid: open}}, hidden: {{pid: hidden}}})
 	if len(got) != 1 || len(got[hidden]) != 1 {
 		t.Errorf("chose %v, want the hidden one", got)
 	}
-	if got := w.choose(map[int][]process{open: {{pid: open}}}); len(got) != 0 {
+	if got := w.choose(map[int][]coreProcess{open: {{pid: open}}}); len(got) != 0 {
 		t.Errorf("chose %v, which has another pipe", got)
 	}
 }

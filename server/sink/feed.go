@@ -51,15 +51,15 @@ type Feed struct {
 	o      FeedOptions
 	reader *journal.Reader
 
-	records []journal.Record
-	batch   []item // room for items
-	ready   []item // the part of batch that is not handed out yet
-	judged  uint64 // the last sequence that was judged since the last rewind
-	highest uint64 // ever judged
-	ledger  ledger
-	guard   *guard // nil without OrderGuard
-	seed    maphash.Seed
-	ahead   lookahead
+	records    []journal.Record
+	batch      []item // room for items
+	ready      []item // the part of batch that is not handed out yet
+	judged     uint64 // the last sequence that was judged since the last rewind
+	highest    uint64 // ever judged
+	ledger     ledger
+	orderGuard *orderGuard // nil without OrderGuard
+	seed       maphash.Seed
+	ahead      lookahead
 
 	disk      disk.Reader // of the object cache
 	confirmed time.Time   // when that was last seen to be as it was read
@@ -86,7 +86,7 @@ type Feed struct {
 func NewFeed(r *journal.Reader, o FeedOptions) *Feed {
 	f := &Feed{o: o, reader: r, seed: maphash.MakeSeed(), counts: map[Outcome]uint64{}}
 	if o.OrderGuard {
-		f.guard = newGuard()
+		f.orderGuard = newOrderGuard()
 	}
 	return f
 }
@@ -215,7 +215,7 @@ func (f *Feed) take() {
 // fate says what becomes of a result, and notes it where later ones depend on it.
 func (f *Feed) fate(it *item) Outcome {
 	outcome := f.handed(it)
-	if !outcome.handedOut() || it.result.Kind == check.Command || f.guard == nil && f.ahead.newest == nil {
+	if !outcome.handedOut() || it.result.Kind == check.Command || f.orderGuard == nil && f.ahead.newest == nil {
 		return outcome
 	}
 	o := objectOf(f.seed, &it.result)
@@ -223,8 +223,8 @@ func (f *Feed) fate(it *item) Outcome {
 	case f.ahead.newest != nil && f.ahead.passes(o, it):
 		f.ahead.passed++
 		return DroppedPassedOver
-	case f.guard != nil && !f.guard.pass(o, it):
-		f.tellOlder(it)
+	case f.orderGuard != nil && !f.orderGuard.pass(o, it):
+		f.logOlder(it)
 		return DroppedOlder
 	}
 	return outcome
@@ -234,7 +234,7 @@ func (f *Feed) judge(seq uint64, outcome Outcome) {
 	f.ledger.add(seq, outcome)
 	f.judged, f.highest = seq, max(f.highest, seq)
 	if seq >= f.ahead.upTo && !f.ahead.running {
-		f.tellPassedOver()
+		f.logPassedOver()
 		f.ahead = lookahead{}
 	}
 }
@@ -269,8 +269,8 @@ func (f *Feed) rewind() {
 	f.resting = 0 // the core that took it may have dropped it
 	f.mu.Unlock()
 	f.ahead = lookahead{}
-	if f.guard != nil {
-		f.guard = newGuard()
+	if f.orderGuard != nil {
+		f.orderGuard = newOrderGuard()
 	}
 }
 
@@ -278,18 +278,18 @@ func (f *Feed) rewind() {
 // it like a delivered one.
 func (f *Feed) reject(it *item, outcome Outcome, why string) {
 	f.ledger.refuse(it.seq, outcome)
-	f.tellReject(it, outcome, why)
+	f.logReject(it, outcome, why)
 }
 
-func (f *Feed) tellReject(it *item, outcome Outcome, why string) {
+func (f *Feed) logReject(it *item, outcome Outcome, why string) {
 	if f.o.Rejects != nil {
 		f.o.Rejects.tell(f.o.Target, it, outcome, why)
 	}
 }
 
-// tellOlder says that the order guard drops results: at once, then once a minute
+// logOlder says that the order guard drops results: at once, then once a minute
 // with how many, for of two clients that check the same it may be every other one.
-func (f *Feed) tellOlder(it *item) {
+func (f *Feed) logOlder(it *item) {
 	f.o.Log.Warn(f.o.Target, "older").Str("sink", f.o.Target).Str("client", it.client).
 		Str("host", logx.Clip(it.result.Host)).Str("service", logx.Clip(it.result.Service)).
 		Msg("dropped results older than what another client delivered, this one at last: do both check this, and are their clocks right?")

@@ -257,7 +257,7 @@ func TestGuardIsSmall(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	g := newGuard()
+	g := newOrderGuard()
 	it := item{client: "client", received: objects}
 	for i := range objects {
 		it.result.Finish = int64(i)

@@ -17,8 +17,8 @@ import (
 const (
 	pollTick    = time.Second // between looks at which process answers
 	failoverTry = 3           // looks that fail before the next endpoint has its turn
-	lanePending = 256         // results that wait for their lane, so that one with many holds no other up
-	laneBytes   = 16 << 20    // of all results that wait
+	workerPending = 256         // results that wait for their worker, so that one with many holds no other up
+	workerBytes   = 16 << 20    // of all results that wait
 	clientNote  = 200         // bytes of an output that are kept for a rejection
 )
 
@@ -42,12 +42,12 @@ type IcingaAPI struct {
 	admitted time.Time     // when the user was last known to have the permission for results
 	blind    bool          // it was told that a restart goes unnoticed
 	pending  []*apiResult  // not answered, or inside their window
-	last     uint64        // the last sequence that was handed to a lane
-	waiting  atomic.Int64  // bytes of results that the lanes have not delivered; theirs too
+	last     uint64        // the last sequence that was handed to a worker
+	waiting  atomic.Int64  // bytes of results that the workers have not delivered; theirs too
 	worked   atomic.Uint64 // results that Icinga took or refused for what they are
 }
 
-// apiResult is a result on its way through a lane, which owns it until done.
+// apiResult is a result on its way through a worker, which owns it until done.
 type apiResult struct {
 	it      item // without its output
 	body    []byte
@@ -70,7 +70,7 @@ func (c *IcingaAPI) Run(ctx context.Context) {
 		if err == nil {
 			wait = reopenFirst
 			c.Feed.well()
-			err = c.session(ctx)
+			err = c.serve(ctx)
 			c.Feed.rewind()
 			c.pending = nil
 		}
@@ -100,7 +100,7 @@ func (c *IcingaAPI) connect(ctx context.Context) error {
 		now := time.Now()
 		if err = c.api.meet(ctx); err == nil {
 			c.failed, c.looked, c.polled, c.admitted = 0, now, now, now
-			c.tellBlind()
+			c.logBlind()
 			return nil
 		}
 		c.turn = (c.turn + 1) % len(c.Endpoints)
@@ -111,18 +111,18 @@ func (c *IcingaAPI) connect(ctx context.Context) error {
 	return fmt.Errorf("no answer from Icinga's API: %w", err)
 }
 
-// session delivers until the process that answers is another, the endpoint is
+// serve delivers until the process that answers is another, the endpoint is
 // given up, or ctx ends.
-func (c *IcingaAPI) session(ctx context.Context) error {
+func (c *IcingaAPI) serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer stop()
-	lanes := make([]*lane, c.Requests)
+	workers := make([]*worker, c.Requests)
 	c.waiting.Store(0)
-	for i := range lanes {
-		lanes[i] = &lane{api: c.api, waiting: &c.waiting, taken: &c.worked, work: make(chan *apiResult, lanePending)}
-		running.Go(func() { lanes[i].run(ctx) })
+	for i := range workers {
+		workers[i] = &worker{api: c.api, waiting: &c.waiting, taken: &c.worked, work: make(chan *apiResult, workerPending)}
+		running.Go(func() { workers[i].run(ctx) })
 	}
 	tick := time.NewTicker(busyTick)
 	defer tick.Stop()
@@ -132,11 +132,11 @@ func (c *IcingaAPI) session(ctx context.Context) error {
 			return err
 		}
 		for i := range items {
-			if err := c.dispatch(ctx, &items[i], lanes, tick); err != nil {
+			if err := c.dispatch(ctx, &items[i], workers, tick); err != nil {
 				return err
 			}
 		}
-		if err := c.settle(ctx, lanes); err != nil {
+		if err := c.settle(ctx, workers); err != nil {
 			return err
 		}
 	}
@@ -149,8 +149,8 @@ func (c *IcingaAPI) next(ctx context.Context) ([]item, error) {
 	return c.Feed.nextWithin(ctx, busyTick)
 }
 
-// dispatch gives a result to the lane of its object.
-func (c *IcingaAPI) dispatch(ctx context.Context, it *item, lanes []*lane, tick *time.Ticker) error {
+// dispatch gives a result to the worker of its object.
+func (c *IcingaAPI) dispatch(ctx context.Context, it *item, workers []*worker, tick *time.Ticker) error {
 	d := &apiResult{it: *it}
 	d.it.result.Output = append([]byte(nil), it.result.Output[:min(clientNote, len(it.result.Output))]...)
 	c.pending, c.last = append(c.pending, d), it.seq
@@ -165,13 +165,13 @@ func (c *IcingaAPI) dispatch(ctx context.Context, it *item, lanes []*lane, tick 
 		d.done.Store(true)
 		return nil
 	}
-	l := lanes[uint64(objectOf(c.Feed.seed, &it.result))%uint64(len(lanes))]
+	l := workers[uint64(objectOf(c.Feed.seed, &it.result))%uint64(len(workers))]
 	for {
 		work := l.work
-		if c.waiting.Load() > laneBytes {
+		if c.waiting.Load() > workerBytes {
 			work = nil
 		}
-		size := int64(len(d.body)) // the lane's once it has it
+		size := int64(len(d.body)) // the worker's once it has it
 		select {
 		case work <- d:
 			c.waiting.Add(size)
@@ -179,7 +179,7 @@ func (c *IcingaAPI) dispatch(ctx context.Context, it *item, lanes []*lane, tick 
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-tick.C:
-			if err := c.settle(ctx, lanes); err != nil {
+			if err := c.settle(ctx, workers); err != nil {
 				return err
 			}
 		}
@@ -188,8 +188,8 @@ func (c *IcingaAPI) dispatch(ctx context.Context, it *item, lanes []*lane, tick 
 
 // settle acknowledges what was taken a window ago by a process that still
 // answers.
-func (c *IcingaAPI) settle(ctx context.Context, lanes []*lane) error {
-	c.tell(lanes)
+func (c *IcingaAPI) settle(ctx context.Context, workers []*worker) error {
+	c.tell(workers)
 	now := time.Now()
 	if len(c.pending) > 0 && now.Sub(c.looked) >= pollTick {
 		c.looked = now
@@ -202,7 +202,7 @@ func (c *IcingaAPI) settle(ctx context.Context, lanes []*lane) error {
 		last = c.polled
 	}
 	taken := c.last        // up to here Icinga has answered for all
-	still := c.pending[:0] // what one lane is stuck with holds nothing of the others in memory
+	still := c.pending[:0] // what one worker is stuck with holds nothing of the others in memory
 	for _, d := range c.pending {
 		done := d.done.Load() && !c.doubtful(d)
 		if done && !d.outcome.handedOut() && !d.told {
@@ -230,9 +230,9 @@ func (c *IcingaAPI) settle(ctx context.Context, lanes []*lane) error {
 	return nil
 }
 
-// tell says what the lanes wait for.
-func (c *IcingaAPI) tell(lanes []*lane) {
-	for _, l := range lanes {
+// tell says what the workers wait for.
+func (c *IcingaAPI) tell(workers []*worker) {
+	for _, l := range workers {
 		if why := l.trouble.Load(); why != nil {
 			c.Feed.trouble(*why)
 			return
@@ -261,8 +261,8 @@ func (c *IcingaAPI) because(d *apiResult) string {
 	return d.why
 }
 
-// tellBlind says, once, what the lack of a permission costs.
-func (c *IcingaAPI) tellBlind() {
+// logBlind says, once, what the lack of a permission costs.
+func (c *IcingaAPI) logBlind() {
 	if c.api.process == "" && !c.blind {
 		c.blind = true
 		c.Log.Warn(c.Feed.o.Target, "blind").Str("sink", c.Feed.o.Target).Msg(c.blindness())

@@ -57,9 +57,9 @@ func (r *apiRig) apart(n int) []string {
 	taken := map[object]bool{}
 	for i := 0; len(names) < n; i++ {
 		name := fmt.Sprint("service ", i)
-		lane := objectOf(r.feed.seed, &check.Result{Kind: check.Service, Host: "h", Service: name}) % object(r.sink.Requests)
-		if !taken[lane] {
-			taken[lane] = true
+		worker := objectOf(r.feed.seed, &check.Result{Kind: check.Service, Host: "h", Service: name}) % object(r.sink.Requests)
+		if !taken[worker] {
+			taken[worker] = true
 			names = append(names, name)
 		}
 	}
@@ -147,7 +147,7 @@ func TestAPIGivesUpWhatIcingaFailsAt(t *testing.T) {
 	looks := 0
 	eventually(t, "given up", func() bool {
 		if looks++; looks < 200 {
-			r.send(fmt.Sprint("other ", looks), 1, 1) // most have another lane
+			r.send(fmt.Sprint("other ", looks), 1, 1) // most have another worker
 		}
 		return r.sink.Status().Outcomes[RejectedByCore] == 1
 	})
@@ -243,23 +243,23 @@ func TestAPISaysWhatIsWrong(t *testing.T) {
 
 func TestAPITellsOfARequestWithoutAnAnswer(t *testing.T) {
 	r := newAPIRig(t, newAPICore(t))
-	l := &lane{api: newIcingaAPI(r.sink.Endpoints[0], "root", r.sink.Access)}
+	l := &worker{api: newIcingaAPI(r.sink.Endpoints[0], "root", r.sink.Access)}
 	for ago, want := range map[time.Duration]string{apiTimeout / 2: "", apiTimeout + time.Second: "has not answered a request since"} {
 		asked := time.Now().Add(-ago)
 		l.asked.Store(&asked)
-		r.sink.tell([]*lane{l})
+		r.sink.tell([]*worker{l})
 		if state := r.sink.Status().Waiting; (state == "") != (want == "") || !strings.Contains(state, want) {
 			t.Errorf("asked %v ago: state %q", ago, state)
 		}
 		l.asked.Store(nil)
-		r.sink.tell([]*lane{l})
+		r.sink.tell([]*worker{l})
 		if state := r.sink.Status().Waiting; state != "" {
 			t.Errorf("answered, and the state is %q", state)
 		}
 	}
 }
 
-// What one lane is stuck with is acknowledged late, but what the others went
+// What one worker is stuck with is acknowledged late, but what the others went
 // on with meanwhile is not kept for that.
 func TestAPIKeepsOnlyWhatIsNotDone(t *testing.T) {
 	r := &apiRig{feedRig: newFeedRig(t, FeedOptions{})}
@@ -270,10 +270,10 @@ func TestAPIKeepsOnlyWhatIsNotDone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lane{work: make(chan *apiResult, lanePending)}
+	l := &worker{work: make(chan *apiResult, workerPending)}
 	work := []*apiResult{}
 	for i := range items {
-		if err := r.sink.dispatch(t.Context(), &items[i], []*lane{l}, time.NewTicker(time.Hour)); err != nil {
+		if err := r.sink.dispatch(t.Context(), &items[i], []*worker{l}, time.NewTicker(time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 		work = append(work, <-l.work)

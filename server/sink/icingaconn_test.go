@@ -179,7 +179,7 @@ func TestAPIConnEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// Few results need one connection, however many lanes they come by; none is
+// Few results need one connection, however many workers they come by; none is
 // kept that Icinga is about to close.
 func TestAPIConnsAreAsManyAsNeeded(t *testing.T) {
 	t.Parallel()
@@ -202,15 +202,15 @@ func TestAPIConnsAreAsManyAsNeeded(t *testing.T) {
 		t.Errorf("results one by one used %d connections", n)
 	}
 	const together = 3
-	var lanes sync.WaitGroup
+	var workers sync.WaitGroup
 	for range together {
-		lanes.Go(func() { submit("together") })
+		workers.Go(func() { submit("together") })
 	}
 	for range together {
 		<-came
 	}
 	close(goOn)
-	lanes.Wait()
+	workers.Wait()
 	if n := door.opened.Load(); n != together {
 		t.Errorf("%d results at once used %d connections", together, n)
 	}

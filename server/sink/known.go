@@ -29,7 +29,7 @@ func (f *Feed) decode(it *item, rec journal.Record) error {
 // handed says what becomes of a result for all that is known of the core.
 func (f *Feed) handed(it *item) Outcome {
 	if why := f.forbidden(it); why != "" {
-		f.tellReject(it, RejectedDenied, why)
+		f.logReject(it, RejectedDenied, why)
 		return RejectedDenied
 	}
 	known := f.o.Objects.Current()
@@ -37,7 +37,7 @@ func (f *Feed) handed(it *item) Outcome {
 		known = nil
 	}
 	if why := known.Missing(&it.result); why != "" && f.stillKnown(known) {
-		f.tellReject(it, RejectedNoObject, why)
+		f.logReject(it, RejectedNoObject, why)
 		return RejectedNoObject
 	} else if why != "" {
 		known = nil
@@ -52,11 +52,11 @@ func (f *Feed) handed(it *item) Outcome {
 		return Written
 	}
 	if why := known.Missing(&it.result); why != "" {
-		f.tellReject(it, RejectedUnseen, fmt.Sprintf("%s, as %s says: it gets the result all the same, and throws it away", why, f.o.Found.File()))
+		f.logReject(it, RejectedUnseen, fmt.Sprintf("%s, as %s says: it gets the result all the same, and throws it away", why, f.o.Found.File()))
 		return RejectedUnseen
 	}
 	if known.PassiveOff(&it.result) {
-		f.tellReject(it, Written, "passive checks are off for it in the core's configuration: unless a command switched them on since, the core throws it away")
+		f.logReject(it, Written, "passive checks are off for it in the core's configuration: unless a command switched them on since, the core throws it away")
 		return Written
 	}
 	return Delivered

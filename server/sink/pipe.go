@@ -40,7 +40,7 @@ func (c *CommandFile) open() error {
 		pipe.Close()
 		return fmt.Errorf("%s changed while it was opened: %w", c.Path, err)
 	}
-	c.session = session{pipe: pipe, opened: info, looked: time.Now(),
+	c.openPipe = openPipe{pipe: pipe, opened: info, looked: time.Now(),
 		watch: coreWatch{user: ownerOf(info), name: c.Dialect.watchName(), config: c.Config, pipe: info},
 		spool: spoolDir{path: c.Spool, owner: info, log: c.Log}}
 	c.widen()

@@ -51,20 +51,20 @@ func TestWhatNobodyIsHandedRestsWithWhatIsBeforeIt(t *testing.T) {
 
 func TestWhatAHungCoreHasOnlyReadWaits(t *testing.T) {
 	t.Parallel()
-	r, c := newMarkerRig(t)
+	r, c := newFenceRig(t)
 	r.sink.Window = time.Hour
 	r.start()
 	r.submit(3, 0)
 	c.expect(1, 3)
-	first := c.marker()
+	first := c.fence()
 	r.submit(2, 0)
 	c.expect(4, 5)
 	if of := r.sink.Status(); of.Taken != 0 {
 		t.Errorf("taken up to %d, and the core has not worked on anything", of.Taken)
 	}
 	c.remove(first)
-	second := c.marker()
-	eventually(t, "what is before the first marker is taken", func() bool { return r.sink.Status().Taken == 3 })
+	second := c.fence()
+	eventually(t, "what is before the first fence is taken", func() bool { return r.sink.Status().Taken == 3 })
 	c.remove(second)
 	eventually(t, "all is taken", func() bool { return r.sink.Status().Taken == 5 })
 }

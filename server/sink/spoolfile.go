@@ -35,8 +35,8 @@ type passed struct {
 	told time.Time // when the command was seen to be read
 	gone time.Time // when the file was seen to be removed
 
-	marker bool // it holds nothing
-	it     item // else this, with the beginning of its output
+	fence bool // it holds nothing
+	it    item // else this, with the beginning of its output
 }
 
 // passedFiles are the files that hold up what is acknowledged, oldest first.
@@ -45,7 +45,7 @@ type passedFiles struct {
 	gone     int       // of list, from the first: seen to be removed, or given up
 	held     int64     // bytes of the others
 	searched time.Time // when it was last looked which are gone, and whether the probe is
-	late     bool      // there is one that the core does not read
+	unread   bool      // there is one that the core does not read
 	ignored  time.Time // when one was last given up that this core did not read
 }
 
@@ -122,7 +122,7 @@ var errHeld = errors.New("the core has yet to read")
 // settleFiles finds out which files the core has read, gives up those that it
 // leaves unread, and drops those from the first that are out of their window.
 func (c *CommandFile) settleFiles(now time.Time) {
-	if len(c.files.list) == 0 && c.marker.probe == "" {
+	if len(c.files.list) == 0 && c.fence.proof == "" {
 		return
 	}
 	if now.Sub(c.files.searched) >= busyTick {
@@ -139,7 +139,7 @@ func (c *CommandFile) search(now time.Time) {
 		f := &left[0]
 		if c.spool.removed(f.path) {
 			c.proved()
-			c.marker.out = c.marker.out && !f.marker
+			c.fence.out = c.fence.out && !f.fence
 		} else {
 			patience, unread := c.patience(f), now.Sub(f.told)
 			if unread < patience/10 || c.leftFor+unread < patience { // a new life has some time of its own
@@ -149,21 +149,21 @@ func (c *CommandFile) search(now time.Time) {
 		}
 		c.files.pass(now)
 	}
-	if c.marker.probe != "" && c.spool.removed(c.marker.probe) {
-		c.marker.probe = ""
+	if c.fence.proof != "" && c.spool.removed(c.fence.proof) {
+		c.fence.proof = ""
 		c.proved()
 	}
-	c.tellLate(now)
+	c.logUnread(now)
 }
 
 // giveUp takes back a file that the core leaves unread.
 func (c *CommandFile) giveUp(f *passed, now time.Time) {
-	if c.files.late {
-		c.files.late = false
+	if c.files.unread {
+		c.files.unread = false
 		c.Feed.setState("")
 	}
-	if f.marker {
-		c.giveUpMarker(f, now)
+	if f.fence {
+		c.giveUpFence(f, now)
 		return
 	}
 	c.spool.remove(f.path)
@@ -171,19 +171,19 @@ func (c *CommandFile) giveUp(f *passed, now time.Time) {
 	c.Feed.reject(&f.it, RejectedUnread, fmt.Sprintf("the core did not remove %s, as it does once it has read it, for %v", f.path, c.Unread))
 }
 
-// tellLate says that the core has not read a file, as long as that is so.
-func (c *CommandFile) tellLate(now time.Time) {
+// logUnread says that the core has not read a file, as long as that is so.
+func (c *CommandFile) logUnread(now time.Time) {
 	left := c.files.left()
-	if len(left) == 0 || left[0].told.IsZero() || now.Sub(left[0].told) < spoolOverdue || left[0].marker && c.blind() {
-		if c.files.late {
-			c.files.late = false
+	if len(left) == 0 || left[0].told.IsZero() || now.Sub(left[0].told) < spoolOverdue || left[0].fence && c.blind() {
+		if c.files.unread {
+			c.files.unread = false
 			c.Feed.setState("")
 			c.Log.Info(c.Feed.o.Target, "files read").Str("sink", c.Feed.o.Target).Msg("the core has read the files that it was passed")
 		}
 		return
 	}
 	f := &left[0]
-	c.files.late = true
+	c.files.unread = true
 	c.Feed.setState(fmt.Sprintf("the core has not read %s since %s", f.path, f.told.Format(time.TimeOnly)))
 	c.Log.Still("").Warn(c.Feed.o.Target, "files unread").Str("sink", c.Feed.o.Target).Str("file", f.path).Int("unread", len(left)).Stringer("given_up_after", c.Unread).
 		Msg("the core has not read a file that it was passed, and the journal keeps all from there on: is the core held up, and may its user read and remove files there?")

@@ -40,7 +40,7 @@ func TestOneClientDoesNotTakeTheWholeJournal(t *testing.T) {
 		t.Errorf("the page says %q", line)
 	}
 	defer time.AfterFunc(time.Minute, s.pair.Server.Kill).Stop() // who is not acknowledged is told so by that
-	for n := range uint64(20) { // each would be the last to find room
+	for n := range uint64(20) {                                  // each would be the last to find room
 		ack := s.submit(s.sessionOf(s.file("other")), 1000*n+1, check.Result{Kind: check.Service, Host: "h", Service: "s", Output: make([]byte, 10<<10), Finish: 1e6})
 		if len(ack.Rejections) > 0 {
 			t.Fatalf("the other client was told %+v", ack)

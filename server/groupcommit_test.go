@@ -8,7 +8,7 @@ import (
 )
 
 // gathered returns how many submissions share a flush and how long that took.
-func gathered(g *gathering, requests chan *submission) (int, time.Duration) {
+func gathered(g *groupCommit, requests chan *submission) (int, time.Duration) {
 	begin := time.Now()
 	work := g.from(requests, <-requests)
 	return len(work), time.Since(begin)
@@ -22,7 +22,7 @@ func submit(requests chan *submission, n, size int) {
 
 func TestLoneSubmissionIsFlushedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var g gathering
+		var g groupCommit
 		requests := make(chan *submission, 100)
 		for range 3 {
 			submit(requests, 2, 100)
@@ -35,7 +35,7 @@ func TestLoneSubmissionIsFlushedAtOnce(t *testing.T) {
 
 func TestCrowdSharesAFlush(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var g gathering
+		var g groupCommit
 		requests := make(chan *submission, 1000)
 		submit(requests, gatherCrowd, 100)
 		if n, took := gathered(&g, requests); n != gatherCrowd || took != 0 {
@@ -59,7 +59,7 @@ func TestCrowdSharesAFlush(t *testing.T) {
 // Clients that wait for their ACK before they go on send nothing meanwhile.
 func TestCrowdThatIsOverIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var g gathering
+		var g groupCommit
 		requests := make(chan *submission, 100)
 		submit(requests, gatherCrowd, 100)
 		gathered(&g, requests)
@@ -76,7 +76,7 @@ func TestCrowdThatIsOverIsNotWaitedFor(t *testing.T) {
 
 func TestLargeSubmissionsAreNotHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var g gathering
+		var g groupCommit
 		requests := make(chan *submission, 1000)
 		for range 3 {
 			submit(requests, 10, gatherEnough/10+1)

@@ -7,30 +7,30 @@ import (
 	"time"
 )
 
-func newMarkerRig(t *testing.T) (*rig, *reader) {
+func newFenceRig(t *testing.T) (*rig, *reader) {
 	t.Helper()
 	r := newRig(t)
-	r.sink.MarkerTick = 50 * time.Millisecond
+	r.sink.FenceTick = 50 * time.Millisecond
 	return r, r.newCore()
 }
 
-// marker returns the file of the marker that comes next.
-func (c *reader) marker() string {
+// fence returns the file of the fence that comes next.
+func (c *reader) fence() string {
 	c.t.Helper()
 	path := c.passed()
 	if info, err := os.Stat(path); err != nil || info.Size() != 0 {
-		c.t.Fatalf("no marker: %v, %v", info, err)
+		c.t.Fatalf("no fence: %v, %v", info, err)
 	}
 	return path
 }
 
 // Who reads the pipe for a core that hangs goes on, and what it has read is lost when the core is killed.
 func TestWhatTheCoreHasNotWorkedOnHoldsTheJournal(t *testing.T) {
-	r, c := newMarkerRig(t)
+	r, c := newFenceRig(t)
 	r.start()
 	r.submit(3, 0)
 	c.expect(1, 3)
-	first := c.marker()
+	first := c.fence()
 	r.submit(2, 0)
 	c.expect(4, 5)
 	time.Sleep(3 * r.sink.Window)
@@ -38,8 +38,8 @@ func TestWhatTheCoreHasNotWorkedOnHoldsTheJournal(t *testing.T) {
 		t.Errorf("acknowledged up to %d, and the core has not worked on anything", acked)
 	}
 	c.remove(first)
-	second := c.marker()
-	eventually(t, "what is before the first marker is acknowledged", func() bool { return r.reader.Acked() == 3 })
+	second := c.fence()
+	eventually(t, "what is before the first fence is acknowledged", func() bool { return r.reader.Acked() == 3 })
 	time.Sleep(3 * r.sink.Window)
 	if acked := r.reader.Acked(); acked != 3 {
 		t.Errorf("acknowledged up to %d", acked)
@@ -49,11 +49,11 @@ func TestWhatTheCoreHasNotWorkedOnHoldsTheJournal(t *testing.T) {
 	c = r.newCore()
 	c.expect(4, 5)
 	if _, err := os.Stat(second); !os.IsNotExist(err) {
-		t.Errorf("the old core's marker: %v", err)
+		t.Errorf("the old core's fence: %v", err)
 	}
-	c.remove(c.marker())
+	c.remove(c.fence())
 	eventually(t, "all is acknowledged", func() bool { return r.reader.Acked() == 5 })
-	time.Sleep(3 * r.sink.MarkerTick)
+	time.Sleep(3 * r.sink.FenceTick)
 	if n := c.lines.Buffered(); n > 0 {
 		t.Errorf("%d bytes more, and nothing new", n)
 	}
@@ -64,13 +64,13 @@ func TestWhatTheCoreHasNotWorkedOnHoldsTheJournal(t *testing.T) {
 }
 
 // It may run in a container of its own, or not be let into the directory.
-func TestOfACoreThatRemovesNoMarkersWhatItHasReadCounts(t *testing.T) {
-	r, c := newMarkerRig(t)
+func TestOfACoreThatRemovesNoFencesWhatItHasReadCounts(t *testing.T) {
+	r, c := newFenceRig(t)
 	r.sink.Unread = 200 * time.Millisecond
 	r.start()
 	r.submit(2, 0)
 	c.expect(1, 2)
-	c.marker()
+	c.fence()
 	eventually(t, "acknowledged", func() bool { return r.reader.Acked() == 2 })
 	r.submit(2, 0)
 	c.expect(3, 4)
@@ -80,9 +80,9 @@ func TestOfACoreThatRemovesNoMarkersWhatItHasReadCounts(t *testing.T) {
 	}
 }
 
-func TestACoreThatCannotBePassedMarkersGetsResults(t *testing.T) {
+func TestACoreThatCannotBePassedFencesGetsResults(t *testing.T) {
 	t.Parallel()
-	r, c := newMarkerRig(t)
+	r, c := newFenceRig(t)
 	r.sink.Spool = r.path + "/below a pipe"
 	r.start()
 	r.submit(2, 0)
@@ -95,34 +95,34 @@ func TestACoreThatCannotBePassedMarkersGetsResults(t *testing.T) {
 }
 
 // One that hung may hang again; one that cannot see the files never will.
-func TestACoreThatLeftAMarkerUnreadIsTriedAgain(t *testing.T) {
+func TestACoreThatLeftAFenceUnreadIsTriedAgain(t *testing.T) {
 	now := time.Now()
-	for seen, again := range map[bool]time.Duration{true: markerAgain, false: spoolAgain} {
+	for seen, again := range map[bool]time.Duration{true: fenceAgain, false: spoolAgain} {
 		c := newRig(t).sink
-		c.MarkerTick, c.filesSeen, c.marker.owed = time.Second, seen, 1
-		c.giveUpMarker(&passed{path: "marker"}, now)
-		if c.marker.probe != "marker" || !c.marker.due.Equal(now.Add(again)) {
-			t.Errorf("had removed others %v: it may still remove %q, and the next comes after %v", seen, c.marker.probe, c.marker.due.Sub(now))
+		c.FenceTick, c.filesSeen, c.fence.unfenced = time.Second, seen, 1
+		c.giveUpFence(&passed{path: "fence"}, now)
+		if c.fence.proof != "fence" || !c.fence.due.Equal(now.Add(again)) {
+			t.Errorf("had removed others %v: it may still remove %q, and the next comes after %v", seen, c.fence.proof, c.fence.due.Sub(now))
 		}
-		if !c.holdsUnmarked(now.Add(c.Window-1)) || c.holdsUnmarked(now.Add(c.Window)) {
-			t.Errorf("what the core has read stays until %v", c.marker.holdUntil.Sub(now))
+		if !c.holdsUnfenced(now.Add(c.Window-1)) || c.holdsUnfenced(now.Add(c.Window)) {
+			t.Errorf("what the core has read stays until %v", c.fence.holdUntil.Sub(now))
 		}
 	}
 }
 
 // It was held up for longer than anybody waits, and goes on.
 func TestACoreThatHungTellsAgainWhatItHasWorkedOn(t *testing.T) {
-	r, c := newMarkerRig(t)
+	r, c := newFenceRig(t)
 	r.sink.Unread = 2 * time.Second
 	r.start()
 	r.submit(2, 0)
 	c.expect(1, 2)
-	late := c.marker()
+	late := c.fence()
 	eventually(t, "acknowledged", func() bool { return r.reader.Acked() == 2 })
 	c.remove(late)
 	r.submit(2, 0)
 	c.expect(3, 4)
-	next := c.marker()
+	next := c.fence()
 	r.submit(1, 0)
 	c.expect(5, 5)
 	time.Sleep(3 * r.sink.Window)
@@ -130,14 +130,14 @@ func TestACoreThatHungTellsAgainWhatItHasWorkedOn(t *testing.T) {
 		t.Errorf("acknowledged up to %d, and the core has not worked on that", acked)
 	}
 	c.remove(next)
-	c.remove(c.marker())
+	c.remove(c.fence())
 	eventually(t, "all is acknowledged", func() bool { return r.reader.Acked() == 5 })
 }
 
 // Its time with a file counts on: else who restarts it now and then holds the
 // journal for ever.
-func TestACoreThatRestartsAndRemovesNoMarkerIsGivenUp(t *testing.T) {
-	r, c := newMarkerRig(t)
+func TestACoreThatRestartsAndRemovesNoFenceIsGivenUp(t *testing.T) {
+	r, c := newFenceRig(t)
 	r.sink.Unread = time.Second
 	r.start()
 	r.submit(2, 0)
@@ -146,7 +146,7 @@ func TestACoreThatRestartsAndRemovesNoMarkerIsGivenUp(t *testing.T) {
 			t.Fatalf("nothing is acknowledged after %d lives of the core", lives)
 		}
 		c.expect(1, 2)
-		c.marker()
+		c.fence()
 		time.Sleep(400 * time.Millisecond)
 		c.file.Close()
 		eventually(t, "its end is noticed, or of no matter", func() bool { return r.sink.Status().Waiting != "" || r.reader.Acked() == 2 })
@@ -154,9 +154,9 @@ func TestACoreThatRestartsAndRemovesNoMarkerIsGivenUp(t *testing.T) {
 	}
 }
 
-// A marker stands also for what is in front of a long result before it.
+// A fence stands also for what is in front of a long result before it.
 func TestALongResultDoesNotLetGoOfWhatIsInFrontOfIt(t *testing.T) {
-	r, c := newMarkerRig(t)
+	r, c := newFenceRig(t)
 	r.submit(2, 0)
 	r.submit(1, 5000)
 	r.submit(1, 0)
@@ -164,27 +164,27 @@ func TestALongResultDoesNotLetGoOfWhatIsInFrontOfIt(t *testing.T) {
 	c.expect(1, 2)
 	long := c.passed()
 	c.expect(4, 4)
-	marker := c.marker()
+	fence := c.fence()
 	for _, step := range []func(){func() {}, func() { c.remove(long) }} {
 		step()
 		time.Sleep(3 * r.sink.Window)
 		if acked := r.reader.Acked(); acked != 0 {
-			t.Errorf("acknowledged up to %d, and the core has not removed the marker", acked)
+			t.Errorf("acknowledged up to %d, and the core has not removed the fence", acked)
 		}
 	}
-	c.remove(marker)
+	c.remove(fence)
 	eventually(t, "all is acknowledged", func() bool { return r.reader.Acked() == 4 })
 }
 
 // What somebody removes with its directory, the core has not read.
 func TestASpoolDirectoryThatIsRemovedSaysNothingOfTheCore(t *testing.T) {
-	r, c := newMarkerRig(t)
+	r, c := newFenceRig(t)
 	r.submit(2, 0)
 	r.submit(1, 5000)
 	r.start()
 	c.expect(1, 2)
 	c.passed()
-	c.marker()
+	c.fence()
 	if err := os.RemoveAll(r.sink.Spool); err != nil {
 		t.Fatal(err)
 	}
@@ -193,12 +193,12 @@ func TestASpoolDirectoryThatIsRemovedSaysNothingOfTheCore(t *testing.T) {
 		t.Errorf("acknowledged up to %d", acked)
 	}
 	c.remove(c.passed())
-	c.remove(c.marker())
+	c.remove(c.fence())
 	eventually(t, "all is acknowledged", func() bool { return r.reader.Acked() == 3 })
 }
 
-func TestIcingaGetsNoMarkers(t *testing.T) {
-	r, c := newMarkerRig(t)
+func TestIcingaGetsNoFences(t *testing.T) {
+	r, c := newFenceRig(t)
 	r.sink.Dialect = Icinga
 	r.start()
 	r.submit(2, 0)

@@ -13,8 +13,8 @@ const (
 	gatherBytes  = 8 << 20               // the most in one flush, about
 )
 
-// gathering puts together what shares a flush.
-type gathering struct {
+// groupCommit puts together what shares a flush.
+type groupCommit struct {
 	work  []*submission
 	bytes int
 	crowd bool // the last time
@@ -22,7 +22,7 @@ type gathering struct {
 
 // from takes first and what else was submitted meanwhile, and in a crowd what
 // is about to be. Its result is valid until the next call.
-func (g *gathering) from(requests <-chan *submission, first *submission) []*submission {
+func (g *groupCommit) from(requests <-chan *submission, first *submission) []*submission {
 	g.work, g.bytes = append(g.work[:0], first), len(first.buffer)
 	came := 1 + g.take(requests)
 	if g.crowd {
@@ -35,7 +35,7 @@ func (g *gathering) from(requests <-chan *submission, first *submission) []*subm
 // wait takes what comes, for as long as it comes thick and fast, and returns how
 // many came at the end. Few clients that each wait for an ACK before they go on
 // are no crowd: they would wait for nobody.
-func (g *gathering) wait(requests <-chan *submission) (came int) {
+func (g *groupCommit) wait(requests <-chan *submission) (came int) {
 	end := time.Now().Add(gatherTime)
 	for came = gatherCrowd; came >= gatherCrowd && g.bytes < gatherEnough && time.Now().Before(end); {
 		time.Sleep(gatherLook)
@@ -45,7 +45,7 @@ func (g *gathering) wait(requests <-chan *submission) (came int) {
 }
 
 // take takes what waits, and returns how many that were.
-func (g *gathering) take(requests <-chan *submission) int {
+func (g *groupCommit) take(requests <-chan *submission) int {
 	before := len(g.work)
 	for g.bytes < gatherBytes {
 		select {

@@ -8,31 +8,31 @@ import (
 // mostHeard bounds how many clients are known by when they were last heard of.
 const mostHeard = 50000
 
-// heard knows when each client was last heard of since the start. Any
+// lastSeen knows when each client was last heard of since the start. Any
 // goroutine may use it.
-type heard struct {
+type lastSeen struct {
 	mu      sync.Mutex
-	clients map[string]*contact
+	clients map[string]*seenClient
 }
 
-type contact struct {
+type seenClient struct {
 	last    time.Time
 	results uint64
 }
 
 // note is told that a client said something, with so many results in it.
-func (h *heard) note(client string, results int) {
+func (h *lastSeen) note(client string, results int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c := h.clients[client]
 	if c == nil {
 		if h.clients == nil {
-			h.clients = map[string]*contact{}
+			h.clients = map[string]*seenClient{}
 		}
 		if len(h.clients) >= mostHeard {
 			h.forgetOldest()
 		}
-		c = &contact{}
+		c = &seenClient{}
 		h.clients[client] = c
 	}
 	c.last = time.Now()
@@ -41,7 +41,7 @@ func (h *heard) note(client string, results int) {
 
 // forgetOldest drops who was not heard of for longest, of a sample: the whole
 // would be looked through at every new client.
-func (h *heard) forgetOldest() {
+func (h *lastSeen) forgetOldest() {
 	oldest, looked := "", 0
 	for name, c := range h.clients {
 		if oldest == "" || c.last.Before(h.clients[oldest].last) {
@@ -55,10 +55,10 @@ func (h *heard) forgetOldest() {
 }
 
 // all returns a copy of what is known.
-func (h *heard) all() map[string]contact {
+func (h *lastSeen) all() map[string]seenClient {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	list := make(map[string]contact, len(h.clients))
+	list := make(map[string]seenClient, len(h.clients))
 	for name, c := range h.clients {
 		list[name] = *c
 	}

@@ -14,10 +14,10 @@ type object = core.Object
 // objectOf returns the object that a result is about.
 func objectOf(seed maphash.Seed, r *check.Result) object { return core.ObjectOf(seed, r) }
 
-// guard finds results that are older than one already delivered from another
+// orderGuard finds results that are older than one already delivered from another
 // client. It holds about 40 bytes for an object, and for no more than twice
 // guardObjects of them: those seen last.
-type guard struct {
+type orderGuard struct {
 	now, before map[object]delivered
 	clients     map[string]uint32
 }
@@ -32,8 +32,8 @@ type delivered struct {
 
 const guardObjects = 500_000
 
-func newGuard() *guard {
-	return &guard{now: map[object]delivered{}, clients: map[string]uint32{}}
+func newOrderGuard() *orderGuard {
+	return &orderGuard{now: map[object]delivered{}, clients: map[string]uint32{}}
 }
 
 // clockSlack is how much later than a result another one may be received that
@@ -52,7 +52,7 @@ func broughtBack(finish int64, it *item) int64 {
 }
 
 // pass tells whether a result may be delivered, and notes that it is.
-func (g *guard) pass(o object, it *item) bool {
+func (g *orderGuard) pass(o object, it *item) bool {
 	d, ok := g.judge(o, it)
 	if ok {
 		g.set(o, d)
@@ -61,7 +61,7 @@ func (g *guard) pass(o object, it *item) bool {
 }
 
 // judge tells whether a result may be delivered, and what would be noted then.
-func (g *guard) judge(o object, it *item) (delivered, bool) {
+func (g *orderGuard) judge(o object, it *item) (delivered, bool) {
 	number, known := g.clients[it.client]
 	if !known {
 		number = uint32(len(g.clients))
@@ -86,7 +86,7 @@ func (g *guard) judge(o object, it *item) (delivered, bool) {
 	return d, true
 }
 
-func (g *guard) set(o object, d delivered) {
+func (g *orderGuard) set(o object, d delivered) {
 	if len(g.now) >= guardObjects {
 		if _, there := g.now[o]; !there {
 			g.before, g.now = g.now, map[object]delivered{}

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// session is what the sink knows while it has the pipe open. With the next
+// openPipe is what the sink knows while it has the pipe open. With the next
 // opening it begins anew.
-type session struct {
+type openPipe struct {
 	pipe   *os.File
 	opened fs.FileInfo // the pipe, as it was then
 	looked time.Time   // when the path was last compared with what is open
@@ -26,9 +26,9 @@ type session struct {
 	over  uint64 // all up to here is out of its window, but for files
 	acked uint64 // to the journal
 
-	spool  spoolDir
-	files  passedFiles // hold up what is acknowledged
-	marker marker
+	spool spoolDir
+	files passedFiles // hold up what is acknowledged
+	fence fence
 }
 
 // mark is a place in the stream of bytes: up to there everything belongs to
@@ -39,16 +39,16 @@ type mark struct {
 	taken time.Time // when the core was seen to have read up to end
 }
 
-func (s *session) end() {
+func (s *openPipe) end() {
 	s.pipe.Close()
 	s.watch.end()
 	s.spool.close()
-	*s = session{}
+	*s = openPipe{}
 }
 
 // control works on the pipe's descriptor and leaves it non-blocking, which
 // os.File.Fd would not.
-func (s *session) control(do func(fd int)) error {
+func (s *openPipe) control(do func(fd int)) error {
 	raw, err := s.pipe.SyscallConn()
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func (s *session) control(do func(fd int)) error {
 
 // settlePipe returns how many of the marks, from the first, were read at least
 // a window ago.
-func (s *session) settlePipe(now time.Time, window time.Duration) (done int) {
+func (s *openPipe) settlePipe(now time.Time, window time.Duration) (done int) {
 	if len(s.marks) == 0 {
 		return 0
 	}

@@ -54,18 +54,18 @@ func (a answer) mayStick() bool {
 	return !a.icinga && a.code >= 400 && a.code < 500
 }
 
-// lane hands in results one after the other. What fails for now, it tries
+// worker hands in results one after the other. What fails for now, it tries
 // again: no other result of the object may pass.
-type lane struct {
+type worker struct {
 	api     *icingaAPI
 	work    chan *apiResult
-	waiting *atomic.Int64             // bytes of all lanes
-	taken   *atomic.Uint64            // results that Icinga worked on, of all lanes
+	waiting *atomic.Int64             // bytes of all workers
+	taken   *atomic.Uint64            // results that Icinga worked on, of all workers
 	trouble atomic.Pointer[error]     // what it waits for; nil while it delivers
 	asked   atomic.Pointer[time.Time] // since when it waits for an answer; nil: it does not
 }
 
-func (l *lane) run(ctx context.Context) {
+func (l *worker) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -84,7 +84,7 @@ func (l *lane) run(ctx context.Context) {
 
 // deliver returns when the core took a result or will never; false if ctx
 // ended before.
-func (l *lane) deliver(ctx context.Context, d *apiResult) bool {
+func (l *worker) deliver(ctx context.Context, d *apiResult) bool {
 	var fails failing
 	for wait := reopenFirst; ; wait = min(2*wait, reopenMost) {
 		asked := time.Now()

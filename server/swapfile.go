@@ -13,59 +13,59 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// standby is a file that is replaced as a whole and needs no room on the disk
+// swapFile is a file that is replaced as a whole and needs no room on the disk
 // for that: beside it lies another one, whose blocks are written over, and the
 // two change names. A file made anew for each change would be refused on a full
 // disk, which only the change can help to empty. Both are as long as they ever
 // had to be: blanks stand behind what they hold.
-type standby struct{ file string }
+type swapFile struct{ file string }
 
 const (
-	standbySuffix = ".spare"
-	standbyLeast  = 64 << 10 // bytes that a file has
+	swapSuffix = ".spare"
+	swapLeast  = 64 << 10 // bytes that a file has
 )
 
-func (s standby) spare() string { return s.file + standbySuffix }
+func (s swapFile) other() string { return s.file + swapSuffix }
 
 // replace leaves the old content or the new one, whatever happens, and
 // returns when the new one is durable.
-func (s standby) replace(data []byte) error {
-	f, err := os.OpenFile(s.spare(), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+func (s swapFile) replace(data []byte) error {
+	f, err := os.OpenFile(s.other(), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
 	}
 	info, err := f.Stat()
 	if err == nil {
-		blanks := max(info.Size(), standbyLeast) - int64(len(data))
+		blanks := max(info.Size(), swapLeast) - int64(len(data))
 		_, err = f.WriteAt(append(data, bytes.Repeat([]byte(" "), int(max(blanks, 0)))...), 0)
 	}
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	if err := s.change(); err != nil {
+	if err := s.swap(); err != nil {
 		return err
 	}
 	return disk.SyncDir(filepath.Dir(s.file))
 }
 
-// change has the spare take the file's name, and the file the spare's.
-func (s standby) change() error {
-	err := unix.Renameat2(unix.AT_FDCWD, s.spare(), unix.AT_FDCWD, s.file, unix.RENAME_EXCHANGE)
+// swap has the spare take the file's name, and the file the spare's.
+func (s swapFile) swap() error {
+	err := unix.Renameat2(unix.AT_FDCWD, s.other(), unix.AT_FDCWD, s.file, unix.RENAME_EXCHANGE)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
 		// There is no file yet, or the file system cannot, as NFS: without a
 		// spare, the next one needs room.
-		return os.Rename(s.spare(), s.file)
+		return os.Rename(s.other(), s.file)
 	}
 	if err != nil {
-		return fmt.Errorf("have %s and %s change names: %w", s.spare(), s.file, err)
+		return fmt.Errorf("have %s and %s change names: %w", s.other(), s.file, err)
 	}
 	return nil
 }
 
 // reserve makes room for data of so many bytes, in both files, while the disk
 // has some. rewrite replaces the file with what it holds already.
-func (s standby) reserve(need int, rewrite func() error) error {
-	ample := max(2*need, standbyLeast) // so that it is not needed again soon
+func (s swapFile) reserve(need int, rewrite func() error) error {
+	ample := max(2*need, swapLeast) // so that it is not needed again soon
 	if sizeOfFile(s.file) < int64(need) {
 		if err := s.extend(ample); err != nil {
 			return err
@@ -74,15 +74,15 @@ func (s standby) reserve(need int, rewrite func() error) error {
 			return err
 		}
 	}
-	if sizeOfFile(s.spare()) < int64(need) {
+	if sizeOfFile(s.other()) < int64(need) {
 		return s.extend(ample)
 	}
 	return nil
 }
 
 // extend makes the spare at least so many bytes long.
-func (s standby) extend(size int) error {
-	f, err := os.OpenFile(s.spare(), os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW, 0o600)
+func (s swapFile) extend(size int) error {
+	f, err := os.OpenFile(s.other(), os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
 	}

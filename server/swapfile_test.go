@@ -42,9 +42,9 @@ func TestADiskFilledByTheJournalHeals(t *testing.T) {
 }
 
 // inodes are those of a standby's file and of its spare.
-func inodes(t *testing.T, s standby) (file, spare uint64) {
+func inodes(t *testing.T, s swapFile) (file, spare uint64) {
 	t.Helper()
-	for name, to := range map[string]*uint64{s.file: &file, s.spare(): &spare} {
+	for name, to := range map[string]*uint64{s.file: &file, s.other(): &spare} {
 		var st unix.Stat_t
 		if err := unix.Stat(name, &st); err != nil {
 			t.Fatal(err)
@@ -57,7 +57,7 @@ func inodes(t *testing.T, s standby) (file, spare uint64) {
 // As long as it was reserved for, a change writes over the spare's blocks and
 // makes nothing.
 func TestAStandbyNeedsNoRoom(t *testing.T) {
-	s := standby{filepath.Join(t.TempDir(), "f")}
+	s := swapFile{filepath.Join(t.TempDir(), "f")}
 	put := func(text string) {
 		t.Helper()
 		if err := s.replace([]byte(text)); err != nil {
@@ -68,7 +68,7 @@ func TestAStandbyNeedsNoRoom(t *testing.T) {
 			t.Fatalf("of %d bytes %d came back, %v", len(text), len(strings.TrimRight(string(data), " ")), err)
 		}
 	}
-	last := strings.Repeat("x", 3*standbyLeast)
+	last := strings.Repeat("x", 3*swapLeast)
 	rewrite := func() error { return s.replace([]byte("first")) }
 	if err := s.reserve(len(last), rewrite); err != nil {
 		t.Fatal(err)
@@ -83,14 +83,14 @@ func TestAStandbyNeedsNoRoom(t *testing.T) {
 			t.Errorf("change %d: inodes %d and %d became %d and %d", i, file, spare, f, sp)
 		}
 		file, spare = spare, file
-		for _, name := range []string{s.file, s.spare()} {
+		for _, name := range []string{s.file, s.other()} {
 			if size := sizeOfFile(name); size < int64(len(last)) {
 				t.Errorf("change %d: %s has %d bytes, reserved were %d", i, name, size, len(last))
 			}
 		}
 	}
-	put(strings.Repeat("y", 20*standbyLeast)) // more than that only asks the disk
-	if err := os.RemoveAll(s.spare()); err != nil {
+	put(strings.Repeat("y", 20*swapLeast)) // more than that only asks the disk
+	if err := os.RemoveAll(s.other()); err != nil {
 		t.Fatal(err)
 	}
 	put("without a spare")
@@ -98,8 +98,8 @@ func TestAStandbyNeedsNoRoom(t *testing.T) {
 
 // A change that fails leaves what was there.
 func TestAStandbyThatCannotBeReplaced(t *testing.T) {
-	s := standby{filepath.Join(t.TempDir(), "f")}
-	if err := errors.Join(s.replace([]byte("old")), os.Mkdir(s.spare(), 0o700)); err != nil {
+	s := swapFile{filepath.Join(t.TempDir(), "f")}
+	if err := errors.Join(s.replace([]byte("old")), os.Mkdir(s.other(), 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.replace([]byte("new")); err == nil {

@@ -96,7 +96,9 @@ func (m manual) markdown(heading string) string {
 	return b.String()
 }
 
-func cell(text string) string { return strings.NewReplacer("|", `\|`, "<", "&lt;", "\n", " ").Replace(text) }
+func cell(text string) string {
+	return strings.NewReplacer("|", `\|`, "<", "&lt;", "\n", " ").Replace(text)
+}
 
 func code(text string) string {
 	if text == "" {

@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	pollTick    = time.Second // between looks at which process answers
-	failoverTry = 3           // looks that fail before the next endpoint has its turn
+	pollTick      = time.Second // between looks at which process answers
+	failoverTry   = 3           // looks that fail before the next endpoint has its turn
 	workerPending = 256         // results that wait for their worker, so that one with many holds no other up
 	workerBytes   = 16 << 20    // of all results that wait
-	clientNote  = 200         // bytes of an output that are kept for a rejection
+	clientNote    = 200         // bytes of an output that are kept for a rejection
 )
 
 // IcingaAPI hands results to the REST API of Icinga 2, with several requests

@@ -16,6 +16,7 @@ import (
 // A client whose disk could not be used at the start goes over to it with all that
 // waits, and what an earlier run left there is delivered as well.
 func TestAClientGoesOverToADiskThatIsBack(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	s.setHeld(true)
 	made := filepath.Join(t.TempDir(), "made") // one line for each result

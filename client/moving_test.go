@@ -35,6 +35,7 @@ func (s *station) more(service string) {
 // A server moves: its name gets another address in one check file after the
 // other. In between the name has two.
 func TestAServerThatMovesFileByFile(t *testing.T) {
+	t.Parallel()
 	for _, order := range [][2]string{{"a", "b"}, {"b", "a"}} {
 		s := newStation(t)
 		address := s.options.DefaultServers[0][len("station="):]
@@ -84,6 +85,7 @@ func TestAServerThatNoCheckNamesGetsWhatWaitsForIt(t *testing.T) {
 
 // The same under a name without an address: it is known where the server was.
 func TestAServerThatIsRenamedGetsWhatWaitsForIt(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	address := s.options.DefaultServers[0][len("station="):]
 	s.options.DefaultServers = nil
@@ -104,6 +106,7 @@ func TestAServerThatIsRenamedGetsWhatWaitsForIt(t *testing.T) {
 // What waits for a server that no check names is given up when it is too old, and
 // the server is forgotten then.
 func TestWhatIsTooOldForAServerThatNoCheckNames(t *testing.T) {
+	t.Parallel()
 	for _, age := range []time.Duration{0, 1100 * time.Millisecond} { // before no check names it
 		s := newStation(t)
 		s.options.JournalMaxAge = time.Second
@@ -164,6 +167,7 @@ func waiting(agent *Client) (n uint64) {
 // A file that gives the name of a server another address, and stands before the
 // one that named it first, takes nothing away from it.
 func TestAnotherFileDoesNotTakeANameAway(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	s.serverFor("b", s.options.DefaultServers[0][len("station="):])
 	s.options.DefaultServers = nil
@@ -179,6 +183,7 @@ func TestAnotherFileDoesNotTakeANameAway(t *testing.T) {
 // that named it first. What waits for the server is not for who is there, also
 // not after a restart.
 func TestWhatWaitsUnderANameStaysWithItsAddressAfterARestart(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	address := s.options.DefaultServers[0][len("station="):]
 	s.options.DefaultServers = nil

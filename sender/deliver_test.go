@@ -22,6 +22,7 @@ func (h stuck) Submit(ctx context.Context, _ wire.Batch) ([]wire.Rejection, erro
 
 // Nobody looks for a firewall where the server answers, and says what it lacks.
 func TestAServerThatOnlyWaitsIsNotOutOfReach(t *testing.T) {
+	t.Parallel()
 	p := newPeer(t)
 	p.handler = stuck{p}
 	ctx, cancel := context.WithTimeout(t.Context(), wire.FirstWait+3*time.Second)
@@ -36,6 +37,7 @@ func TestAServerThatOnlyWaitsIsNotOutOfReach(t *testing.T) {
 // A client whose server's disk is full delivers nothing, however well it is
 // connected.
 func TestTheStateTellsOfAServerThatOnlyWaits(t *testing.T) {
+	t.Parallel()
 	p, q := newPeer(t), newQueue()
 	release := make(chan struct{})
 	p.handler = late{p, release}

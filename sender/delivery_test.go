@@ -197,6 +197,7 @@ func eventually(t *testing.T, what string, done func() bool) {
 }
 
 func TestDeliveryGoesOnAfterABrokenConnection(t *testing.T) {
+	t.Parallel()
 	p, q := newPeer(t), newQueue()
 	p.breaks = 2
 	q.add("a", "b", "c")

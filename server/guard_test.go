@@ -29,6 +29,7 @@ func copyDir(t *testing.T, to, from string) {
 // However a client is taken out of the directory, its open connection ends
 // with the reason, and however it is put back it gets in.
 func TestChangesOfTheDirectoryCountAtOnce(t *testing.T) {
+	t.Parallel()
 	must := func(err error) {
 		if err != nil {
 			t.Fatal(err)
@@ -95,6 +96,7 @@ func TestChangesOfTheDirectoryCountAtOnce(t *testing.T) {
 
 // A revoked certificate ends the open connection, too, and gets in no more.
 func TestRevokedClientsAreCutOff(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.stop()
 	crl := r.set.CA + ".crl"

@@ -106,6 +106,7 @@ func (p *post) end() {
 // A full journal whose oldest segment nobody needs, but which cannot go: the
 // reason is told, and a stop is not held up.
 func TestAFullJournalWhoseOldestCannotGo(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	inTheWay := swapFile{filepath.Join(dir, instancesFile)}.other()
 	if err := os.MkdirAll(filepath.Join(inTheWay, "x"), 0o700); err != nil {

@@ -147,6 +147,7 @@ func TestConnectionsOfOneClient(t *testing.T) {
 }
 
 func TestHandshakeTime(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(o *Options) { o.Limits.Handshake = 50 * time.Millisecond })
 	conn := r.silent(1)[0]
 	begin := time.Now()
@@ -305,6 +306,7 @@ func TestOldPeersThatStopHoldNobodyUp(t *testing.T) {
 }
 
 func TestTheLogSaysWhoWaitsForMemory(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(o *Options) { o.Limits.FrameMemory = minFrameMemory })
 	conn, err := r.dial(r.set.ClientCert, r.set.ClientKey)
 	if err != nil {

@@ -37,6 +37,7 @@ func cutOff(t *testing.T, s *wire.Session) *wire.ByeError {
 
 // A CA that is taken out locks out whom it let in, and at once.
 func TestClientsOfACAThatIsTakenOutAreCutOff(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	s, err := r.connect(wire.Instance{1})
 	if err != nil {

@@ -206,6 +206,7 @@ func (p *post) submitAs(client string, first uint64, results, size int, limit ti
 
 // A restarted server knows what each client holds, and so do segments that went.
 func TestSharesOutliveARestart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	p := newPost(t, dir, minJournal)
 	for n := range uint64(18) {
@@ -247,6 +248,7 @@ func TestSharesOutliveARestart(t *testing.T) {
 // A sink that is gone loses its oldest results as long as another reads. It is no
 // reason to hold a client.
 func TestASinkThatLagsHoldsNoClient(t *testing.T) {
+	t.Parallel()
 	p := newPost(t, t.TempDir(), minJournal)
 	if _, err := p.journal.Reader("gone", journal.Oldest); err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 // A disk that the journal itself has filled empties when the core takes what
 // waits: nothing on the way needs room.
 func TestADiskFilledByTheJournalHeals(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=20m"); err != nil {
 		t.Logf("no small file system here (%v): TestAStandbyNeedsNoRoom stands for it", err)

@@ -72,6 +72,7 @@ func TestAStrangerHasFewBytes(t *testing.T) {
 // A client that breaks the protocol, or whose connections break, comes back at
 // once and is told of once a minute.
 func TestBadConnectionsOfAClientAreNotToldEach(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	for range 20 {
 		conn, err := r.dial(r.set.ClientCert, r.set.ClientKey, wire.ALPN)

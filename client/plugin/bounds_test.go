@@ -219,13 +219,19 @@ func TestThousandAtOnce(t *testing.T) {
 	var runs sync.WaitGroup
 	for range count {
 		runs.Go(func() {
-			if o := r.Run(context.Background(), Spec{Command: cmd, Timeout: time.Minute}); o.Code != 0 || len(o.Output) != 0 {
+			if o := r.Run(context.Background(), Spec{Command: cmd}); o.Code != 0 || len(o.Output) != 0 { // however long it takes to start them all
 				t.Errorf("%d %s %q", o.Code, o.Trouble, o.Output)
 			}
 		})
 	}
-	eventually(t, "a thousand plugins at once", func() bool { return len(children(t)) == count })
-	if n := threads(t); n > before+30 {
+	for there := 0; there < count; {
+		// A busy machine starts some ten in a second: as long as more come, all is well.
+		eventually(t, "more plugins at once", func() bool { return len(children(t)) > there })
+		there = len(children(t))
+	}
+	// A thread for each would be a thousand. Where forks are slow, the runtime
+	// starts some threads for what waits meanwhile.
+	if n := threads(t); n > before+count/8 {
 		t.Errorf("%d plugins at once take %d threads, %d before", count, n, before)
 	}
 	if err := hold.Close(); err != nil { // the last writer: each cat comes to its end

@@ -110,6 +110,7 @@ func TestADiskThatRefusesDoesNotHoldUpWhatIsBehindACommand(t *testing.T) {
 // Who reads the pipe for the core may be quick, and the core itself slow: what
 // is in a file, it has when the file is gone, and not when the pipe is empty.
 func TestAFileThatTheCoreHasNotReadHoldsTheJournal(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	c := r.newCore()
 	r.start()
@@ -139,6 +140,7 @@ func TestAFileThatTheCoreHasNotReadHoldsTheJournal(t *testing.T) {
 
 // The window of what is in a file begins when the core has read that.
 func TestAFileIsInItsWindowOnceItIsRead(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	c := r.newCore()
 	r.sink.Window = time.Second
@@ -155,6 +157,7 @@ func TestAFileIsInItsWindowOnceItIsRead(t *testing.T) {
 }
 
 func TestACoreThatRestartsGetsAnUnreadFileAgain(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	c := r.newCore()
 	r.start()
@@ -174,6 +177,7 @@ func TestACoreThatRestartsGetsAnUnreadFileAgain(t *testing.T) {
 // A core that never reads files, for want of a permission, costs the result in
 // the first one, and the others the rest of their output.
 func TestACoreThatReadsNoFilesHoldsNothingForEver(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	var log strings.Builder
 	rejects := filepath.Join(filepath.Dir(r.path), "rejects.log")

@@ -33,6 +33,7 @@ func TestAJournalThatCannotBeReadIsNoRestartOfTheCore(t *testing.T) {
 }
 
 func TestAJournalOfWhichTheRestIsLostIsWaitedForNoMore(t *testing.T) {
+	t.Parallel()
 	r, segments := newSegmentedRig(t, 2)
 	makeUnreadable(t, segments[1])
 	c := r.newCore()

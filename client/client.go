@@ -51,7 +51,7 @@ type Client struct {
 	started    time.Time
 }
 
-// New reads everything that can be wrong and starts nothing. An *OptionError
+// New reads everything that can be wrong and starts nothing. An *option.Error
 // names the option.
 func New(o Options, log zerolog.Logger) (*Client, error) {
 	if err := o.validate(); err != nil {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"massive-passive/internal/option"
 	"path/filepath"
 	"slices"
 	"time"
@@ -101,14 +102,14 @@ func inspectFlags() []cli.Flag {
 
 func act(c *cli.Context, env Env) error {
 	if c.NArg() > 0 {
-		return &OptionError{c.Args().First(), "there is no such option; `massive-passive client --help` lists them"}
+		return option.Wrong(c.Args().First(), "there is no such option; `massive-passive client --help` lists them")
 	}
 	if c.Bool("act-as-sender") {
 		return env.Send(c.Context, Sending{Servers: c.StringSlice("server"), SSLKey: c.String("ssl-key"), SSLCert: c.String("ssl-cert"),
 			SSLCACert: c.String("ssl-ca-cert"), SSLVerify: c.String("ssl-verify"), TLSMinVersion: c.String("tls-min-version")})
 	}
 	if c.IsSet("server") {
-		return &OptionError{"--server", "only goes with --act-as-sender; the servers of checks are in their files, or in --default-servers"}
+		return option.Wrong("--server", "only goes with --act-as-sender; the servers of checks are in their files, or in --default-servers")
 	}
 	switch {
 	case c.Bool("check-config"):

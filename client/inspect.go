@@ -14,6 +14,7 @@ import (
 	"massive-passive/client/checkfile"
 	"massive-passive/client/plugin"
 	"massive-passive/internal/disk"
+	"massive-passive/internal/option"
 	"massive-passive/sender"
 	"massive-passive/wire"
 	"massive-passive/wire/certs"
@@ -223,7 +224,7 @@ func parseFrom(text string) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return time.Time{}, &OptionError{"--from", fmt.Sprintf("%q is no time as 2026-01-31T09:00:00+01:00", text)}
+		return time.Time{}, option.Wrong("--from", fmt.Sprintf("%q is no time as 2026-01-31T09:00:00+01:00", text))
 	}
 	return t, nil
 }

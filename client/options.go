@@ -8,6 +8,7 @@ import (
 
 	"massive-passive/client/checkfile"
 	"massive-passive/client/plugin"
+	"massive-passive/internal/option"
 	"massive-passive/wire/certs"
 	"massive-passive/wire/check"
 )
@@ -59,14 +60,6 @@ func DefaultOptions() Options {
 	}
 }
 
-// OptionError is an option that cannot be meant so.
-type OptionError struct{ Option, Problem string }
-
-func (e *OptionError) Error() string { return e.Option + ": " + e.Problem }
-
-// ExitCode is that of wrong usage.
-func (e *OptionError) ExitCode() int { return 2 }
-
 // minFirst is how long after the start the first check may run.
 const minFirst = 2 * time.Second
 
@@ -90,11 +83,11 @@ func (o *Options) validate() error {
 		{o.SSLVerify == string(certs.VerifyName) || o.SSLVerify == string(certs.VerifyCA), "--ssl-verify", fmt.Sprintf("%q is neither name nor ca", o.SSLVerify)},
 	} {
 		if !c.ok {
-			return &OptionError{c.option, c.problem}
+			return option.Wrong(c.option, c.problem)
 		}
 	}
 	if _, err := certs.ParseVersion(o.TLSMinVersion); err != nil {
-		return &OptionError{"--tls-min-version", err.Error()}
+		return option.Wrong("--tls-min-version", err.Error())
 	}
 	_, err := o.defaults()
 	return err
@@ -112,21 +105,21 @@ func (o *Options) defaults() (checkfile.Defaults, error) {
 	}
 	if d.Hostname != "" {
 		if err := check.ValidName("host", d.Hostname); err != nil {
-			return d, &OptionError{"--hostname", err.Error()}
+			return d, option.Wrong("--hostname", err.Error())
 		}
 	}
 	for _, server := range o.DefaultServers {
 		name, address, ok := strings.Cut(server, "=")
 		if !ok || name == "" {
-			return d, &OptionError{"--default-servers", fmt.Sprintf("%q is not NAME=ADDRESS[:PORT]", server)}
+			return d, option.Wrong("--default-servers", fmt.Sprintf("%q is not NAME=ADDRESS[:PORT]", server))
 		}
 		address, err := checkfile.ParseAddress(address)
 		if err != nil {
-			return d, &OptionError{"--default-servers", fmt.Sprintf("%q: %v", server, err)}
+			return d, option.Wrong("--default-servers", fmt.Sprintf("%q: %v", server, err))
 		}
 		named := checkfile.Server{Name: name, Address: address}
 		if err := named.Validate(); err != nil {
-			return d, &OptionError{"--default-servers", err.Error()}
+			return d, option.Wrong("--default-servers", err.Error())
 		}
 		d.Servers = append(d.Servers, named)
 	}

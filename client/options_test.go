@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"massive-passive/internal/option"
 	"strings"
 	"testing"
 )
@@ -16,7 +17,7 @@ func TestADefaultServerThatCannotBeMeant(t *testing.T) {
 	} {
 		o := DefaultOptions()
 		o.DefaultServers = []string{server}
-		var wrong *OptionError
+		var wrong *option.Error
 		if err := o.validate(); !errors.As(err, &wrong) || wrong.Option != "--default-servers" || !strings.Contains(wrong.Problem, want) {
 			t.Errorf("%s: %v, want an error with %q", server, err, want)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"massive-passive/client/checkfile"
+	"massive-passive/internal/option"
 	"massive-passive/sender"
 	"massive-passive/wire"
 	"massive-passive/wire/certs"
@@ -29,7 +30,7 @@ func Ping(ctx context.Context, o Options, server string, out io.Writer) error {
 	}
 	address, err := checkfile.ParseAddress(address)
 	if err != nil {
-		return &OptionError{"--ping", fmt.Sprintf("%q: %v", server, err)}
+		return option.Wrong("--ping", fmt.Sprintf("%q: %v", server, err))
 	}
 	end, err := certs.Load(o.certificates(), nil)
 	if err != nil {

@@ -25,7 +25,7 @@ func arrange(args []string, known []optionName) []string {
 			bare = append(bare, word)
 		default:
 			var rest []string
-			options, rest = option(options, word, args, known)
+			options, rest = readOption(options, word, args, known)
 			args = rest
 		}
 	}
@@ -37,8 +37,8 @@ func arrange(args []string, known []optionName) []string {
 	return append(append(options, "--"), bare...)
 }
 
-// option appends what one word stands for, and takes its value off args.
-func option(done []string, word string, args []string, known []optionName) (options, rest []string) {
+// readOption appends what one word stands for, and takes its value off args.
+func readOption(done []string, word string, args []string, known []optionName) (options, rest []string) {
 	name := strings.TrimPrefix(strings.TrimPrefix(word, "-"), "-")
 	before, value, assigned := strings.Cut(name, "=")
 	o, whole := find(known, before)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"massive-passive/internal/option"
 	"slices"
 	"strings"
 	"time"
@@ -143,7 +144,7 @@ func sendOptions(given settings, bare []string, name string, env Env) (SendOptio
 	for option, target := range map[string]*byte{"delimiter": &o.Delimiter, "set-delimiter": &o.SetDelimiter} {
 		if given.IsSet(option) {
 			if *target, err = parseDelimiter(given.String(option)); err != nil {
-				return o, &OptionError{"--" + option, err.Error()}
+				return o, wrong("--"+option, err.Error())
 			}
 		}
 	}
@@ -153,7 +154,7 @@ func sendOptions(given settings, bare []string, name string, env Env) (SendOptio
 
 // usage is wrong usage.
 func usage(name string, err error) error {
-	return &OptionError{"usage", fmt.Sprintf("%v (see `%s --help`)", err, name)}
+	return wrong("usage", fmt.Sprintf("%v (see `%s --help`)", err, name))
 }
 
 // narrowed is an error with one of the exit codes that send_nsca has.
@@ -162,7 +163,7 @@ type narrowed struct{ error }
 func (n narrowed) Unwrap() error { return n.error }
 
 func (n narrowed) ExitCode() int {
-	var usage *OptionError
+	var usage *option.Error
 	if errors.As(n.error, &usage) {
 		return ExitUsage
 	}
@@ -188,5 +189,5 @@ func shown(c *cli.Context) error {
 	if c.App.Name != sendNSCA {
 		return nil
 	}
-	return told{&OptionError{}}
+	return told{wrong("", "")}
 }

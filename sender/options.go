@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"massive-passive/internal/option"
 	"massive-passive/wire"
 	"massive-passive/wire/certs"
 )
@@ -47,13 +48,8 @@ func DefaultSendOptions() SendOptions {
 	}
 }
 
-// OptionError is an option that cannot be meant so.
-type OptionError struct{ Option, Problem string }
-
-func (e *OptionError) Error() string { return e.Option + ": " + e.Problem }
-
-// ExitCode is send_nsca's for wrong usage.
-func (e *OptionError) ExitCode() int { return ExitUsage }
+// wrong says what is wrong with an option, with send_nsca's exit code for that.
+func wrong(name, problem string) error { return option.WrongWith(ExitUsage, name, problem) }
 
 // NotSentError says that not every result is safe on every server.
 type NotSentError struct {
@@ -71,21 +67,21 @@ const maxSeconds = 86400
 
 func (o *SendOptions) validate() error {
 	if len(o.Servers) == 0 {
-		return &OptionError{"--server", "name at least one server as ADDRESS[:PORT]"}
+		return wrong("--server", "name at least one server as ADDRESS[:PORT]")
 	}
 	for option, d := range map[string]time.Duration{"--timeout": o.Timeout, "--delay": o.Delay} {
 		if d < 0 || d > maxSeconds*time.Second {
-			return &OptionError{option, fmt.Sprintf("give a number of seconds from 0 to %d", maxSeconds)}
+			return wrong(option, fmt.Sprintf("give a number of seconds from 0 to %d", maxSeconds))
 		}
 	}
 	if o.Delimiter == o.SetDelimiter && !o.Raw {
-		return &OptionError{"--delimiter", fmt.Sprintf("%q divides both fields and sets: take another for one of them", o.Delimiter)}
+		return wrong("--delimiter", fmt.Sprintf("%q divides both fields and sets: take another for one of them", o.Delimiter))
 	}
 	if v := certs.Verify(o.SSLVerify); v != certs.VerifyName && v != certs.VerifyCA {
-		return &OptionError{"--ssl-verify", fmt.Sprintf("%q is neither name nor ca", o.SSLVerify)}
+		return wrong("--ssl-verify", fmt.Sprintf("%q is neither name nor ca", o.SSLVerify))
 	}
 	if _, err := certs.ParseVersion(o.TLSMinVersion); err != nil {
-		return &OptionError{"--tls-min-version", err.Error()}
+		return wrong("--tls-min-version", err.Error())
 	}
 	addresses := make([]string, 0, len(o.Servers))
 	for _, server := range o.Servers {
@@ -109,7 +105,7 @@ func ParseAddress(server, port string) (string, error) {
 	case port == "":
 		port = fmt.Sprint(wire.DefaultPort)
 	case err != nil || n == 0:
-		return "", &OptionError{"--port", fmt.Sprintf("%q is neither a port from 1 to 65535 nor the name of a service", port)}
+		return "", wrong("--port", fmt.Sprintf("%q is neither a port from 1 to 65535 nor the name of a service", port))
 	}
 	if inner, ok := strings.CutPrefix(server, "["); ok && strings.HasSuffix(inner, "]") {
 		host = strings.TrimSuffix(inner, "]")
@@ -121,7 +117,7 @@ func ParseAddress(server, port string) (string, error) {
 		}
 	}
 	if n, err := net.LookupPort("tcp", port); host == "" || err != nil || n == 0 || strings.ContainsAny(host, " []/") {
-		return "", &OptionError{"--server", fmt.Sprintf("%q is not ADDRESS[:PORT] with a port from 1 to 65535, as 10.0.0.1, [::1]:5678 or mon.example:5678", server)}
+		return "", wrong("--server", fmt.Sprintf("%q is not ADDRESS[:PORT] with a port from 1 to 65535, as 10.0.0.1, [::1]:5678 or mon.example:5678", server))
 	}
 	return net.JoinHostPort(host, port), nil
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"io"
+	"massive-passive/internal/option"
 	"net"
 	"os"
 	"path/filepath"
@@ -83,13 +84,13 @@ func Command(env Env) *cli.Command {
 		}, append(limitFlags(d.Limits), env.Flags...)...),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
-				return &OptionError{c.Args().First(), "there is no such option; `massive-passive server --help` lists them"}
+				return option.Wrong(c.Args().First(), "there is no such option; `massive-passive server --help` lists them")
 			}
 			if c.Bool("check-config") {
 				return CheckConfig(c.Context, options(c, env.Version), env.Stdout, func() (string, error) { return env.Become(c) })
 			}
 			if !c.Bool("foreground") && slices.Contains(*c.Generic("sink").(*repeated), kindStdout+":") {
-				return &OptionError{"--sink", "stdout: needs --foreground: in the background nobody reads it"}
+				return option.Wrong("--sink", "stdout: needs --foreground: in the background nobody reads it")
 			}
 			return env.Daemon(c, func(log zerolog.Logger, drop func() error, sockets []net.Listener) (*Server, error) {
 				o := options(c, env.Version)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"massive-passive/internal/logx"
+	"massive-passive/internal/option"
 	"massive-passive/server/sink"
 )
 
@@ -23,7 +24,7 @@ func (o *Options) icinga(to string, log *logx.Throttle) (*sink.IcingaAPI, error)
 	for i, text := range strings.Split(to, ",") {
 		u, err := url.Parse(text)
 		wrong := func(why string) error {
-			return &OptionError{"--sink", fmt.Sprintf("icinga2: endpoint %d%s: %s", i+1, hostOf(u), why)}
+			return option.Wrong("--sink", fmt.Sprintf("icinga2: endpoint %d%s: %s", i+1, hostOf(u), why))
 		}
 		switch {
 		case err != nil || u.Scheme != "https" || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "":

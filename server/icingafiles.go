@@ -13,6 +13,7 @@ import (
 
 	"massive-passive/internal/disk"
 	"massive-passive/internal/logx"
+	"massive-passive/internal/option"
 	"massive-passive/server/sink"
 )
 
@@ -44,10 +45,10 @@ func (o *Options) icingaFiles(user string, log *logx.Throttle) (*icingaFiles, er
 	f.now.Password = o.Icinga2Password
 	f.now.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.Icinga2ServerName}
 	if err := f.readPassword(); err != nil {
-		return nil, &OptionError{"--icinga2-password-file", err.Error()}
+		return nil, option.Wrong("--icinga2-password-file", err.Error())
 	}
 	if err := f.readCA(); err != nil {
-		return nil, &OptionError{"--icinga2-ca-file", err.Error()}
+		return nil, option.Wrong("--icinga2-ca-file", err.Error())
 	}
 	f.readAt = time.Now()
 	return f, nil

@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"time"
 
+	"massive-passive/internal/option"
 	"massive-passive/wire"
 	"massive-passive/wire/check"
 	"massive-passive/wire/legacy"
@@ -64,7 +65,7 @@ func (l *Limits) validate() error {
 		{l.FrameMemory >= minFrameMemory, "--frame-memory", fmt.Sprintf("give at least %d bytes", minFrameMemory)},
 	} {
 		if !c.ok {
-			return &OptionError{c.option, c.problem}
+			return option.Wrong(c.option, c.problem)
 		}
 	}
 	return nil

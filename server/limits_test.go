@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"massive-passive/internal/option"
 	"massive-passive/wire"
 	"massive-passive/wire/certs"
 	"massive-passive/wire/check"
@@ -236,7 +237,7 @@ func TestRateOverTheWire(t *testing.T) {
 }
 
 func TestLimitsAreChecked(t *testing.T) {
-	for option, change := range map[string]func(*Limits){
+	for name, change := range map[string]func(*Limits){
 		"--max-connections":        func(l *Limits) { l.Connections = 0 },
 		"--max-client-connections": func(l *Limits) { l.ClientConnections = 0 },
 		"--max-client-share":       func(l *Limits) { l.ClientShare = 1.5 },
@@ -253,9 +254,9 @@ func TestLimitsAreChecked(t *testing.T) {
 			t.Fatal(err)
 		}
 		change(&l)
-		var bad *OptionError
-		if err := l.validate(); !errors.As(err, &bad) || bad.Option != option {
-			t.Errorf("%s: %v", option, err)
+		var bad *option.Error
+		if err := l.validate(); !errors.As(err, &bad) || bad.Option != name {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

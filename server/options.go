@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"massive-passive/internal/option"
 	"massive-passive/server/sink"
 	"massive-passive/wire"
 	"massive-passive/wire/certs"
@@ -72,14 +73,6 @@ const (
 	backlogLatest = "latest" // of each object the newest
 )
 
-// OptionError is an option that cannot be meant so.
-type OptionError struct{ Option, Problem string }
-
-func (e *OptionError) Error() string { return e.Option + ": " + e.Problem }
-
-// ExitCode is that of wrong usage.
-func (e *OptionError) ExitCode() int { return 2 }
-
 // minJournal leaves room for the segment that is written and one that is read.
 const minJournal = 32 << 20
 
@@ -89,10 +82,10 @@ const mostDrainRate = 1_000_000
 
 func (o *Options) validate() error {
 	if o.Port < 1 || o.Port > 65535 {
-		return &OptionError{"--port", fmt.Sprintf("%d is no port: give one from 1 to 65535", o.Port)}
+		return option.Wrong("--port", fmt.Sprintf("%d is no port: give one from 1 to 65535", o.Port))
 	}
 	if len(o.Listen) == 0 {
-		return &OptionError{"--listen", "name at least one address"}
+		return option.Wrong("--listen", "name at least one address")
 	}
 	for _, listen := range o.Listen {
 		if _, _, err := o.address(listen); err != nil {
@@ -100,30 +93,30 @@ func (o *Options) validate() error {
 		}
 	}
 	if o.JournalMaxBytes < minJournal {
-		return &OptionError{"--journal-max-bytes", fmt.Sprintf("%d is too few: give at least %d", o.JournalMaxBytes, minJournal)}
+		return option.Wrong("--journal-max-bytes", fmt.Sprintf("%d is too few: give at least %d", o.JournalMaxBytes, minJournal))
 	}
 	if err := o.Limits.validate(); err != nil {
 		return err
 	}
 	if o.StateDir == "" {
-		return &OptionError{"--state-dir", "name a directory for the journal"}
+		return option.Wrong("--state-dir", "name a directory for the journal")
 	}
 	if _, err := certs.ParseVersion(o.TLSMinVersion); err != nil {
-		return &OptionError{"--tls-min-version", err.Error()}
+		return option.Wrong("--tls-min-version", err.Error())
 	}
 	if o.Dialect != "" {
 		if _, err := sink.ParseDialect(o.Dialect); err != nil {
-			return &OptionError{"--dialect", err.Error()}
+			return option.Wrong("--dialect", err.Error())
 		}
 	}
 	if o.DrainRate < 0 || o.DrainRate > mostDrainRate {
-		return &OptionError{"--drain-rate", fmt.Sprintf("%d is no rate: give at most %d results a second, or 0 for as fast as the core takes them", o.DrainRate, mostDrainRate)}
+		return option.Wrong("--drain-rate", fmt.Sprintf("%d is no rate: give at most %d results a second, or 0 for as fast as the core takes them", o.DrainRate, mostDrainRate))
 	}
 	if o.Backlog != backlogAll && o.Backlog != backlogLatest {
-		return &OptionError{"--backlog", fmt.Sprintf("%q is neither %q nor %q", o.Backlog, backlogAll, backlogLatest)}
+		return option.Wrong("--backlog", fmt.Sprintf("%q is neither %q nor %q", o.Backlog, backlogAll, backlogLatest))
 	}
 	if o.Icinga2Requests < 1 || o.Icinga2Requests > 256 {
-		return &OptionError{"--icinga2-requests", fmt.Sprintf("%d is out of range: give 1 to 256 requests at a time", o.Icinga2Requests)}
+		return option.Wrong("--icinga2-requests", fmt.Sprintf("%d is out of range: give 1 to 256 requests at a time", o.Icinga2Requests))
 	}
 	return nil
 }
@@ -137,12 +130,12 @@ func (o *Options) address(listen string) (network, address string, err error) {
 		}
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		return "", "", &OptionError{"--listen", fmt.Sprintf("%q names no port from 1 to 65535", listen)}
+		return "", "", option.Wrong("--listen", fmt.Sprintf("%q names no port from 1 to 65535", listen))
 	}
 	ip := net.ParseIP(host)
 	switch {
 	case host == "":
-		return "", "", &OptionError{"--listen", fmt.Sprintf("%q names no address: give ADDRESS or ADDRESS:PORT, as 0.0.0.0 or [::]:5667", listen)}
+		return "", "", option.Wrong("--listen", fmt.Sprintf("%q names no address: give ADDRESS or ADDRESS:PORT, as 0.0.0.0 or [::]:5667", listen))
 	case ip != nil && ip.To4() == nil:
 		network = "tcp6" // for IPv6 alone, so that 0.0.0.0 can have the port too
 	case ip != nil:

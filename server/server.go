@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"massive-passive/internal/core"
+	"massive-passive/internal/option"
 	"massive-passive/server/access"
 	"massive-passive/server/sink"
 	"massive-passive/wire"
@@ -68,7 +69,7 @@ type Server struct {
 }
 
 // New binds the listeners and checks everything that can be wrong; it starts
-// nothing. An *OptionError names the option.
+// nothing. An *option.Error names the option.
 func New(o Options, log zerolog.Logger) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
@@ -123,7 +124,7 @@ func (s *Server) loadCertificates() error {
 func (s *Server) openAccess() error {
 	commands, err := access.ParseCommands(s.options.AllowCommands)
 	if err != nil {
-		return &OptionError{"--allow-commands", err.Error()}
+		return option.Wrong("--allow-commands", err.Error())
 	}
 	dir, problems, err := access.Open(context.Background(), s.options.AllowedClientCertDir, commands)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"massive-passive/internal/core"
+	"massive-passive/internal/option"
 	"massive-passive/server/record"
 	"massive-passive/wire/check"
 
@@ -160,7 +161,7 @@ func TestBadSinks(t *testing.T) {
 				err = s.openSinks()
 			}
 		}
-		var wrong *OptionError
+		var wrong *option.Error
 		if !errors.As(err, &wrong) || !strings.HasPrefix(err.Error(), name) {
 			t.Errorf("got %v, want it to begin with %s", err, name)
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"massive-passive/internal/core"
+	"massive-passive/internal/option"
 	"massive-passive/server/sink"
 
 	"golang.org/x/sys/unix"
@@ -40,7 +41,7 @@ func (o *Options) targets(of *core.Config) ([]target, error) {
 	for _, text := range o.Sinks {
 		kind, to, _ := strings.Cut(text, ":")
 		if !slices.Contains(kinds[:], kind) {
-			return nil, &OptionError{"--sink", fmt.Sprintf("%q is no kind that is known: give KIND:TARGET, where KIND is %s", kind, strings.Join(kinds[:], ", "))}
+			return nil, option.Wrong("--sink", fmt.Sprintf("%q is no kind that is known: give KIND:TARGET, where KIND is %s", kind, strings.Join(kinds[:], ", ")))
 		}
 		list = append(list, target{kind, to})
 	}
@@ -56,7 +57,7 @@ func (o *Options) targets(of *core.Config) ([]target, error) {
 			return nil, err
 		}
 		if slices.Contains(list[:i], list[i]) {
-			return nil, &OptionError{"--sink", fmt.Sprintf("%q is named twice", list[i])}
+			return nil, option.Wrong("--sink", fmt.Sprintf("%q is named twice", list[i]))
 		}
 	}
 	return list, nil
@@ -101,13 +102,13 @@ func (o *Options) complete(t *target, of *core.Config) error {
 			t.to = of.CheckResultDir
 		}
 		if t.to == "" {
-			err = &OptionError{"--sink", "checkresults: needs a directory, or a --nagios-config that names its check_result_path"}
+			err = option.Wrong("--sink", "checkresults: needs a directory, or a --nagios-config that names its check_result_path")
 		}
 	case kindIcinga2:
 		_, err = o.icinga(t.to, nil)
 	case kindStdout:
 		if t.to != "" {
-			err = &OptionError{"--sink", fmt.Sprintf("%q: stdout: has no target", t)}
+			err = option.Wrong("--sink", fmt.Sprintf("%q: stdout: has no target", t))
 		}
 	}
 	if err == nil && (t.kind == kindCommandFile || t.kind == kindCheckResults) {
@@ -133,8 +134,8 @@ func usualCommandFile(files []string) (string, error) {
 	if len(there) == 1 {
 		return there[0], nil
 	}
-	return "", &OptionError{"--command-file", fmt.Sprintf("none of the usual command files exists (%s): start the core, or name its command file",
-		strings.Join(files, ", "))}
+	return "", option.Wrong("--command-file", fmt.Sprintf("none of the usual command files exists (%s): start the core, or name its command file",
+		strings.Join(files, ", ")))
 }
 
 // core reads the configuration of the core, if one is named.
@@ -144,7 +145,7 @@ func (o *Options) core() (*core.Config, error) {
 	}
 	c, err := core.ReadConfig(o.NagiosConfig)
 	if err != nil {
-		return nil, &OptionError{"--nagios-config", err.Error()}
+		return nil, option.Wrong("--nagios-config", err.Error())
 	}
 	return &c, nil
 }

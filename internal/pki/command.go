@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"massive-passive/internal/option"
 	"massive-passive/wire/certs"
 
 	"github.com/urfave/cli/v2"
@@ -16,14 +17,6 @@ type Env struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 }
-
-// OptionError is an option or an argument that cannot be meant so.
-type OptionError struct{ Option, Problem string }
-
-func (e *OptionError) Error() string { return e.Option + ": " + e.Problem }
-
-// ExitCode is that of wrong usage.
-func (e *OptionError) ExitCode() int { return 2 }
 
 // Command is `massive-passive pki`.
 func Command(env Env) *cli.Command {
@@ -38,7 +31,7 @@ func Command(env Env) *cli.Command {
 			listCommand(env), renewCommand(env), installCommand(env)},
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
-				return &OptionError{c.Args().First(), "there is no such command; `massive-passive pki --help` lists them"}
+				return option.Wrong(c.Args().First(), "there is no such command; `massive-passive pki --help` lists them")
 			}
 			return cli.ShowAppHelp(c)
 		},
@@ -51,7 +44,7 @@ func Command(env Env) *cli.Command {
 }
 
 func misused(c *cli.Context, err error, _ bool) error {
-	return &OptionError{"pki " + c.Command.Name, fmt.Sprintf("%v (see `massive-passive pki %s --help`)", err, c.Command.Name)}
+	return option.Wrong("pki "+c.Command.Name, fmt.Sprintf("%v (see `massive-passive pki %s --help`)", err, c.Command.Name))
 }
 
 // The flags that several commands share; each command gets its own copy.

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"massive-passive/internal/disk"
+	"massive-passive/internal/option"
 )
 
 const (
@@ -147,7 +148,7 @@ func parseOwner(text string) (*owner, error) {
 		o.gid = -1 // a number that only a container knows: the group stays
 	}
 	if err != nil || o.uid < 0 {
-		return nil, &OptionError{"--owner", fmt.Sprintf("there is no user %q", name)}
+		return nil, option.Wrong("--owner", fmt.Sprintf("there is no user %q", name))
 	}
 	if !named {
 		return o, nil
@@ -156,7 +157,7 @@ func parseOwner(text string) (*owner, error) {
 		group = g.Gid
 	}
 	if o.gid, err = strconv.Atoi(group); err != nil || o.gid < 0 {
-		return nil, &OptionError{"--owner", fmt.Sprintf("there is no group %q", group)}
+		return nil, option.Wrong("--owner", fmt.Sprintf("there is no group %q", group))
 	}
 	return o, nil
 }

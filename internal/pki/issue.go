@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"massive-passive/internal/option"
 	"massive-passive/wire/certs"
 )
 
@@ -41,7 +42,7 @@ type made struct {
 // their own, by name.
 func (i issue) issueAll(a *authority, subjects []subject, public map[string]crypto.PublicKey) ([]made, error) {
 	if i.bundle == "-" && len(subjects) > 1 {
-		return nil, &OptionError{"--bundle", "standard output takes one archive: name one client, or give a directory"}
+		return nil, option.Wrong("--bundle", "standard output takes one archive: name one client, or give a directory")
 	}
 	var all []made
 	var files []file

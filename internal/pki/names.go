@@ -2,6 +2,7 @@ package pki
 
 import (
 	"fmt"
+	"massive-passive/internal/option"
 	"net"
 	"strings"
 )
@@ -14,8 +15,8 @@ const nameLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 // checkClientName holds a client's name to what is good as a file's name too.
 func checkClientName(name string) error {
 	if name == "" || len(name) > maxName || strings.ContainsAny(name[:1], ".-") || !consistsOf(name, nameLetters+"._-") {
-		return &OptionError{fmt.Sprintf("%q", name), fmt.Sprintf("no name for a client: it has 1 to %d letters, digits, dots, dashes "+
-			"and underscores, and begins with neither a dot nor a dash", maxName)}
+		return option.Wrong(fmt.Sprintf("%q", name), fmt.Sprintf("no name for a client: it has 1 to %d letters, digits, dots, dashes "+
+			"and underscores, and begins with neither a dot nor a dash", maxName))
 	}
 	return nil
 }
@@ -41,8 +42,8 @@ func checkHosts(hosts []string) ([]string, error) {
 			bare = strings.ToLower(strings.TrimSuffix(host, "."))
 		}
 		if ip == nil && !isDNSName(bare) {
-			return nil, &OptionError{fmt.Sprintf("%q", host), "neither a host's name nor an address: give those by which clients reach the server, " +
-				"without a port, as mon.example.org 192.0.2.10 2001:db8::7"}
+			return nil, option.Wrong(fmt.Sprintf("%q", host), "neither a host's name nor an address: give those by which clients reach the server, "+
+				"without a port, as mon.example.org 192.0.2.10 2001:db8::7")
 		}
 		if !seen[bare] {
 			seen[bare] = true

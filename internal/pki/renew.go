@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"massive-passive/internal/option"
 	"massive-passive/wire/certs"
 )
 
@@ -23,7 +24,7 @@ func (o renewOptions) run(env Env, names []string) error {
 		return o.renewCA(env, names)
 	}
 	if (o.within > 0) == (len(names) > 0) {
-		return &OptionError{"pki renew", "give either NAMEs, or --within DAYS, or --ca"}
+		return option.Wrong("pki renew", "give either NAMEs, or --within DAYS, or --ca")
 	}
 	a, who, err := o.open()
 	if err != nil {
@@ -111,7 +112,7 @@ func endingWithin(all []known, a *authority, soon time.Duration) []known {
 // good, and hosts may get the new one in any order.
 func (o renewOptions) renewCA(env Env, names []string) error {
 	if len(names) > 0 || o.within > 0 {
-		return &OptionError{"--ca", "goes without NAMEs and without --within"}
+		return option.Wrong("--ca", "goes without NAMEs and without --within")
 	}
 	a, err := openAuthority(o.dir)
 	if a == nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"massive-passive/internal/option"
 	"massive-passive/wire/certs"
 )
 
@@ -67,7 +68,7 @@ func (o initOptions) run(env Env) error {
 
 func checkDays(days int) error {
 	if days < 1 || days > 36500 {
-		return &OptionError{"--days", fmt.Sprintf("%d is not from 1 to 36500", days)}
+		return option.Wrong("--days", fmt.Sprintf("%d is not from 1 to 36500", days))
 	}
 	return nil
 }
@@ -249,7 +250,7 @@ func (o requestOptions) run(env Env, names []string) error {
 			s.name = serverName(s.hosts)
 		}
 	case len(names) > 1:
-		err = &OptionError{names[1], "a request is for one client; the names and addresses of a server go with --server"}
+		err = option.Wrong(names[1], "a request is for one client; the names and addresses of a server go with --server")
 	default:
 		err = checkClientName(s.name)
 	}

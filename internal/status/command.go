@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"massive-passive/internal/option"
 	"strconv"
 	"time"
 
@@ -38,7 +39,7 @@ func Command(env Env) *cli.Command {
 		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
-				return &OptionError{c.Args().First(), "there is no such option; `massive-passive status --help` lists them"}
+				return wrong(c.Args().First(), "there is no such option; `massive-passive status --help` lists them")
 			}
 			o := Options{StateDirs: c.StringSlice("state-dir"), JSON: c.Bool("json"), All: c.Bool("all")}
 			for option, to := range map[string]*time.Duration{"warning": &o.Thresholds.Warning, "critical": &o.Thresholds.Critical} {
@@ -61,7 +62,7 @@ func parseDuration(c *cli.Context, option string, to *time.Duration) error {
 		d, err = time.Duration(seconds*float64(time.Second)), nil
 	}
 	if err != nil || d <= 0 {
-		return &OptionError{"--" + option, fmt.Sprintf("%q is no length of time over 0: give one as 90s, 5m or 300", text)}
+		return wrong("--"+option, fmt.Sprintf("%q is no length of time over 0: give one as 90s, 5m or 300", text))
 	}
 	*to = d
 	return nil
@@ -75,13 +76,8 @@ type Options struct {
 	Thresholds Thresholds // where one is given: be a plugin
 }
 
-// OptionError is an option that cannot be meant so.
-type OptionError struct{ Option, Problem string }
-
-func (e *OptionError) Error() string { return e.Option + ": " + e.Problem }
-
-// ExitCode is a plugin's for wrong usage.
-func (e *OptionError) ExitCode() int { return int(Unknown) }
+// wrong says what is wrong with an option, with a plugin's exit code for that.
+func wrong(name, problem string) error { return option.WrongWith(int(Unknown), name, problem) }
 
 // Exit ends the program with a plugin's exit code after all was said.
 type Exit struct{ State State }
@@ -99,7 +95,7 @@ func (unanswered) ExitCode() int { return int(Unknown) }
 // Run asks and shows. An error has the exit code of a plugin.
 func Run(ctx context.Context, env Env, o Options) error {
 	if t := o.Thresholds; t.Warning > 0 && t.Critical > 0 && t.Warning > t.Critical {
-		return &OptionError{"--warning", fmt.Sprintf("%v is over --critical %v: then nothing would only be worth a warning", t.Warning, t.Critical)}
+		return wrong("--warning", fmt.Sprintf("%v is over --critical %v: then nothing would only be worth a warning", t.Warning, t.Critical))
 	}
 	pages, failures := collect(ctx, env, o.StateDirs)
 	if o.Thresholds.asked() && !o.JSON {

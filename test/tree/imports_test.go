@@ -87,14 +87,15 @@ var ours = map[string][]string{
 	".":               {"internal/app"},
 	"test":            {"test/rig", "client", "internal", "sched", "sender", "server", "wire"}, // a module of its own, which drives the whole program
 	"internal/app":    {"client", "sender", "server", "internal", "sched", "wire"},
-	"internal/pki":    {"internal/disk", "wire"},
-	"internal/status": {"internal/disk", "wire"},
+	"internal/pki":    {"internal/disk", "internal/option", "wire"},
+	"internal/status": {"internal/disk", "internal/option", "wire"},
 	"internal/disk":   {"internal/disk"},
 	"internal/logx":   {},
+	"internal/option": {},
 	"internal/core":   {"internal/disk", "wire/check"},
-	"client":          {"client", "sender", "internal/status", "internal/disk", "internal/logx", "sched", "wire"}, // a delivery reads the client's journal
-	"sender":          {"sender", "internal/disk", "internal/logx", "sched", "wire"},
-	"server":          {"server", "internal/core", "internal/status", "internal/disk", "internal/logx", "sched", "wire"},
+	"client":          {"client", "sender", "internal/status", "internal/disk", "internal/logx", "internal/option", "sched", "wire"}, // a delivery reads the client's journal
+	"sender":          {"sender", "internal/disk", "internal/logx", "internal/option", "sched", "wire"},
+	"server":          {"server", "internal/core", "internal/status", "internal/disk", "internal/logx", "internal/option", "sched", "wire"},
 	"wire":            {"internal/disk", "wire"},
 	"wire/check":      {},
 	"sched":           {"sched/zone"},

@@ -229,9 +229,9 @@ func TestThousandAtOnce(t *testing.T) {
 		eventually(t, "more plugins at once", func() bool { return len(children(t)) > there })
 		there = len(children(t))
 	}
-	// A thread for each would be a thousand. Where forks are slow, the runtime
-	// starts some threads for what waits meanwhile.
-	if n := threads(t); n > before+count/8 {
+	// A thread for each would be a thousand. The runtime starts one for each fork
+	// that waits for a processor, and ends none: on a busy machine these were 170.
+	if n := threads(t); n > before+count/2 {
 		t.Errorf("%d plugins at once take %d threads, %d before", count, n, before)
 	}
 	if err := hold.Close(); err != nil { // the last writer: each cat comes to its end

@@ -147,7 +147,7 @@ func TestACoreThatRestartsAndRemovesNoFenceIsGivenUp(t *testing.T) {
 	r.start()
 	r.submit(2, 0)
 	acked := func() bool { return r.reader.Acked() == 2 }
-	// Each life of the core ends a while after the first marker, which it does not
+	// Each life of the core ends a while after the first fence, which it does not
 	// remove: no life is long enough by itself, unless the machine is slow. The
 	// results may be given up at any moment of it.
 	eventually(t, "acknowledged, however often the core restarts", func() bool {

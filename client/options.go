@@ -18,6 +18,7 @@ type Options struct {
 	ConfDir                string
 	Hostname               string // for checks that name none; empty: the machine's
 	DefaultServers         []string
+	DefaultEnv             []string      // each of lines NAME=VALUE; of one name the last counts
 	DefaultTimeout         time.Duration // 0: none
 	BatchMode              bool
 	BatchWaitTime          time.Duration
@@ -108,6 +109,10 @@ func (o *Options) defaults() (checkfile.Defaults, error) {
 			return d, option.Wrong("--hostname", err.Error())
 		}
 	}
+	var err error
+	if d.Env, err = environment(o.DefaultEnv); err != nil {
+		return d, &OptionError{"--default-env", err.Error()}
+	}
 	for _, server := range o.DefaultServers {
 		name, address, ok := strings.Cut(server, "=")
 		if !ok || name == "" {
@@ -124,4 +129,27 @@ func (o *Options) defaults() (checkfile.Defaults, error) {
 		d.Servers = append(d.Servers, named)
 	}
 	return d, nil
+}
+
+// environment reads lines NAME=VALUE, and leaves out empty ones and those that
+// begin with #. An error does not show a value, which may be a secret.
+func environment(texts []string) (map[string]string, error) {
+	env := map[string]string{}
+	for _, text := range texts {
+		for line := range strings.Lines(text) {
+			line = strings.Trim(line, " \t\r\n")
+			if line == "" || line[0] == '#' {
+				continue
+			}
+			name, value, ok := strings.Cut(line, "=")
+			if !ok || !plugin.IsName(name) {
+				return nil, fmt.Errorf("%.100q is not NAME=VALUE with a name of letters, digits and _", name)
+			}
+			if err := plugin.CheckVariable(name, value); err != nil {
+				return nil, err
+			}
+			env[name] = value
+		}
+	}
+	return env, nil
 }

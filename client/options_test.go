@@ -23,3 +23,20 @@ func TestADefaultServerThatCannotBeMeant(t *testing.T) {
 		}
 	}
 }
+
+func TestADefaultEnvironmentThatCannotBeMeant(t *testing.T) {
+	for text, want := range map[string]string{
+		"PATH":         `"PATH" is not NAME=VALUE`,
+		"=/bin":        `"" is not NAME=VALUE`,
+		"A=1\nB C=2":   `"B C" is not NAME=VALUE`,
+		"1A=2":         `"1A" is not NAME=VALUE`,
+		"A=\x00secret": "NUL",
+	} {
+		o := DefaultOptions()
+		o.DefaultEnv = []string{text}
+		var wrong *OptionError
+		if err := o.validate(); !errors.As(err, &wrong) || wrong.Option != "--default-env" || !strings.Contains(wrong.Problem, want) {
+			t.Errorf("%q: %v, want an error with %q", text, err, want)
+		}
+	}
+}

@@ -68,6 +68,9 @@ type Defaults struct {
 	Hostname string
 	Servers  []Server
 	Timeout  time.Duration
+	// Env is the environment of each plugin, but for the names that its check's
+	// env has.
+	Env map[string]string
 }
 
 const defaultMisfireGrace = 5 * time.Second

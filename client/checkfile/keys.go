@@ -132,7 +132,9 @@ func (r *reader) readEnv(key string, n node) error {
 	if n.kind != object {
 		return r.wanted(n, key, `an object of strings such as {"NAME": "value"}`)
 	}
-	r.env = map[string]string{}
+	if r.env == nil {
+		r.env = map[string]string{}
+	}
 	for _, f := range r.unique(key+".", n) {
 		value, err := r.string(key+"."+f.key, f.value)
 		if err != nil {

@@ -3,6 +3,7 @@ package checkfile
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -18,8 +19,8 @@ type reader struct {
 	warnings []Warning
 	// What can only be read when all the rest is known; nil where left out.
 	command, interval *node
-	jitter            int // its offset
-	env               map[string]string
+	jitter            int               // its offset
+	env               map[string]string // that of the defaults, with the check's own over it
 	given             map[string]bool
 }
 
@@ -35,6 +36,7 @@ func Parse(name string, data []byte, d Defaults) (Check, []Warning, error) {
 			File: name, Hostname: d.Hostname, Timeout: d.Timeout, Dir: "/", Timezone: time.Local,
 			MisfireGrace: defaultMisfireGrace, MaxInstances: 1,
 		},
+		env:   maps.Clone(d.Env),
 		given: map[string]bool{},
 	}
 	if err := r.read(d); err != nil {

@@ -244,3 +244,24 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A check's env goes over the default one by name, and both are what $NAME in the
+// command stands for.
+func TestTheEnvironmentOfTheDefaults(t *testing.T) {
+	d := Defaults{Env: map[string]string{"DIR": "/default", "NAME": "default"}}
+	const text = `{"check_type": "host_check", "check_hostname": "h", "interval": 1, "servers": {"s": "127.0.0.1"}, "command": "$DIR/$NAME"%s}`
+	for env, want := range map[string]string{
+		"":                           "/default/default",
+		`, "env": {"NAME": "own"}`:   "/default/own",
+		`, "env": {}`:                "/default/default",
+		`, "env": {"NAME": "a b $"}`: "/default/a b $",
+	} {
+		c, _, err := Parse("a.cfg", []byte(strings.Replace(text, "%s", env, 1)), d)
+		if err != nil || len(c.Command.Words()) != 1 || c.Command.Words()[0] != want || c.Command.Env()[0] != "DIR=/default" {
+			t.Errorf("%s: %q, %v, want %q", env, c.Command.Words(), err, want)
+		}
+	}
+	if d.Env["NAME"] != "default" {
+		t.Error("a check changed the defaults of all")
+	}
+}

@@ -102,6 +102,9 @@ func CheckVariable(name, value string) error {
 // needs the shell that is /bin/sh, -c, and the line.
 func (c Command) Words() []string { return slices.Clone(c.words) }
 
+// Env is the plugin's environment, as NAME=value and sorted by name.
+func (c Command) Env() []string { return slices.Clone(c.env) }
+
 // Equal says whether both run the same program with the same arguments in the
 // same environment.
 func (c Command) Equal(d Command) bool {

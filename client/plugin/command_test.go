@@ -200,9 +200,9 @@ func literal(parts []syntax.WordPart, special string) (text, why string) {
 			text += inner
 		case *syntax.ParamExp:
 			switch {
-			case p.Short && isName(p.Param.Value):
+			case p.Short && IsName(p.Param.Value):
 				text += "$" + p.Param.Value
-			case !p.Short && isName(p.Param.Value) && p.Exp == nil && p.Repl == nil && p.Slice == nil && p.Index == nil && !p.Length && !p.Excl:
+			case !p.Short && IsName(p.Param.Value) && p.Exp == nil && p.Repl == nil && p.Slice == nil && p.Index == nil && !p.Length && !p.Excl:
 				text += "${" + p.Param.Value + "}"
 			default:
 				return "", "an expansion of " + p.Param.Value

@@ -61,7 +61,7 @@ func (s *scanner) scanWord() bool {
 			if !s.scanVariable() {
 				return false
 			}
-		case c == '=' && bare && !s.started && isName(strings.TrimSuffix(s.word.String(), "+")):
+		case c == '=' && bare && !s.started && IsName(strings.TrimSuffix(s.word.String(), "+")):
 			return false // an assignment
 		case strings.IndexByte("|&;<>()`\\*?[\n", c) >= 0:
 			return false
@@ -170,7 +170,8 @@ func variable(text string) (name string, length int) {
 	return text[begin:end], end + 1
 }
 
-func isName(text string) bool {
+// IsName tells whether a shell takes text as the name of a variable.
+func IsName(text string) bool {
 	for i := range len(text) {
 		if !isNameByte(text[i], i == 0) {
 			return false

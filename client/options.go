@@ -111,7 +111,7 @@ func (o *Options) defaults() (checkfile.Defaults, error) {
 	}
 	var err error
 	if d.Env, err = environment(o.DefaultEnv); err != nil {
-		return d, &OptionError{"--default-env", err.Error()}
+		return d, option.Wrong("--default-env", err.Error())
 	}
 	for _, server := range o.DefaultServers {
 		name, address, ok := strings.Cut(server, "=")

@@ -34,7 +34,7 @@ func TestADefaultEnvironmentThatCannotBeMeant(t *testing.T) {
 	} {
 		o := DefaultOptions()
 		o.DefaultEnv = []string{text}
-		var wrong *OptionError
+		var wrong *option.Error
 		if err := o.validate(); !errors.As(err, &wrong) || wrong.Option != "--default-env" || !strings.Contains(wrong.Problem, want) {
 			t.Errorf("%q: %v, want an error with %q", text, err, want)
 		}

@@ -13,6 +13,7 @@ import (
 )
 
 func TestAPluginsResultReachesThePipe(t *testing.T) {
+	t.Parallel()
 	c := rig.NewCore(t)
 	p := rig.NewPair(t, c.Path, "nagios")
 	p.AddCheck("environment", map[string]any{"check_description": "environment", "check_hostname": "this.is.a.hostname",
@@ -32,6 +33,7 @@ func TestAPluginsResultReachesThePipe(t *testing.T) {
 
 // Whoever reads their standard error may go: a daemon has better to do than to die of it.
 func TestDaemonsOutliveTheReaderOfTheirLog(t *testing.T) {
+	t.Parallel()
 	c := rig.NewCore(t)
 	p := rig.NewPair(t, c.Path, "nagios")
 	p.AddCheck("alive", map[string]any{"check_description": "alive", "check_hostname": "h", "check_type": "service_check", "interval": 1, "command": "/bin/echo alive"})
@@ -69,6 +71,7 @@ func TestDaemonsOutliveTheReaderOfTheirLog(t *testing.T) {
 
 // What a killed server and a killed client had in hand arrives all the same.
 func TestNothingIsLostWhenBothAreKilled(t *testing.T) {
+	t.Parallel()
 	c := rig.NewCore(t)
 	p := rig.NewPair(t, c.Path, "nagios")
 	counter := filepath.Join(p.Dir, "counter")

@@ -258,6 +258,7 @@ func line(c *rig.Core) (string, error) {
 }
 
 func TestSendNSCA(t *testing.T) {
+	t.Parallel()
 	c := rig.NewCore(t)
 	p := rig.NewPair(t, c.Path, "nagios")
 	p.StartServer()

@@ -46,6 +46,7 @@ func mute(t *testing.T, talk func(net.Conn)) (address string, l net.Listener) {
 // TestSendTellsWhatBecameOfIt holds the exit code and the line on standard
 // error to what happened to the result.
 func TestSendTellsWhatBecameOfIt(t *testing.T) {
+	t.Parallel()
 	c := rig.NewCore(t)
 	p := rig.NewPair(t, c.Path, "nagios")
 	p.StartServer()
@@ -149,6 +150,7 @@ func TestSendThatIsStoppedSaysSo(t *testing.T) {
 // TestARefusedConnectionIsTriedAgain: a server that restarts refuses, and a result for it need not be lost.
 // Under each name the time-out says for how long.
 func TestARefusedConnectionIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	c := rig.NewCore(t)
 	p := rig.NewPair(t, c.Path, "nagios")
 	there := fmt.Sprint("127.0.0.1:", p.Port)

@@ -38,6 +38,7 @@ func pages(p *rig.Pair, pleases func(client, server status.Page) bool) {
 }
 
 func TestStatusOfARunningPair(t *testing.T) {
+	t.Parallel()
 	c := rig.NewCore(t)
 	p := rig.NewPair(t, c.Path, "nagios")
 	p.AddCheck("good", map[string]any{"check_description": "good", "check_hostname": "h", "check_type": "service_check",
@@ -75,6 +76,7 @@ func TestStatusOfARunningPair(t *testing.T) {
 }
 
 func TestStatusAsAPlugin(t *testing.T) {
+	t.Parallel()
 	c := rig.NewCore(t)
 	p := rig.NewPair(t, c.Path, "nagios")
 	client := filepath.Join(p.Dir, "client")
@@ -116,6 +118,7 @@ func TestStatusAsAPlugin(t *testing.T) {
 
 // A state directory in which no socket can be made keeps nobody from work.
 func TestAClientWithoutAStatusSocketWorks(t *testing.T) {
+	t.Parallel()
 	c := rig.NewCore(t)
 	p := rig.NewPair(t, c.Path, "nagios")
 	if err := os.MkdirAll(filepath.Join(p.Dir, "client", status.SocketName, "in the way"), 0o755); err != nil {
@@ -134,6 +137,7 @@ func TestAClientWithoutAStatusSocketWorks(t *testing.T) {
 // Two names for one server are two deliveries, and neither is taken for the
 // other.
 func TestTwoNamesOfOneServer(t *testing.T) {
+	t.Parallel()
 	c := rig.NewCore(t)
 	p := rig.NewPair(t, c.Path, "nagios")
 	address := fmt.Sprint("127.0.0.1:", p.Port)

@@ -16,6 +16,7 @@ import (
 // it missed is skipped and told, nothing runs in a burst, nobody runs twice,
 // and each check is back in its rhythm.
 func TestSuspendedClient(t *testing.T) {
+	t.Parallel()
 	const every, stopped, checks, runs = 500 * time.Millisecond, 3 * time.Second, 20, 6
 	c := rig.NewCore(t)
 	p := rig.NewPair(t, c.Path, "nagios")

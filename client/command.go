@@ -119,7 +119,7 @@ func act(c *cli.Context, env Env) error {
 		if err != nil {
 			return err
 		}
-		return Inspect(options(c, env.Version), Inspection{Next: c.Int("next"), From: from, JSON: c.Bool("json")}, c.App.Writer, c.App.ErrWriter)
+		return Inspect(c.Context, options(c, env.Version), Inspection{Next: c.Int("next"), From: from, JSON: c.Bool("json")}, c.App.Writer, c.App.ErrWriter)
 	case c.IsSet("ping"):
 		return Ping(c.Context, options(c, env.Version), c.String("ping"), c.App.Writer)
 	case c.IsSet("once"):

@@ -2,23 +2,14 @@ package client
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"massive-passive/client/checkfile"
-	"massive-passive/client/plugin"
-	"massive-passive/internal/disk"
 	"massive-passive/internal/option"
-	"massive-passive/sender"
-	"massive-passive/wire"
-	"massive-passive/wire/certs"
-	"massive-passive/wire/check"
 )
 
 // Inspection is what --check-config asks.
@@ -55,7 +46,7 @@ func (e badFilesError) Error() string {
 
 // Inspect reads the check files as a start would and writes what it found to
 // out, warnings to warn. It fails where a file is wrong.
-func Inspect(o Options, what Inspection, out, warn io.Writer) error {
+func Inspect(ctx context.Context, o Options, what Inspection, out, warn io.Writer) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
@@ -77,8 +68,8 @@ func Inspect(o Options, what Inspection, out, warn io.Writer) error {
 	for _, f := range files {
 		if f.Err != nil {
 			bad++
-		} else if neverAgain(f.Check, what.From) {
-			fmt.Fprintf(warn, "warning: %s: its calendar never fires again\n", f.Name)
+		} else {
+			tell(ctx, f, what.From, warn)
 		}
 		if err := write(out, inspect(f, what), what.JSON); err != nil {
 			return err
@@ -88,6 +79,28 @@ func Inspect(o Options, what Inspection, out, warn io.Writer) error {
 		return badFilesError{bad, len(files)}
 	}
 	return nil
+}
+
+// tell names what is doubtful about a good file, and what may surprise its
+// author.
+func tell(ctx context.Context, f checkfile.File, from time.Time, warn io.Writer) {
+	c := f.Check
+	if neverAgain(c, from) {
+		fmt.Fprintf(warn, "warning: %s: its calendar never fires again\n", f.Name)
+	}
+	if problem := c.Command.Problem(ctx, c.Dir); problem != "" {
+		fmt.Fprintf(warn, "warning: %s: %s\n", f.Name, problem)
+	}
+	if names := c.Command.Replaced(); len(names) > 0 {
+		fmt.Fprintf(warn, "note: %s: in its command, what its environment has is put in for $%s\n", f.Name, strings.Join(names, ", $"))
+	}
+	if c.Command.HasPath() {
+		return
+	}
+	if name := c.Command.EnvInterpreter(ctx, c.Dir); name != "" {
+		fmt.Fprintf(warn, "note: %s: its plugin begins with #!/usr/bin/env %s, and its environment has no PATH: %s may not be found, or not find its libraries; "+
+			"set PATH in env, or for all checks by --default-env\n", f.Name, name, name)
+	}
 }
 
 func inspect(f checkfile.File, what Inspection) inspected {
@@ -133,88 +146,6 @@ func write(out io.Writer, i inspected, asJSON bool) error {
 	}
 	_, err := fmt.Fprintln(out, line)
 	return err
-}
-
-// Once runs the check of one file now, as the daemon would, writes what would
-// be sent to out, and sends it if it shall.
-func Once(ctx context.Context, o Options, file string, send bool, out, warn io.Writer) error {
-	if err := o.validate(); err != nil {
-		return err
-	}
-	k, err := readOne(o, file, warn)
-	if err != nil {
-		return err
-	}
-	runner, err := plugin.New(0)
-	if err != nil {
-		return err
-	}
-	defer runner.Close()
-	r := result(k, runner.Run(ctx, plugin.Spec{Command: k.Command, Dir: k.Dir, Timeout: k.Timeout, MaxOutput: o.MaxOutput}))
-	show(out, k, &r)
-	if !send {
-		return nil
-	}
-	return sendOnce(ctx, o, k.Servers, &r, out)
-}
-
-func readOne(o Options, file string, warn io.Writer) (checkfile.Check, error) {
-	defaults, err := o.defaults()
-	if err != nil {
-		return checkfile.Check{}, err
-	}
-	data, err := disk.ReadFile(context.Background(), file, checkfile.MaxSize)
-	if err != nil {
-		return checkfile.Check{}, fmt.Errorf("read the check file: %w", err)
-	}
-	k, warnings, err := checkfile.Parse(filepath.Base(file), data, defaults)
-	for _, w := range warnings {
-		fmt.Fprintf(warn, "warning: %s\n", w)
-	}
-	return k, err
-}
-
-// sendOnceTimeout is how long one server may take to acknowledge.
-const sendOnceTimeout = 10 * time.Second
-
-func sendOnce(ctx context.Context, o Options, servers []checkfile.Server, r *check.Result, out io.Writer) error {
-	end, err := certs.Load(o.certificates(), nil)
-	if err != nil {
-		return err
-	}
-	modern, err := loadModernServers(o.StateDir)
-	if err != nil {
-		return err
-	}
-	hello := wire.Hello{Version: o.Version, Remember: uint32(sendOnceTimeout / time.Second)}
-	rand.Read(hello.Instance[:]) // never fails
-	var failed error
-	for _, s := range servers {
-		so := sender.Options{Name: s.Name, Address: s.Address, End: end, Verify: certs.Verify(o.SSLVerify), Hello: hello,
-			Modern: modern.has(s.Name)}
-		short, cancel := context.WithTimeout(ctx, sendOnceTimeout)
-		err := sender.Deliver(short, so, []sender.Item{{Instance: hello.Instance, Sequence: 1, Result: r.Append(nil)}})
-		cancel()
-		if err == nil {
-			fmt.Fprintf(out, "sent to: %s (%s)\n", s.Name, s.Address)
-		}
-		failed = errors.Join(failed, err)
-	}
-	return failed
-}
-
-// show writes a result for people.
-func show(out io.Writer, k checkfile.Check, r *check.Result) {
-	fmt.Fprintf(out, "host:    %s\n", r.Host)
-	if r.Kind == check.Service {
-		fmt.Fprintf(out, "service: %s\n", r.Service)
-	}
-	names := make([]string, len(k.Servers))
-	for i, s := range k.Servers {
-		names[i] = s.Name + " (" + s.Address + ")"
-	}
-	fmt.Fprintf(out, "servers: %s\ncommand: %q\ncode:    %d\ntook:    %v\noutput:\n%s\n", strings.Join(names, ", "), k.Command.Words(), r.Code,
-		time.Duration(r.Finish-r.Start)*time.Microsecond, r.Output)
 }
 
 // parseFrom reads --from.

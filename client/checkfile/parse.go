@@ -131,6 +131,9 @@ func (r *reader) readCommand(n node) error {
 	if err != nil {
 		return r.wrong(n, "command", "cannot be run: %v", err)
 	}
+	for _, macro := range macros(n, r.check.Command.ByShell(), r.env) {
+		r.warn(n.offset, "command", "still has %s, a macro of the core, which nobody replaces here: write what it stands for", macro)
+	}
 	return nil
 }
 

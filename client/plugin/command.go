@@ -24,6 +24,8 @@ type Command struct {
 	env     []string // NAME=value, sorted
 	path    string   // the directories searched for a program without a slash
 	byShell bool
+	// replaced are the names that $NAME stood for, in the order of the line.
+	replaced []string
 }
 
 // Parse prepares the command line of a check, given as one string.
@@ -46,7 +48,7 @@ func Parse(line string, env map[string]string) (Command, error) {
 	if strings.ContainsRune(line, 0) {
 		return Command{}, fmt.Errorf("command %q contains a NUL byte, which no argument of a program can hold", line)
 	}
-	words, plain, err := split(line, env)
+	words, replaced, plain, err := split(line, env)
 	if err != nil {
 		return Command{}, err
 	}
@@ -54,8 +56,11 @@ func Parse(line string, env map[string]string) (Command, error) {
 		words = []string{shell, "-c", line}
 	}
 	c, err := List(words, env)
-	c.byShell = err == nil && !plain
-	return c, err
+	if err != nil {
+		return Command{}, err
+	}
+	c.byShell, c.replaced = !plain, replaced
+	return c, nil
 }
 
 // List prepares a command that is given as a program and its arguments. They
@@ -104,6 +109,19 @@ func (c Command) Words() []string { return slices.Clone(c.words) }
 
 // Env is the plugin's environment, as NAME=value and sorted by name.
 func (c Command) Env() []string { return slices.Clone(c.env) }
+
+// HasPath tells that the plugin's environment has a PATH.
+func (c Command) HasPath() bool {
+	return slices.ContainsFunc(c.env, func(v string) bool { return strings.HasPrefix(v, "PATH=") })
+}
+
+// ByShell tells that the command is a line for /bin/sh.
+func (c Command) ByShell() bool { return c.byShell }
+
+// Replaced are the names for which $NAME in the line was replaced, sorted.
+func (c Command) Replaced() []string {
+	return slices.Compact(slices.Sorted(slices.Values(c.replaced)))
+}
 
 // Equal says whether both run the same program with the same arguments in the
 // same environment.

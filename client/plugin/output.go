@@ -129,7 +129,8 @@ func compose(explanation string, output []byte, limit int, cut bool) ([]byte, bo
 	if len(note) > limit {
 		note = note[:limit]
 	}
-	return append(wholeRunes(output[:min(len(output), limit-len(note))]), note...), true
+	kept := wholeRunes(output[:min(len(output), limit-len(note))])
+	return append(kept[:len(kept):len(kept)], note...), true
 }
 
 // wholeRunes drops a character that a cut went through. Bytes that are no UTF-8

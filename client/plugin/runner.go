@@ -52,7 +52,9 @@ type Outcome struct {
 	// empty, on standard error, without the newlines at its end and otherwise
 	// byte for byte. Where Trouble is not None a line before it says what went
 	// wrong.
-	Output        []byte
+	Output []byte
+	// Stderr is what was kept of standard error, whatever Output is.
+	Stderr        []byte
 	Start, Finish time.Time
 	// Truncated says that some output is not in Output.
 	Truncated bool
@@ -158,6 +160,7 @@ func (r *Runner) Run(ctx context.Context, s Spec) Outcome {
 	if v.trouble == None {
 		v = r.supervise(ctx, p, s, p.begun)
 		output = p.output()
+		o.Stderr = p.stderr.kept
 	} else {
 		output = &capture{}
 	}

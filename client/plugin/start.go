@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"massive-passive/internal/disk"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -234,7 +236,7 @@ func scriptFault(s Spec, program string) verdict {
 
 // head returns the beginning of a file, nothing where it cannot be read.
 func head(path string) []byte {
-	f, err := os.Open(path)
+	f, err := disk.Open(path)
 	if err != nil {
 		return nil
 	}

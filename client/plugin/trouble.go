@@ -73,7 +73,14 @@ func judge(c Command, status syscall.WaitStatus, err error) verdict {
 	case c.byShell && code > 128 && unix.SignalName(syscall.Signal(code-128)) != "":
 		return fault(Signal, "exit code %d: in %s a program was killed by %s", code, c.subject(), signalText(syscall.Signal(code-128)))
 	}
-	return fault(BadCode, "%s ended with exit code %d, plugins end with 0 to 3", c.subject(), code)
+	kind := BadCode
+	switch code { // as env ends where a script's first line names it
+	case 127:
+		kind = NotFound
+	case 126:
+		kind = NotExecutable
+	}
+	return fault(kind, "%s ended with exit code %d, plugins end with 0 to 3", c.subject(), code)
 }
 
 func signalText(s syscall.Signal) string {

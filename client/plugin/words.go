@@ -6,27 +6,28 @@ import (
 )
 
 // split cuts a line into words where it holds nothing but plain words and
-// quotes. plain is false where the line needs a shell, and words is nil then.
+// quotes. replaced are the names of env that a value was put in for. plain is
+// false where the line needs a shell, and words is nil then.
 //
 // What is in doubt goes to the shell, because a shell reads a plain line
 // rightly, but a line with syntax in it is read wrongly by whoever does not
 // know that syntax.
-func split(line string, env map[string]string) (words []string, plain bool, err error) {
+func split(line string, env map[string]string) (words, replaced []string, plain bool, err error) {
 	s := scanner{rest: strings.Trim(line, " \t\n"), env: env}
 	if s.rest == "" {
-		return nil, false, fmt.Errorf("the command is empty")
+		return nil, nil, false, fmt.Errorf("the command is empty")
 	}
 	for s.rest != "" {
 		s.rest = strings.TrimLeft(s.rest, " \t")
 		if !s.scanWord() {
-			return nil, false, s.err
+			return nil, nil, false, s.err
 		}
 		words = append(words, s.word.String())
 	}
 	if needsShell(words[0]) {
-		return nil, false, nil
+		return nil, nil, false, nil
 	}
-	return words, true, nil
+	return words, s.replaced, true, nil
 }
 
 // scanner takes one word after the other from the front of rest.
@@ -36,8 +37,9 @@ type scanner struct {
 	word strings.Builder
 	// started is set when the first word, the only one in which an assignment
 	// is one, has been read.
-	started bool
-	err     error
+	started  bool
+	replaced []string // names of env
+	err      error
 }
 
 // scanWord reads the word that rest begins with. It returns false where the
@@ -144,6 +146,7 @@ func (s *scanner) replaceVariable() bool {
 		s.take(length)
 		return true
 	}
+	s.replaced = append(s.replaced, name)
 	s.word.WriteString(value)
 	s.rest = s.rest[length:]
 	return true

@@ -96,6 +96,9 @@ func (s *Server) tellEnding(now time.Time) {
 			s.log.Warn().Str("why", why).Time("until", c.Ends).Msg("a certificate ends")
 		}
 	}
+	for _, authority := range s.certs.Revoked.Unlisted() {
+		s.log.Warn().Str("file", s.options.SSLCRL).Str("ca", authority).Msg("a CA is trusted of which there is no revocation list: none of its certificates counts as revoked")
+	}
 	if since := s.certs.Revoked.Outdated(now); !since.IsZero() {
 		s.log.Warn().Str("file", s.options.SSLCRL).Time("since", since).Msg("there should be a newer revocation list: the old one goes on to count")
 	}

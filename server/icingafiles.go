@@ -1,11 +1,11 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -15,6 +15,7 @@ import (
 	"massive-passive/internal/logx"
 	"massive-passive/internal/option"
 	"massive-passive/server/sink"
+	"massive-passive/wire/certs"
 )
 
 // icingaFiles are the password and the CA of Icinga's API. Their files are read
@@ -111,9 +112,16 @@ func (f *icingaFiles) readCA() error {
 	if sum == f.caSum {
 		return nil
 	}
+	list, err := certs.Parse(f.caFile, pem)
+	if errors.Is(err, certs.ErrNoCertificate) {
+		return fmt.Errorf("%w: it is usually /var/lib/icinga2/certs/ca.crt", err)
+	}
+	if err != nil {
+		return err
+	}
 	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(bytes.TrimSpace(pem)) {
-		return fmt.Errorf("%s holds no certificate: it is usually /var/lib/icinga2/certs/ca.crt", f.caFile)
+	for _, c := range list {
+		roots.AddCert(c)
 	}
 	config := f.now.TLS.Clone() // connections that are being opened use the one before
 	config.RootCAs = roots

@@ -15,7 +15,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"massive-passive/wire/certs"
@@ -124,13 +123,13 @@ func openAuthority(dir string) (*authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := parseKey(keyFile, keyPEM)
+	key, err := certs.ParseKey(keyFile, keyPEM)
 	if err != nil {
 		return nil, err
 	}
 	a := &authority{dir: dir, cert: list[0], key: key}
 	switch {
-	case !samePublic(a.cert.PublicKey, key.Public()):
+	case !certs.SamePublic(a.cert.PublicKey, key.Public()):
 		return nil, fmt.Errorf("the key in %s does not belong to the certificate in %s", keyFile, certFile)
 	case time.Now().After(a.cert.NotAfter):
 		return a, fmt.Errorf("the CA in %s expired on %s: `massive-passive pki renew --ca` gives it a new certificate for the same key", certFile, day(a.cert.NotAfter))
@@ -191,39 +190,6 @@ func encodeKey(key crypto.Signer) ([]byte, error) {
 		return nil, fmt.Errorf("encode a private key: %w", err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
-}
-
-// parseKey reads the first private key of a PEM file, as we and as OpenSSL
-// write them.
-func parseKey(from string, data []byte) (crypto.Signer, error) {
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		var key any
-		var err error
-		switch {
-		case block.Type == "PRIVATE KEY":
-			key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
-		case block.Type == "EC PRIVATE KEY":
-			key, err = x509.ParseECPrivateKey(block.Bytes)
-		case block.Type == "RSA PRIVATE KEY" && block.Headers["DEK-Info"] == "":
-			key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
-		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
-			return nil, fmt.Errorf("the private key in %s is encrypted: take its password off with `openssl pkey -in OLD -out NEW`", from)
-		default:
-			continue // such as EC PARAMETERS
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read the private key in %s: %w", from, err)
-		}
-		if signer, ok := key.(crypto.Signer); ok {
-			return signer, nil
-		}
-	}
-	return nil, fmt.Errorf("%s holds no private key in PEM form", from)
-}
-
-func samePublic(a, b crypto.PublicKey) bool {
-	comparable, ok := a.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && comparable.Equal(b)
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

@@ -74,12 +74,19 @@ func writeAll(files []file, force bool) error {
 	return nil
 }
 
-// keep has a daemon's key that takes another's place belong to whom that did, and
-// its group read it if it could: somebody may have let scripts at it. One that is
-// root's alone may be older than the daemon's user.
-func (f *file) keep() {
+// admit has a daemon's key be readable to the group that was named with its owner.
+// A key that takes another's place belongs to whom that did, and its group reads it
+// if it could: somebody may have let scripts at it. One that is root's alone may be
+// older than the daemon's user.
+func (f *file) admit() {
 	name := filepath.Base(f.path)
-	if name != client.keyName() && name != server.keyName() || os.Geteuid() != 0 || f.owner != nil && !f.owner.usual {
+	if name != client.keyName() && name != server.keyName() {
+		return
+	}
+	if f.owner != nil && f.owner.group {
+		f.mode |= 0o040
+	}
+	if os.Geteuid() != 0 || f.owner != nil && !f.owner.usual {
 		return
 	}
 	old, err := os.Stat(f.path)
@@ -94,7 +101,7 @@ func (f *file) keep() {
 
 // write puts a whole file in place of what was there, never a part of it.
 func (f file) write() error {
-	f.keep()
+	f.admit()
 	dir := filepath.Dir(f.path)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -120,6 +127,7 @@ func (f file) write() error {
 type owner struct {
 	uid, gid int
 	usual    bool // nobody named it
+	group    bool // a group was named: it is to read the key
 }
 
 // packagedUser is who daemons run as where they came as a package.
@@ -159,5 +167,6 @@ func parseOwner(text string) (*owner, error) {
 	if o.gid, err = strconv.Atoi(group); err != nil || o.gid < 0 {
 		return nil, option.Wrong("--owner", fmt.Sprintf("there is no group %q", group))
 	}
+	o.group = true
 	return o, nil
 }

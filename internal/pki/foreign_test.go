@@ -165,18 +165,19 @@ func TestBadArchives(t *testing.T) {
 		t.Fatal(err)
 	}
 	for says, data := range map[string][]byte{
-		"../../etc/cron.d/x":            archiveOf(t, "../../etc/cron.d/x"),
-		"/etc/passwd":                   archiveOf(t, certs.CACertName, "/etc/passwd"),
-		"allowed-client-cert.d/../x":    archiveOf(t, "allowed-client-cert.d/../x.pem"),
-		"checks.d/x.cfg":                archiveOf(t, "checks.d/x.cfg"),
-		certs.CACertName + `", which`:   archiveOf(t, "link:"+certs.CACertName),
-		"does not belong":               mixed.archive(),
-		"would not be accepted":         otherCA.archive(),
-		"no certificate":                archiveOf(t, certs.ClientCertName),
-		"neither an archive":            []byte("hello"),
-		"empty":                         archiveOf(t),
-		"unexpected EOF":                whole[:700],
-		"holds neither a certificate f": []byte("-----BEGIN NOTHING"),
+		"../../etc/cron.d/x":          archiveOf(t, "../../etc/cron.d/x"),
+		"/etc/passwd":                 archiveOf(t, certs.CACertName, "/etc/passwd"),
+		"allowed-client-cert.d/../x":  archiveOf(t, "allowed-client-cert.d/../x.pem"),
+		"checks.d/x.cfg":              archiveOf(t, "checks.d/x.cfg"),
+		certs.CACertName + `", which`: archiveOf(t, "link:"+certs.CACertName),
+		"does not belong":             mixed.archive(),
+		"would not be accepted":       otherCA.archive(),
+		"no certificate":              archiveOf(t, certs.ClientCertName),
+		"neither an archive":          []byte("hello"),
+		"empty":                       archiveOf(t),
+		"unexpected EOF":              whole[:700],
+		"line 1: ":                    []byte("-----BEGIN NOTHING"),
+		"it holds a NOTHING":          []byte("-----BEGIN NOTHING-----\nAAAA\n-----END NOTHING-----\n"),
 	} {
 		s.in = data
 		s.fails(says).run("install", "-", "--dir", "victim")

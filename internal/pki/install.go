@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -87,13 +86,17 @@ func (i install) sortPEM(data []byte) (kit, error) {
 	k := kit{}
 	var chain []byte
 	var own role
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
+	blocks, err := certs.ReadPEM(data)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificates: %w", err)
+	}
+	for _, block := range blocks {
+		if !block.IsCertificate() {
 			return nil, fmt.Errorf("it holds a %s: give certificates alone, the key stays where it was made", block.Type)
 		}
-		c, err := x509.ParseCertificate(block.Bytes)
+		c, err := block.Certificate()
 		if err != nil {
-			return nil, fmt.Errorf("read a certificate: %w", err)
+			return nil, fmt.Errorf("read the certificate in line %d: %w", block.Line, err)
 		}
 		switch r := i.ownerOf(c); {
 		case r != "":
@@ -138,11 +141,11 @@ func (i install) keyFor(r role, c *x509.Certificate) (keyPEM []byte, pending boo
 		if err != nil {
 			return nil, false, err
 		}
-		key, err := parseKey(path, data)
+		key, err := certs.ParseKey(path, data)
 		if err != nil {
 			return nil, false, err
 		}
-		if samePublic(c.PublicKey, key.Public()) {
+		if certs.SamePublic(c.PublicKey, key.Public()) {
 			return data, strings.HasSuffix(path, pendingSuffix), nil
 		}
 	}
@@ -157,9 +160,9 @@ func (i install) complete(k kit, r role) (pending bool, err error) {
 	if !ok {
 		return false, nil
 	}
-	list, err := parseCerts(certPEM)
+	list, err := certs.Parse(r.certName()+" in it", certPEM)
 	if err != nil {
-		return false, fmt.Errorf("%s in it: %w", r.certName(), err)
+		return false, err
 	}
 	if keyPEM, ok := k[r.keyName()]; ok {
 		err = fits(r.keyName(), keyPEM, list[0].PublicKey)
@@ -183,44 +186,30 @@ func (i install) complete(k kit, r role) (pending bool, err error) {
 }
 
 func fits(name string, keyPEM []byte, public crypto.PublicKey) error {
-	key, err := parseKey(name, keyPEM)
-	if err == nil && !samePublic(public, key.Public()) {
+	key, err := certs.ParseKey(name, keyPEM)
+	if err == nil && !certs.SamePublic(public, key.Public()) {
 		err = fmt.Errorf("the key %s in it does not belong to its certificate", name)
 	}
 	return err
 }
 
 func leadsTo(list []*x509.Certificate, caPEM []byte, r role) error {
+	authorities, err := certs.Parse(certs.CACertName, caPEM)
+	if err != nil {
+		return err
+	}
 	roots, intermediates := x509.NewCertPool(), x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(caPEM) {
-		return fmt.Errorf("%s %w", certs.CACertName, certs.ErrNoCertificate)
+	for _, c := range authorities {
+		roots.AddCert(c)
 	}
 	for _, c := range list[1:] {
 		intermediates.AddCert(c)
 	}
-	_, err := list[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: intermediates, KeyUsages: []x509.ExtKeyUsage{r.usage()}})
+	_, err = list[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: intermediates, KeyUsages: []x509.ExtKeyUsage{r.usage()}})
 	if err != nil {
 		return fmt.Errorf("the %s's certificate %q would not be accepted: %w", r, list[0].Subject, err)
 	}
 	return nil
-}
-
-func parseCerts(data []byte) ([]*x509.Certificate, error) {
-	var list []*x509.Certificate
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, c)
-	}
-	if len(list) == 0 {
-		return nil, certs.ErrNoCertificate
-	}
-	return list, nil
 }
 
 // roles tells what a kit made of this host, for the message.

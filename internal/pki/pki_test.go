@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 
 	"massive-passive/wire/certs"
@@ -225,5 +226,28 @@ func TestHintsFitTheDirectory(t *testing.T) {
 	if said := s.out.String(); !strings.Contains(said, "--ssl-ca-cert web1/massive-passive-ssl-ca.cert --ssl-cert web1/massive-passive-client-ssl.cert "+
 		"--ssl-key web1/massive-passive-client-ssl.key") {
 		t.Errorf("said %q", said)
+	}
+}
+
+// A group that is named with the owner is to read the key, and nobody else is. The
+// CA's key and an archive are nobody's but the owner's.
+func TestAKeyOfAGroup(t *testing.T) {
+	if os.Geteuid() != 0 {
+		return // nobody else can give files away
+	}
+	t.Chdir(t.TempDir())
+	s := &shell{t: t}
+	s.run("init", "d", "--server", "mon", "--owner", "12345:23456")
+	s.run("client", "web1", "--dir", "d", "--bundle", "web1.tar")
+	s.run("install", "web1.tar", "--dir", "web1", "--owner", "12345:23456")
+	for name, want := range map[string]os.FileMode{"d/" + server.keyName(): 0o640, "web1/" + client.keyName(): 0o640,
+		"d/massive-passive-ssl-ca.key": 0o600, "web1.tar": 0o600} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st := info.Sys().(*syscall.Stat_t); info.Mode() != want || want == 0o640 && (st.Uid != 12345 || st.Gid != 23456) {
+			t.Errorf("%s has mode %v and belongs to %d:%d", name, info.Mode(), st.Uid, st.Gid)
+		}
 	}
 }

@@ -16,6 +16,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"massive-passive/wire/certs"
 )
 
 // pendingSuffix marks a key whose certificate has not come yet, beside the one
@@ -65,10 +67,21 @@ func newRequest(dir string, s subject, o *owner) (request, error) {
 // has the key, the key is strong enough, and the names are names. The role is
 // the signer's to say, never the request's.
 func parseRequest(data []byte, r role) (subject, crypto.PublicKey, error) {
-	block, _ := pem.Decode(data)
-	if block == nil || block.Type != "CERTIFICATE REQUEST" && block.Type != "NEW CERTIFICATE REQUEST" {
-		return subject{}, nil, errors.New("holds no certificate request in PEM form")
+	blocks, err := certs.ReadPEM(data)
+	if err != nil {
+		return subject{}, nil, fmt.Errorf("read the request: %w", err)
 	}
+	blocks = slices.DeleteFunc(blocks, func(b certs.Block) bool {
+		return b.Type != "CERTIFICATE REQUEST" && b.Type != "NEW CERTIFICATE REQUEST"
+	})
+	switch len(blocks) {
+	case 0:
+		return subject{}, nil, errors.New("holds no certificate request in PEM form")
+	case 1:
+	default:
+		return subject{}, nil, fmt.Errorf("holds %d certificate requests: give each in a file of its own", len(blocks))
+	}
+	block := blocks[0]
 	csr, err := x509.ParseCertificateRequest(block.Bytes)
 	if err != nil {
 		return subject{}, nil, fmt.Errorf("read the request: %w", err)

@@ -22,7 +22,7 @@ func (i install) successor(k kit, name string) bool {
 	if err != nil {
 		return false
 	}
-	list, err := parseCerts(k[name])
+	list, err := certs.Parse(name, k[name])
 	if err != nil {
 		return false
 	}
@@ -32,7 +32,7 @@ func (i install) successor(k kit, name string) bool {
 	case strings.HasPrefix(name, certs.AllowedDirName+"/"):
 		return addsTo(old, list)
 	}
-	authorities, err := parseCerts(k[certs.CACertName])
+	authorities, err := certs.Parse(certs.CACertName, k[certs.CACertName])
 	if err != nil {
 		authorities, err = certs.ReadFile(filepath.Join(i.dir, certs.CACertName))
 	}
@@ -56,7 +56,7 @@ func (i install) succeeds(k kit, r role) bool {
 }
 
 func sameAuthority(a, b *x509.Certificate) bool {
-	return bytes.Equal(a.RawSubject, b.RawSubject) && samePublic(a.PublicKey, b.PublicKey)
+	return bytes.Equal(a.RawSubject, b.RawSubject) && certs.SamePublic(a.PublicKey, b.PublicKey)
 }
 
 // addsTo tells whether list has all of old that has not ended.
@@ -73,7 +73,7 @@ func (i install) keepNewerCA(k kit) {
 	if err != nil || len(old) != 1 {
 		return
 	}
-	if list, err := parseCerts(k[certs.CACertName]); err == nil && len(list) == 1 && sameAuthority(old[0], list[0]) && list[0].NotAfter.Before(old[0].NotAfter) {
+	if list, err := certs.Parse(certs.CACertName, k[certs.CACertName]); err == nil && len(list) == 1 && sameAuthority(old[0], list[0]) && list[0].NotAfter.Before(old[0].NotAfter) {
 		delete(k, certs.CACertName)
 	}
 }

@@ -5,11 +5,9 @@
 package certs
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -144,44 +142,29 @@ func (p *Pair) Leaf() *x509.Certificate { return p.current().Leaf }
 func (p *Pair) CertFile() string { return p.files[0] }
 
 func readPair(certFile, keyFile string) (*tls.Certificate, error) {
-	certPEM, err := disk.ReadFile(context.Background(), certFile, maxFile)
+	list, err := ReadFile(certFile)
 	if err != nil {
-		return nil, fmt.Errorf("read the certificate: %w", err)
+		return nil, err
 	}
 	keyPEM, err := disk.ReadFile(context.Background(), keyFile, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the private key: %w", err)
 	}
-	if err := checkKey(keyFile, keyPEM); err != nil {
+	key, err := ParseKey(keyFile, keyPEM)
+	if err != nil {
 		return nil, err
 	}
-	pair, err := tls.X509KeyPair(certPEM, keyPEM)
-	if err != nil {
-		if _, err := ReadFile(certFile); err != nil {
-			return nil, err // it is the certificate that is wrong
-		}
-		return nil, fmt.Errorf("the key in %s does not belong to the certificate in %s: %w", keyFile, certFile, err)
+	if trouble := unusableKey(list[0].PublicKey); trouble != "" {
+		return nil, fmt.Errorf("the certificate in %s %s", certFile, trouble)
 	}
-	return &pair, nil
-}
-
-// checkKey finds what tls.X509KeyPair would call a mismatch.
-func checkKey(file string, data []byte) error {
-	encrypted := false
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if bytes.Contains([]byte(block.Type), []byte("ENCRYPTED")) || block.Headers["DEK-Info"] != "" {
-			encrypted = true
-			continue
-		}
-		if bytes.HasSuffix([]byte(block.Type), []byte("PRIVATE KEY")) {
-			return nil
-		}
+	if !SamePublic(list[0].PublicKey, key.Public()) {
+		return nil, fmt.Errorf("the key in %s does not belong to the certificate in %s", keyFile, certFile)
 	}
-	if encrypted {
-		return fmt.Errorf("the private key in %s is encrypted: a daemon cannot ask for its password, "+
-			"take it off with `openssl pkey -in OLD -out NEW`", file)
+	pair := &tls.Certificate{PrivateKey: key, Leaf: list[0]}
+	for _, c := range list {
+		pair.Certificate = append(pair.Certificate, c.Raw)
 	}
-	return fmt.Errorf("%s holds no private key in PEM form", file)
+	return pair, nil
 }
 
 // Pool is the set of CA certificates that a peer's chain must lead to.
@@ -223,31 +206,12 @@ func (p *Pool) authorities() []*x509.Certificate { return p.current().list }
 // ErrNoCertificate says that a file holds no certificate in PEM form.
 var ErrNoCertificate = errors.New("holds no certificate in PEM form")
 
-// ReadFile reads all certificates of a PEM file, at least one. Other PEM
-// blocks in it, such as a key, are passed over.
+// ReadFile reads all certificates of a PEM file, at least one. Other whole PEM
+// blocks in it, such as a key, are passed over; what is damaged is an error.
 func ReadFile(file string) ([]*x509.Certificate, error) {
 	data, err := disk.ReadFile(context.Background(), file, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the certificate: %w", err)
 	}
 	return Parse(file, data)
-}
-
-// Parse does what ReadFile does with what was read already.
-func Parse(file string, data []byte) ([]*x509.Certificate, error) {
-	var list []*x509.Certificate
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" && block.Type != "TRUSTED CERTIFICATE" && block.Type != "X509 CERTIFICATE" {
-			continue
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("certificate %d in %s: %w", len(list)+1, file, err)
-		}
-		list = append(list, c)
-	}
-	if len(list) == 0 {
-		return nil, fmt.Errorf("%s %w", file, ErrNoCertificate)
-	}
-	return list, nil
 }

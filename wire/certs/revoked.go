@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	"massive-passive/internal/disk"
@@ -23,6 +23,9 @@ type Revoked struct {
 type revocations struct {
 	serials map[string]bool // by revocationKey
 	until   time.Time       // when the first of the lists is out of date
+	// unlisted are the CAs that are trusted and of which there is no list: nothing
+	// that they take back is noticed.
+	unlisted []string
 }
 
 // RevokedError says that a certificate was taken back by its CA.
@@ -60,13 +63,17 @@ func LoadRevoked(file, caFile string, report Reloaded) (*Revoked, error) {
 func parseRevocations(data []byte, authorities []*x509.Certificate) (*revocations, error) {
 	all := &revocations{serials: map[string]bool{}}
 	var lists [][]byte
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type == "X509 CRL" {
-			lists = append(lists, block.Bytes)
-		}
-	}
-	if len(lists) == 0 && len(data) > 0 && data[0] == 0x30 { // a DER sequence
+	var seen []*x509.RevocationList
+	if isDER(data) {
 		lists = [][]byte{data}
+	} else if blocks, err := ReadPEM(data); err != nil {
+		return nil, err
+	} else {
+		for _, b := range blocks {
+			if b.Type == listType {
+				lists = append(lists, b.Bytes)
+			}
+		}
 	}
 	if len(lists) == 0 {
 		return nil, errors.New("holds no revocation list")
@@ -76,14 +83,23 @@ func parseRevocations(data []byte, authorities []*x509.Certificate) (*revocation
 		if err != nil {
 			return nil, fmt.Errorf("revocation list %d: %w", n+1, err)
 		}
+		if len(crl.Raw) != len(der) {
+			return nil, fmt.Errorf("revocation list %d: there is more behind it: give several in PEM form, one after the other", n+1)
+		}
 		if !signedByOne(crl, authorities) {
 			return nil, fmt.Errorf("revocation list %d, of %q, is not signed by one of our CAs: is it theirs?", n+1, crl.Issuer)
 		}
+		seen = append(seen, crl)
 		if !crl.NextUpdate.IsZero() && (all.until.IsZero() || crl.NextUpdate.Before(all.until)) {
 			all.until = crl.NextUpdate
 		}
 		for _, entry := range crl.RevokedCertificateEntries {
 			all.serials[revocationKey(crl.RawIssuer, entry.SerialNumber)] = true
+		}
+	}
+	for _, authority := range authorities {
+		if !slices.ContainsFunc(seen, func(crl *x509.RevocationList) bool { return signedByOne(crl, []*x509.Certificate{authority}) }) {
+			all.unlisted = append(all.unlisted, authority.Subject.String())
 		}
 	}
 	return all, nil
@@ -142,6 +158,14 @@ func (r *Revoked) Outdated(now time.Time) time.Time {
 		return until
 	}
 	return time.Time{}
+}
+
+// Unlisted names the CAs that are trusted though the file holds no list of them.
+func (r *Revoked) Unlisted() []string {
+	if r == nil {
+		return nil
+	}
+	return r.current().unlisted
 }
 
 // File is where the lists are read from.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 // checks are the check files in force. Only the goroutine that loads uses
 // them.
 type checks struct {
-	dir      string
+	dirs     []string
 	defaults checkfile.Defaults
 	log      zerolog.Logger
 	good     map[string]checkfile.Check // the last good version of each file
@@ -35,11 +36,11 @@ type change struct {
 	remove []string // file names
 }
 
-// load reads the directory. A file that became invalid keeps its last good
+// load reads the directories. A file that became invalid keeps its last good
 // version; a directory that cannot be read keeps all. What is wrong is said at
 // each load, but if it only makes sure of what was just read.
 func (c *checks) load(again bool) (change, error) {
-	files, warnings, err := checkfile.ReadDir(c.dir, c.defaults)
+	files, warnings, err := checkfile.ReadDirs(c.dirs, c.defaults)
 	c.unread = disk.MayPass(err) || slices.ContainsFunc(files, func(f checkfile.File) bool { return f.Unread })
 	if err != nil {
 		return change{}, err
@@ -55,7 +56,7 @@ func (c *checks) load(again bool) (change, error) {
 			c.log.Warn().Str("file", w.Place.String()).Msg(w.String())
 		}
 	}
-	if text := fmt.Sprintf("no *.cfg in %s: nothing to do", c.dir); len(files) == 0 && isNews(text) {
+	if text := nothingIn(c.dirs); len(files) == 0 && isNews(text) {
 		c.log.Warn().Msg(text)
 	}
 	var found change
@@ -88,6 +89,11 @@ func (c *checks) load(again bool) (change, error) {
 	c.count.Store(int64(len(now)))
 	c.bad.Store(&bad)
 	return found, nil
+}
+
+// nothingIn is what is said of directories without check files.
+func nothingIn(dirs []string) string {
+	return fmt.Sprintf("no *.cfg in %s: nothing to do", strings.Join(dirs, " and "))
 }
 
 func (c *checks) tellBad(f checkfile.File, known bool) {

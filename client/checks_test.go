@@ -35,7 +35,7 @@ func names(list []checkfile.Check) (files []string) {
 
 func TestLoadFindsTheDifferences(t *testing.T) {
 	dir := t.TempDir()
-	c := &checks{dir: dir, log: zerolog.Nop()}
+	c := &checks{dirs: []string{dir}, log: zerolog.Nop()}
 	expect := func(step string, set, remove []string, inForce int) {
 		t.Helper()
 		found, err := c.load(false)
@@ -72,7 +72,7 @@ func TestLoadFindsTheDifferences(t *testing.T) {
 func TestWhatIsWrongIsSaidAtEachLoad(t *testing.T) {
 	dir := t.TempDir()
 	log := &words{}
-	c := &checks{dir: dir, log: zerolog.New(log)}
+	c := &checks{dirs: []string{dir}, log: zerolog.New(log)}
 	for i, step := range []struct {
 		again     bool
 		bad, twin int // lines so far
@@ -120,13 +120,13 @@ func TestOneNameWithTwoAddressesIsTwoServers(t *testing.T) {
 // A client without anything to do says so, once.
 func TestADirectoryWithoutCheckFilesIsNamed(t *testing.T) {
 	var log bytes.Buffer
-	c := &checks{dir: t.TempDir(), log: zerolog.New(&log)}
+	c := &checks{dirs: []string{t.TempDir()}, log: zerolog.New(&log)}
 	for _, again := range []bool{false, true} {
 		if _, err := c.load(again); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if text := "no *.cfg in " + c.dir; strings.Count(log.String(), text) != 1 {
+	if text := "no *.cfg in " + c.dirs[0]; strings.Count(log.String(), text) != 1 {
 		t.Errorf("said %q", log.String())
 	}
 }
@@ -165,7 +165,7 @@ func TestAFirstLoadThatFailsEndsNothing(t *testing.T) {
 func TestAFileThatTheDiskDoesNotGiveIsToBeReadAgain(t *testing.T) {
 	dir := t.TempDir()
 	writeCheck(t, dir, "a.cfg", goodCheck)
-	c := &checks{dir: dir, log: zerolog.Nop()}
+	c := &checks{dirs: []string{dir}, log: zerolog.Nop()}
 	putBack := disktest.TakeAway(t, filepath.Join(dir, "a.cfg"))
 	if found, err := c.load(false); err != nil || len(found.set) > 0 || !c.unread {
 		t.Errorf("set %v, all read: %v, %v", names(found.set), !c.unread, err)
@@ -174,7 +174,7 @@ func TestAFileThatTheDiskDoesNotGiveIsToBeReadAgain(t *testing.T) {
 	if found, err := c.load(true); err != nil || len(found.set) != 1 || c.unread {
 		t.Errorf("set %v, all read: %v, %v", names(found.set), !c.unread, err)
 	}
-	c.dir = filepath.Join(dir, "gone") // when it comes, the watch tells
+	c.dirs = []string{filepath.Join(dir, "gone")} // when it comes, the watch tells
 	if _, err := c.load(true); err == nil || c.unread {
 		t.Errorf("to be read again: %v, %v", c.unread, err)
 	}
@@ -197,5 +197,48 @@ func TestTheSchedulerTakesWhateverAFileMayAskFor(t *testing.T) {
 		if err := scheduler.Apply([]sched.Job{job(c, func(checkfile.Check) {})}, nil); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// A name that comes up in a second directory takes nothing out of force.
+func TestLoadOfSeveralDirectories(t *testing.T) {
+	a, b := t.TempDir(), filepath.Join(t.TempDir(), "b")
+	log := &words{}
+	c := &checks{dirs: []string{a, b}, log: zerolog.New(log)}
+	expect := func(step string, set, remove []string, inForce int) {
+		t.Helper()
+		found, err := c.load(false)
+		must(t, err)
+		if !slices.Equal(names(found.set), set) || !slices.Equal(found.remove, remove) || len(c.good) != inForce {
+			t.Errorf("%s: set %v, removed %v, %d in force", step, names(found.set), found.remove, len(c.good))
+		}
+	}
+	must(t, os.Mkdir(b, 0o700))
+	writeCheck(t, a, "a.cfg", goodCheck)
+	writeCheck(t, b, "b.cfg", goodCheck)
+	expect("start", []string{"a.cfg", "b.cfg"}, nil, 2)
+	writeCheck(t, b, "a.cfg", strings.Replace(goodCheck, "5", "7", 1))
+	expect("a second a.cfg", nil, nil, 2)
+	if text := filepath.Join(a, "a.cfg") + " and as " + filepath.Join(b, "a.cfg"); log.times("its last good version stays in force") != 1 || log.times(text) != 1 {
+		t.Errorf("the two are not named once")
+	}
+	must(t, os.Remove(filepath.Join(a, "a.cfg")))
+	expect("the first one is gone", []string{"a.cfg"}, nil, 2)
+	must(t, os.Rename(b, b+".away"))
+	if _, err := c.load(false); err == nil || len(c.good) != 2 {
+		t.Errorf("one directory is gone: %v, %d in force", err, len(c.good))
+	}
+}
+
+func TestEachDirectoryIsWatched(t *testing.T) {
+	s := newStation(t)
+	first, second := s.dir, t.TempDir()
+	s.options.ConfDirs = []string{first, second}
+	_, stop := s.start(zerolog.Nop())
+	defer stop()
+	for name, dir := range map[string]string{"a": first, "b": second} {
+		s.dir = dir
+		s.write(name, service(name, 3600, "/bin/true"))
+		eventually(t, "a result of "+name, func() bool { return len(s.results(name)) > 0 })
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,7 +63,7 @@ func New(o Options, log zerolog.Logger) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.checks = checks{dir: o.ConfDir, defaults: defaults, log: log}
+	c.checks = checks{dirs: o.ConfDirs, defaults: defaults, log: log}
 	if err := c.loadCertificates(); err != nil {
 		return nil, err
 	}
@@ -71,8 +72,10 @@ func New(o Options, log zerolog.Logger) (*Client, error) {
 			return nil, err
 		}
 	}
-	if _, err := os.ReadDir(o.ConfDir); err != nil { // as the user who reads it again and again
-		return nil, fmt.Errorf("read the directory of check files (--confdir): %w", err)
+	for _, dir := range o.ConfDirs { // as the user who reads them again and again
+		if _, err := os.ReadDir(dir); err != nil {
+			return nil, fmt.Errorf("read the directory of check files (--confdir): %w", err)
+		}
 	}
 	c.scheduler, err = sched.New(sched.Options{
 		MaxConcurrent: o.MaxConcurrentChecks,
@@ -151,7 +154,7 @@ func (c *Client) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 	outboxDone.Go(func() { outboxErr = c.outbox.run(outboxCtx) })
 	c.deliveries.begin(own)
 	c.reload(false)
-	c.log.Info().Int("checks", len(c.checks.good)).Str("confdir", c.options.ConfDir).Str("version", c.options.Version).Msg("started")
+	c.log.Info().Int("checks", len(c.checks.good)).Str("confdir", strings.Join(c.options.ConfDirs, ":")).Str("version", c.options.Version).Msg("started")
 	scheduling.Go(func() { c.scheduler.Run(ctx) })
 	if os.Getpid() == 1 { // of a container
 		loading.Go(func() { plugin.ReapOrphans(ctx, reapInterval) })
@@ -186,29 +189,44 @@ func (c *Client) Alive() { c.scheduler.Stats() }
 // tell of changes, as where all inotify instances are taken.
 const lookInterval = 10 * time.Second
 
-// keepLoading reads the check files again when they changed or somebody asks.
-func (c *Client) keepLoading(ctx context.Context, asked <-chan func()) {
-	changed := make(chan struct{}, 1)
-	var unwatched atomic.Bool
-	var watching sync.WaitGroup
-	watching.Go(func() {
-		err := watch.Dir(ctx, c.options.ConfDir, settle, func() {
-			select {
-			case changed <- struct{}{}:
-			default: // a reload is due already
-			}
-		})
-		if err != nil && ctx.Err() == nil {
-			unwatched.Store(true)
-			c.log.Warn().Err(err).Msg("cannot watch the check files: changes count only within ten seconds")
+// watched is what the watches of all directories have told.
+type watched struct {
+	changed chan struct{}
+	news    atomic.Bool // since the last look something changed, not only a watch stands
+	not     atomic.Bool // a directory is not watched
+}
+
+func (w *watched) watch(ctx context.Context, dir string) error {
+	first := true // it calls once when it stands
+	return watch.Dir(ctx, dir, settle, func() {
+		if !first {
+			w.news.Store(true)
+		}
+		first = false
+		select {
+		case w.changed <- struct{}{}:
+		default: // a reload is due already
 		}
 	})
+}
+
+// keepLoading reads the check files again when they changed or somebody asks.
+func (c *Client) keepLoading(ctx context.Context, asked <-chan func()) {
+	w := watched{changed: make(chan struct{}, 1)}
+	var watching sync.WaitGroup
+	for _, dir := range c.options.ConfDirs {
+		watching.Go(func() {
+			if err := w.watch(ctx, dir); err != nil && ctx.Err() == nil {
+				w.not.Store(true)
+				c.log.Warn().Err(err).Msg("cannot watch the check files: changes count only within ten seconds")
+			}
+		})
+	}
 	defer watching.Wait()
 	tidy := time.NewTicker(sweepInterval)
 	defer tidy.Stop()
 	look := time.NewTicker(lookInterval)
 	defer look.Stop()
-	first := true // the watch calls once when it stands
 	for {
 		select {
 		case <-ctx.Done():
@@ -217,11 +235,10 @@ func (c *Client) keepLoading(ctx context.Context, asked <-chan func()) {
 			c.deliveries.certs.Reread()
 			c.reload(false)
 			done()
-		case <-changed:
-			c.reload(first)
-			first = false
+		case <-w.changed:
+			c.reload(!w.news.Swap(false))
 		case <-look.C:
-			if unwatched.Load() {
+			if w.not.Load() {
 				c.reload(true)
 			}
 		case <-tidy.C:

@@ -2,9 +2,11 @@ package client
 
 import (
 	"context"
+	"flag"
 	"massive-passive/internal/option"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -56,7 +58,8 @@ const (
 func checkFlags() []cli.Flag {
 	d := DefaultOptions()
 	return []cli.Flag{
-		&cli.StringFlag{Category: checksGroup, Name: "confdir", Value: d.ConfDir, Usage: "`DIR` with the check files, *.cfg"},
+		&confDirFlag{cli.GenericFlag{Category: checksGroup, Name: "confdir", Value: &confDirs{dirs: d.ConfDirs},
+			Usage: "`DIR` with check files, *.cfg; may be repeated, and its variable holds several with : between them"}},
 		&cli.StringFlag{Category: checksGroup, Name: "hostname", DefaultText: "the machine's name", Usage: "`NAME` of the host for checks that have no check_hostname"},
 		&cli.StringSliceFlag{Category: checksGroup, Name: "default-servers", Usage: "`NAME=ADDRESS[:PORT]`,... for checks that have no servers"},
 		&cli.GenericFlag{Category: checksGroup, Name: "default-env", Value: &repeated{},
@@ -134,7 +137,7 @@ func act(c *cli.Context, env Env) error {
 
 func options(c *cli.Context, version string) Options {
 	return Options{
-		ConfDir:                path(c, "confdir"),
+		ConfDirs:               c.Generic("confdir").(*confDirs).paths(),
 		Hostname:               c.String("hostname"),
 		DefaultServers:         c.StringSlice("default-servers"),
 		DefaultEnv:             *c.Generic("default-env").(*repeated),
@@ -162,12 +165,56 @@ func seconds(c *cli.Context, name string) time.Duration {
 	return time.Duration(c.Float64(name) * float64(time.Second))
 }
 
-// path is a file or directory as seen from here: a process in the background
+// confDirs are the values of --confdir. Those of the command line take the place
+// of those in its variable, which take the place of the default.
+type confDirs struct {
+	dirs   []string
+	add    bool // the next one is one more
+	listed bool // the variable was read
+}
+
+func (d *confDirs) Set(value string) error {
+	values := []string{value}
+	if !d.listed {
+		values = filepath.SplitList(value)
+	}
+	if !d.add {
+		d.dirs, d.add = nil, true
+	}
+	d.dirs = append(d.dirs, values...)
+	return nil
+}
+
+func (d *confDirs) String() string { return strings.Join(d.dirs, ":") }
+
+func (d *confDirs) paths() (paths []string) {
+	for _, dir := range d.dirs {
+		paths = append(paths, absolute(dir))
+	}
+	return paths
+}
+
+// confDirFlag tells its confDirs where the command line begins: the parser sets
+// the value of the variable first.
+type confDirFlag struct{ cli.GenericFlag }
+
+func (f *confDirFlag) Apply(set *flag.FlagSet) error {
+	d := f.Value.(*confDirs)
+	err := f.GenericFlag.Apply(set)
+	d.add, d.listed = false, true
+	return err
+}
+
+// Variables is where the names of the option's variables are kept.
+func (f *confDirFlag) Variables() *[]string { return &f.EnvVars }
+
+func path(c *cli.Context, name string) string { return absolute(c.String(name)) }
+
+// absolute is a file or directory as seen from here: a process in the background
 // works in /.
-func path(c *cli.Context, name string) string {
-	value := c.String(name)
-	if absolute, err := filepath.Abs(value); err == nil && value != "" {
-		return absolute
+func absolute(value string) string {
+	if path, err := filepath.Abs(value); err == nil && value != "" {
+		return path
 	}
 	return value
 }

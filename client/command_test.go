@@ -2,6 +2,7 @@ package client
 
 import (
 	"maps"
+	"slices"
 	"testing"
 
 	"github.com/urfave/cli/v2"
@@ -18,6 +19,8 @@ func parsed(t *testing.T, args ...string) (o Options) {
 		switch f := f.(type) {
 		case *cli.GenericFlag:
 			f.EnvVars = []string{"TEST_" + f.Name}
+		case *confDirFlag:
+			*f.Variables() = []string{"TEST_" + f.Name}
 		}
 	}
 	app := &cli.App{Flags: command.Flags, Action: command.Action}
@@ -33,5 +36,24 @@ func TestTheDefaultEnvironmentOfTheCommandLineWinsByName(t *testing.T) {
 	d, err := o.defaults()
 	if want := map[string]string{"PATH": "/bin,/usr/bin", "LC_NUMERIC": "de_DE", "EMPTY": "", "HOME": "/a=b"}; err != nil || !maps.Equal(d.Env, want) {
 		t.Errorf("%v, %v, want %v", d.Env, err, want)
+	}
+}
+
+func TestDirectoriesOfCheckFiles(t *testing.T) {
+	for _, c := range []struct {
+		variable string
+		args     []string
+		want     []string
+	}{
+		{"", nil, DefaultOptions().ConfDirs},
+		{"/a", nil, []string{"/a"}},
+		{"/a:/b", nil, []string{"/a", "/b"}},
+		{"/a:/b", []string{"--confdir", "/c"}, []string{"/c"}},
+		{"", []string{"--confdir", "/c:d", "--confdir=/e,f"}, []string{"/c:d", "/e,f"}},
+	} {
+		t.Setenv("TEST_confdir", c.variable)
+		if got := parsed(t, c.args...).ConfDirs; !slices.Equal(got, c.want) {
+			t.Errorf("%q, %q: %q, want %q", c.variable, c.args, got, c.want)
+		}
 	}
 }

@@ -19,8 +19,11 @@ func (c *Client) tellEnding(now time.Time) {
 // whoever may write check files runs programs as its user.
 func (c *Client) tellLoose() {
 	o := &c.options
-	problems := append(certs.LooseFiles(o.ConfDir, ".cfg"), certs.LooseKey(o.SSLKey))
-	for _, file := range []string{o.SSLCACert, o.SSLCert, o.ConfDir} {
+	problems := []string{certs.LooseKey(o.SSLKey)}
+	for _, dir := range o.ConfDirs {
+		problems = append(problems, certs.LooseFiles(dir, ".cfg")...)
+	}
+	for _, file := range append([]string{o.SSLCACert, o.SSLCert}, o.ConfDirs...) {
 		problems = append(problems, certs.LooseFile(file))
 	}
 	told := map[string]bool{"": true}

@@ -54,7 +54,7 @@ func Inspect(ctx context.Context, o Options, what Inspection, out, warn io.Write
 	if err != nil {
 		return err
 	}
-	files, warnings, err := checkfile.ReadDir(o.ConfDir, defaults)
+	files, warnings, err := checkfile.ReadDirs(o.ConfDirs, defaults)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func Inspect(ctx context.Context, o Options, what Inspection, out, warn io.Write
 		fmt.Fprintf(warn, "warning: %s\n", w)
 	}
 	if len(files) == 0 {
-		fmt.Fprintf(warn, "warning: no *.cfg in %s: nothing to do\n", o.ConfDir)
+		fmt.Fprintf(warn, "warning: %s\n", nothingIn(o.ConfDirs))
 	}
 	bad := 0
 	for _, f := range files {

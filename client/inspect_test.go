@@ -15,7 +15,7 @@ func checkWith(rest string) string {
 
 func TestInspectNamesWhatWillNotRun(t *testing.T) {
 	o, dir := DefaultOptions(), t.TempDir()
-	o.ConfDir = dir
+	o.ConfDirs = []string{dir}
 	script := filepath.Join(t.TempDir(), "check")
 	must(t, os.WriteFile(script, []byte("#!/usr/bin/env python3\n"), 0o755))
 	writeCheck(t, dir, "gone.cfg", checkWith(`"command": "/no/such/plugin"`))

@@ -68,7 +68,7 @@ func aClientStartsWhereItsDiskFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.SSLCACert, o.SSLCert, o.SSLKey = set.CA, set.ClientCert, set.ClientKey
-	o.StateDir, o.ConfDir = t.TempDir(), t.TempDir()
+	o.StateDir, o.ConfDirs = t.TempDir(), []string{t.TempDir()}
 	file := filepath.Join(o.StateDir, "modern-servers")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)

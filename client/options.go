@@ -3,6 +3,7 @@ package client
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 
 // Options say what a client does. Files and directories are paths.
 type Options struct {
-	ConfDir                string
+	ConfDirs               []string
 	Hostname               string // for checks that name none; empty: the machine's
 	DefaultServers         []string
 	DefaultEnv             []string      // each of lines NAME=VALUE; of one name the last counts
@@ -42,7 +43,7 @@ type Options struct {
 // DefaultOptions are those of the original, and sensible ones beyond it.
 func DefaultOptions() Options {
 	return Options{
-		ConfDir:                "/etc/massive-passive/checks.d",
+		ConfDirs:               []string{"/etc/massive-passive/checks.d"},
 		DefaultTimeout:         time.Minute,
 		BatchWaitTime:          2 * time.Second,
 		BatchMaxItems:          100,
@@ -71,6 +72,7 @@ func (o *Options) validate() error {
 		ok              bool
 		option, problem string
 	}{
+		{len(o.ConfDirs) > 0 && !slices.Contains(o.ConfDirs, ""), "--confdir", "name a directory"},
 		{o.DefaultTimeout >= 0, "--default-timeout", "give a number of seconds, or 0 for none"},
 		{o.BatchWaitTime >= 0, "--batch-wait-time", "give a number of seconds from 0"},
 		{o.BatchMaxItems >= 0, "--batch-max-items", "give a number from 1, or 0 for no limit"},

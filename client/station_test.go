@@ -104,7 +104,7 @@ func newStation(t testing.TB) *station {
 	s := &station{t: t, dir: filepath.Join(dir, "checks")}
 	must(t, os.Mkdir(s.dir, 0o700))
 	s.options = DefaultOptions()
-	s.options.ConfDir, s.options.StateDir = s.dir, filepath.Join(dir, "state")
+	s.options.ConfDirs, s.options.StateDir = []string{s.dir}, filepath.Join(dir, "state")
 	s.options.SSLCACert, s.options.SSLCert, s.options.SSLKey = set.CA, set.ClientCert, set.ClientKey
 	s.options.DefaultServers = []string{"station=" + l.Addr().String()}
 	s.options.Hostname, s.options.InitialRandomWaitRange = "host", 0

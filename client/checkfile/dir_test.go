@@ -41,7 +41,7 @@ func TestReadDir(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	files, warnings, err := ReadDir(dir, Defaults{})
+	files, warnings, err := ReadDirs([]string{dir}, Defaults{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestReadDir(t *testing.T) {
 }
 
 func TestReadDirMissing(t *testing.T) {
-	if _, _, err := ReadDir(filepath.Join(t.TempDir(), "none"), Defaults{}); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := ReadDirs([]string{t.TempDir(), filepath.Join(t.TempDir(), "none")}, Defaults{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v, want one that wraps fs.ErrNotExist", err)
 	}
 }
@@ -139,7 +139,10 @@ func TestReadDirNamesWhatItPassesOver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, warnings, err := ReadDir(dir, Defaults{})
+	if err := os.Symlink("web", filepath.Join(dir, "wiki")); err != nil {
+		t.Fatal(err)
+	}
+	_, warnings, err := ReadDirs([]string{dir}, Defaults{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,9 +154,44 @@ func TestReadDirNamesWhatItPassesOver(t *testing.T) {
 		"a.json: is not read: the name of a check file ends in .cfg, not in .json",
 		"b.CFG: is not read: the name of a check file ends in .cfg, not in .CFG",
 		"c.conf: is not read: the name of a check file ends in .cfg, not in .conf",
-		"web: is a directory, and check files in directories below are not read: put them beside it",
+		"web: is a directory, and check files in directories below are not read: put them beside it, or name it with another --confdir",
+		"wiki: is a directory, and check files in directories below are not read: put them beside it, or name it with another --confdir",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("warnings:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestReadDirsTogether(t *testing.T) {
+	a, b, link, empty := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "link"), t.TempDir()
+	service := string(read(t, "testdata/good/number_in_string.cfg"))
+	write(t, a, "one.cfg", service)
+	write(t, b, "two.cfg", service)
+	write(t, a, "both.cfg", service)
+	write(t, b, "both.cfg", "{")
+	if err := os.Symlink(a, link); err != nil {
+		t.Fatal(err)
+	}
+	files, warnings, err := ReadDirs([]string{b, a, link, empty, a + "/"}, Defaults{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range files {
+		if got = append(got, f.Name); f.Err != nil {
+			got = append(got, f.Err.Error())
+		}
+	}
+	for _, w := range warnings {
+		got = append(got, w.String())
+	}
+	want := []string{
+		"both.cfg", "both.cfg: is there twice, as " + b + "/both.cfg and as " + a + "/both.cfg: rename or remove one of them",
+		"one.cfg", "two.cfg",
+		empty + ": holds no *.cfg",
+		`two.cfg: reports the service "disk" of host "web1", as one.cfg does already`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

@@ -55,6 +55,8 @@ func variables(f cli.Flag) *[]string {
 		return &f.EnvVars
 	case *cli.GenericFlag:
 		return &f.EnvVars
+	case interface{ Variables() *[]string }: // one of a command's own
+		return f.Variables()
 	}
 	return nil
 }

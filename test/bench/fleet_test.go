@@ -150,6 +150,7 @@ func quietClient(t *testing.T, b *bench, s *loadServer, name string, interval in
 			t.Fatal(err)
 		}
 	}
-	program := []string{link(t, b.binary, "massive-passive-client")}
-	return rig.StartProgram(t, "massive-passive-client", append(append(program, s.ClientArgs...), "--confdir", dir, "--state-dir", filepath.Join(t.TempDir(), "state")))
+	args := append([]string{link(t, b.binary, "massive-passive-client")}, s.ClientArgs...)
+	args[slices.Index(args, "--confdir")+1] = dir
+	return rig.StartProgram(t, "massive-passive-client", append(args, "--state-dir", filepath.Join(t.TempDir(), "state")))
 }

@@ -237,11 +237,11 @@ func TestE2EContainerChecks(t *testing.T) {
 		}
 		for _, list := range find(o, "args") {
 			for _, word := range list.([]any)[1:] {
-				args = append(args, strings.ReplaceAll(word.(string), "$(NODE_NAME)", "node1"))
+				args = append(args, strings.NewReplacer("$(NODE_NAME)", "node1", "/checks", dir).Replace(word.(string)))
 			}
 		}
 	}
-	args = append(args, "--check-config", "--confdir", dir)
+	args = append(args, "--check-config")
 	code, stdout, stderr := rig.Program(t, "", "massive-passive-client", args...)
 	if code != 0 || strings.Count(stdout, "node1") < 2 {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)

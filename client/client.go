@@ -67,10 +67,8 @@ func New(o Options, log zerolog.Logger) (*Client, error) {
 	if err := c.loadCertificates(); err != nil {
 		return nil, err
 	}
-	if o.Drop != nil {
-		if err := o.Drop(); err != nil {
-			return nil, err
-		}
+	if err := o.drop(); err != nil {
+		return nil, err
 	}
 	for _, dir := range o.ConfDirs { // as the user who reads them again and again
 		if _, err := os.ReadDir(dir); err != nil {

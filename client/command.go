@@ -20,9 +20,18 @@ type Env struct {
 	// Daemon makes the process a daemon as the Flags ask for, and runs in it
 	// what start returns.
 	Daemon func(c *cli.Context, start Start) error
+	// Settle runs the command again with the settings of the daemon, for which it
+	// then is nil.
+	Settle func(c *cli.Context) error
+	// Become returns what makes the process the user that the daemon runs as; nil
+	// where it stays who it is.
+	Become func(c *cli.Context) (drop func() error, err error)
 	// Send is `massive-passive send -C`.
 	Send func(ctx context.Context, o Sending) error
 }
+
+// DefaultSettings are those of the packages' unit and init script.
+const DefaultSettings = "/etc/default/massive-passive-client"
 
 // Start makes the client of a daemon with its log; drop is for Options.
 type Start func(log zerolog.Logger, drop func() error) (*Client, error)
@@ -101,6 +110,8 @@ func inspectFlags() []cli.Flag {
 		&cli.BoolFlag{Category: tryGroup, Name: "json", Usage: "with --check-config: one JSON object a file"},
 		&cli.StringFlag{Category: tryGroup, Name: "once", Usage: "run the check in `FILE` now, show what would be sent, and end"},
 		&cli.BoolFlag{Category: tryGroup, Name: "send", Usage: "with --once: send it, too"},
+		&cli.StringFlag{Category: tryGroup, Name: "settings", Value: DefaultSettings,
+			Usage: "with these: take the settings of the packages' daemon from `FILE`, and as root become its USER; none: do without"},
 		&cli.StringFlag{Category: tryGroup, Name: "ping", Usage: "try whether `SERVER`, an ADDRESS[:PORT], takes this client, say how long that took, and end"},
 	}
 }
@@ -116,23 +127,39 @@ func act(c *cli.Context, env Env) error {
 	if c.IsSet("server") {
 		return option.Wrong("--server", "only goes with --act-as-sender; the servers of checks are in their files, or in --default-servers")
 	}
-	switch {
-	case c.Bool("check-config"):
-		from, err := parseFrom(c.String("from"))
-		if err != nil {
-			return err
-		}
-		return Inspect(c.Context, options(c, env.Version), Inspection{Next: c.Int("next"), From: from, JSON: c.Bool("json")}, c.App.Writer, c.App.ErrWriter)
-	case c.IsSet("ping"):
-		return Ping(c.Context, options(c, env.Version), c.String("ping"), c.App.Writer)
-	case c.IsSet("once"):
-		return Once(c.Context, options(c, env.Version), c.String("once"), c.Bool("send"), c.App.Writer, c.App.ErrWriter)
+	if c.Bool("check-config") || c.IsSet("ping") || c.IsSet("once") {
+		return look(c, env)
+	}
+	if c.IsSet("settings") {
+		return option.Wrong("--settings", "only goes with --check-config, --once and --ping; for a daemon, the unit or init script reads them")
 	}
 	return env.Daemon(c, func(log zerolog.Logger, drop func() error) (*Client, error) {
 		o := options(c, env.Version)
 		o.Drop = drop
 		return New(o, log)
 	})
+}
+
+// look does what is asked instead of running, as the daemon would.
+func look(c *cli.Context, env Env) (err error) {
+	if env.Settle != nil {
+		return env.Settle(c)
+	}
+	o := options(c, env.Version)
+	if o.Drop, err = env.Become(c); err != nil {
+		return err
+	}
+	switch {
+	case c.Bool("check-config"):
+		from, err := parseFrom(c.String("from"))
+		if err != nil {
+			return err
+		}
+		return Inspect(c.Context, o, Inspection{Next: c.Int("next"), From: from, JSON: c.Bool("json")}, c.App.Writer, c.App.ErrWriter)
+	case c.IsSet("ping"):
+		return Ping(c.Context, o, c.String("ping"), c.App.Writer)
+	}
+	return Once(c.Context, o, c.String("once"), c.Bool("send"), c.App.Writer, c.App.ErrWriter)
 }
 
 func options(c *cli.Context, version string) Options {

@@ -54,6 +54,9 @@ func Inspect(ctx context.Context, o Options, what Inspection, out, warn io.Write
 	if err != nil {
 		return err
 	}
+	if err := o.drop(); err != nil {
+		return err
+	}
 	files, warnings, err := checkfile.ReadDirs(o.ConfDirs, defaults)
 	if err != nil {
 		return err

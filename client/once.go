@@ -27,6 +27,16 @@ func Once(ctx context.Context, o Options, file string, send bool, out, warn io.W
 	if err := o.validate(); err != nil {
 		return err
 	}
+	var end certs.End
+	if send {
+		var err error
+		if end, err = certs.Load(o.certificates(), nil); err != nil {
+			return err
+		}
+	}
+	if err := o.drop(); err != nil {
+		return err
+	}
 	k, err := readOne(o, file, warn)
 	if err != nil {
 		return err
@@ -45,7 +55,7 @@ func Once(ctx context.Context, o Options, file string, send bool, out, warn io.W
 	if !send {
 		return nil
 	}
-	return sendOnce(ctx, o, k.Servers, &r, out)
+	return sendOnce(ctx, o, end, k.Servers, &r, out)
 }
 
 func readOne(o Options, file string, warn io.Writer) (checkfile.Check, error) {
@@ -67,11 +77,7 @@ func readOne(o Options, file string, warn io.Writer) (checkfile.Check, error) {
 // sendOnceTimeout is how long one server may take to acknowledge.
 const sendOnceTimeout = 10 * time.Second
 
-func sendOnce(ctx context.Context, o Options, servers []checkfile.Server, r *check.Result, out io.Writer) error {
-	end, err := certs.Load(o.certificates(), nil)
-	if err != nil {
-		return err
-	}
+func sendOnce(ctx context.Context, o Options, end certs.End, servers []checkfile.Server, r *check.Result, out io.Writer) error {
 	modern, err := loadModernServers(o.StateDir)
 	if err != nil {
 		return err

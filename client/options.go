@@ -96,6 +96,14 @@ func (o *Options) validate() error {
 	return err
 }
 
+// drop gives up root where that is asked for.
+func (o *Options) drop() error {
+	if o.Drop == nil {
+		return nil
+	}
+	return o.Drop()
+}
+
 func (o *Options) certificates() certs.Files {
 	return certs.Files{Cert: o.SSLCert, Key: o.SSLKey, CA: o.SSLCACert, MinVersion: o.TLSMinVersion}
 }

@@ -36,6 +36,9 @@ func Ping(ctx context.Context, o Options, server string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if err := o.drop(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, pingTimeout, fmt.Errorf("no answer from %s within %v", address, pingTimeout))
 	defer cancel()
 	pong, err := sender.Ping(ctx, sender.Options{Name: name, Address: address, End: end, Verify: certs.Verify(o.SSLVerify),

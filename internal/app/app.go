@@ -45,7 +45,7 @@ type streams struct {
 // Main runs the whole program with the process's own standard streams, and
 // returns its exit code. args[0] is the name that it was called by.
 func Main(args []string) int {
-	return run(args, streams{args: args, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, setZone: zone.SetLocal, ready: readiness()})
+	return run(args, streams{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, setZone: zone.SetLocal, ready: readiness()})
 }
 
 // applet is one command and the program names that stand for it.
@@ -100,8 +100,10 @@ func senderEnv(std streams) sender.Env {
 	return sender.Env{Stdin: std.stdin, Stdout: std.stdout, Stderr: std.stderr, Version: version}
 }
 
-func clientCommand(std streams) *cli.Command {
-	return client.Command(client.Env{Version: version, Flags: daemonFlags("client"),
+func clientCommand(std streams) *cli.Command { return client.Command(clientEnv(std)) }
+
+func clientEnv(std streams) client.Env {
+	return client.Env{Version: version, Flags: daemonFlags("client"), Settle: std.withSettings,
 		Daemon: func(c *cli.Context, start client.Start) error {
 			return std.daemon(c, "client", func(p daemonEnv) (service, error) { return start(p.log, p.drop) })
 		},
@@ -111,7 +113,7 @@ func clientCommand(std streams) *cli.Command {
 			o.SSLKey, o.SSLCert, o.SSLCACert, o.SSLVerify = s.SSLKey, s.SSLCert, s.SSLCACert, s.SSLVerify
 			o.TLSMinVersion = s.TLSMinVersion
 			return sender.Run(ctx, senderEnv(std), o)
-		}})
+		}}
 }
 
 func statusCommand(std streams) *cli.Command {
@@ -129,6 +131,7 @@ func Programs() []string {
 
 // run is the whole program but for the exit: its result is the exit code.
 func run(args []string, std streams) int {
+	std.args = args
 	a, name, args := choose(args)
 	if asksVersion(args) && a.arrange == nil {
 		fmt.Fprintf(std.stdout, "%s version %s\n", name, version)

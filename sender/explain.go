@@ -89,14 +89,15 @@ func explainAlert(err error, o *Options) string {
 	case number == alertProtocol:
 		return fmt.Sprintf("%s speaks another protocol (%s): is this the port of a massive-passive server?", address, text)
 	}
+	if fault := o.End.OwnFault(); fault != nil {
+		return fmt.Sprintf("%s refused our certificate in %s: %v", address, o.End.Pair.CertFile(), fault)
+	}
 	mine := fmt.Sprintf("our certificate %q in %s", own.Subject, o.End.Pair.CertFile())
 	now := time.Now()
 	switch {
 	case number == alertUnknownCA:
 		return fmt.Sprintf("%s does not know the CA %q, which signed %s: the server's --ssl-ca-cert must hold that CA, or this one be signed by the server's%s",
 			address, own.Issuer, mine, namesake(o))
-	case number == alertExpired && now.After(own.NotAfter):
-		return fmt.Sprintf("%s refused %s: it ended on %s; renew it, as with `massive-passive pki renew`", address, mine, own.NotAfter.UTC().Format(time.DateOnly))
 	case number == alertExpired:
 		return fmt.Sprintf("%s says that %s is not valid now, and it is good from %s to %s while this machine's clock says %s: the server's clock or yours is off",
 			address, mine, own.NotBefore.UTC().Format(time.RFC3339), own.NotAfter.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))

@@ -80,9 +80,9 @@ func TestHandshakesThatFailAreExplained(t *testing.T) {
 		says          []string
 	}{
 		"our CA is unknown":   {good, stranger, "", 0, []string{"does not know the CA", "throwaway CA", good, "--ssl-ca-cert", "same name", certs.Fingerprint(set.Authority.Cert)}},
-		"ours has ended":      {own(certstest.Request{NotBefore: now.Add(-9e12), NotAfter: now.Add(-5e12)}), old, "", 0, []string{"ended on", "own.cert", "pki renew"}},
+		"ours has ended":      {own(certstest.Request{NotBefore: now.Add(-9e12), NotAfter: now.Add(-5e12)}), old, "", 0, []string{"expired on", "own.cert", "pki renew"}},
 		"the clocks differ":   {own(certstest.Request{NotBefore: now.Add(5e12), NotAfter: now.Add(9e12)}), old, "", 0, []string{"the server's clock or yours is off", "this machine's clock says"}},
-		"not for clients":     {own(certstest.Request{Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}), old, "", 0, []string{"must be for clients", "own.cert"}},
+		"not for clients":     {own(certstest.Request{Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}), old, "", 0, []string{"is not for clients", "own.cert"}},
 		"its name is another": {good, old, "mon.example", 0, []string{"127.0.0.1", "mon.example", "--ssl-verify=ca", "pki server"}},
 		"no TLS in common":    {good, modern, "", tls.VersionTLS12, []string{"--tls-min-version"}},
 	} {

@@ -68,6 +68,9 @@ func (s *Server) greet(ctx context.Context, conn *visitor, open *sync.WaitGroup)
 	conn.SetDeadline(time.Now().Add(s.options.Limits.Handshake))
 	if err := secured.Handshake(); err != nil {
 		s.tellHandshake(conn, err)
+		if refusedCertificate(err) {
+			wire.Close(conn.Conn) // in order, or the reason is lost on the way
+		}
 		conn.Close()
 		return
 	}
@@ -130,8 +133,7 @@ func (s *Server) tellHandshake(conn *visitor, err error) {
 // say about it. The latter may hold whatever the peer sent.
 func (s *Server) handshakeFault(conn *visitor, err error) (fault, why string) {
 	var noTLS tls.RecordHeaderError
-	var unknown x509.UnknownAuthorityError
-	var invalid x509.CertificateInvalidError
+	var unverified *tls.CertificateVerificationError
 	var revoked *certs.RevokedError
 	var op *net.OpError
 	switch {
@@ -141,20 +143,13 @@ func (s *Server) handshakeFault(conn *visitor, err error) (fault, why string) {
 		return "no TLS", "it does not speak TLS"
 	case conn.tooOld != "":
 		return "old TLS", conn.tooOld
-	case errors.As(err, &unknown) && certs.Weak(unknown.Cert):
-		return "weak", fmt.Sprintf("its certificate %q is signed with %s, which proves nothing any more, and no option allows it: make a new one",
-			unknown.Cert.Subject, unknown.Cert.SignatureAlgorithm)
-	case errors.As(err, &unknown):
-		return "CA", fmt.Sprintf("its certificate does not lead to a CA in %s", s.options.SSLCACert)
+	case errors.As(err, &unverified):
+		f := s.certs.Pool.ClientFault(unverified.UnverifiedCertificates, unverified.Err)
+		return string(f.Kind), f.Error()
 	case errors.As(err, &revoked):
 		return "revoked", revoked.Error()
 	case errors.As(err, &op) && op.Op == "remote error": // an alert
 		return "alert", fmt.Sprintf("it did not accept this server or what it offers (%v): its own log or message says why", op.Err)
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "expired", fmt.Sprintf("its certificate %q is valid from %s to %s: renew it, or set the clock that is off", invalid.Cert.Subject,
-			invalid.Cert.NotBefore.UTC().Format(time.RFC3339), invalid.Cert.NotAfter.UTC().Format(time.RFC3339))
-	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
-		return "usage", fmt.Sprintf("its certificate %q is not for clients: it lacks the extended key usage clientAuth", invalid.Cert.Subject)
 	case errors.Is(err, errStrangerBytes):
 		return "bytes", errStrangerBytes.Error()
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -163,6 +158,15 @@ func (s *Server) handshakeFault(conn *visitor, err error) (fault, why string) {
 		return "closed", "it closed the connection during the TLS handshake"
 	}
 	return "other", err.Error()
+}
+
+// refusedCertificate tells that a handshake ended because of what a peer showed,
+// which TLS tells it in an alert. With TLS 1.3 the peer has begun to send by then:
+// a connection that is closed with that unread is reset, and the alert with it.
+func refusedCertificate(err error) bool {
+	var unverified *tls.CertificateVerificationError
+	var revoked *certs.RevokedError
+	return errors.As(err, &unverified) || errors.As(err, &revoked) || errors.Is(err, certs.ErrCAAsClient)
 }
 
 // tellOldTLS names a client whose library has nothing newer, for each at most

@@ -207,7 +207,7 @@ func leadsTo(list []*x509.Certificate, caPEM []byte, r role) error {
 	}
 	_, err = list[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: intermediates, KeyUsages: []x509.ExtKeyUsage{r.usage()}})
 	if err != nil {
-		return fmt.Errorf("the %s's certificate %q would not be accepted: %w", r, list[0].Subject, err)
+		return fmt.Errorf("the %s's certificate would not be accepted: %w", r, certs.Diagnose(list, authorities, certs.CACertName, r.usage(), err))
 	}
 	return nil
 }

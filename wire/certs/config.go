@@ -160,68 +160,27 @@ type ServerError struct {
 	Err     error
 }
 
-func (e *ServerError) Error() string { return "the server's certificate " + e.Problem }
+func (e *ServerError) Error() string { return e.Problem }
 
 func (e *ServerError) Unwrap() error { return e.Err }
 
 func verifyServer(state tls.ConnectionState, pool *Pool, verify Verify, names []string) error {
 	if len(state.PeerCertificates) == 0 {
-		return &ServerError{"is missing", nil}
+		return &ServerError{"the server showed no certificate", nil}
 	}
 	leaf := state.PeerCertificates[0]
 	intermediates := x509.NewCertPool()
 	for _, c := range state.PeerCertificates[1:] {
 		intermediates.AddCert(c)
 	}
-	_, err := leaf.Verify(x509.VerifyOptions{Roots: pool.current().pool, Intermediates: intermediates})
-	if err != nil {
-		return &ServerError{explain(leaf, err, pool), err}
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: pool.current().pool, Intermediates: intermediates}); err != nil {
+		f := chain{"the server's", "the server's", state.PeerCertificates, pool.authorities(), pool.file, x509.ExtKeyUsageServerAuth, time.Now()}.diagnose(err)
+		return &ServerError{f.Error(), err}
 	}
 	if verify == VerifyCA || slices.ContainsFunc(names, func(name string) bool { return leaf.VerifyHostname(name) == nil }) {
 		return nil
 	}
 	return &ServerError{wrongName(leaf, names), nil}
-}
-
-// explain puts a failed verification into words.
-func explain(leaf *x509.Certificate, err error, pool *Pool) string {
-	var invalid x509.CertificateInvalidError
-	var unknown x509.UnknownAuthorityError
-	now := time.Now()
-	switch {
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && now.After(leaf.NotAfter):
-		return fmt.Sprintf("expired on %s (this machine's clock says %s): renew it, or set the clock that is off",
-			day(leaf.NotAfter), day(now))
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return fmt.Sprintf("is not valid before %s and this machine's clock says %s: the server's clock or yours is off",
-			leaf.NotBefore.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
-	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
-		return fmt.Sprintf("(%s) is not for servers: it lacks the extended key usage serverAuth", leaf.Subject)
-	case errors.As(err, &unknown) && Weak(unknown.Cert):
-		return fmt.Sprintf("(%s) is signed with %s, which proves nothing any more, and no option allows it: make a new one",
-			unknown.Cert.Subject, unknown.Cert.SignatureAlgorithm)
-	case errors.As(err, &unknown) && pool.Namesake(leaf) != nil:
-		return fmt.Sprintf("(%s) is issued by another CA of the name %s than the one in %s (SHA-256 fingerprint %s): "+
-			"give --ssl-ca-cert the file of the CA that signed it, or have the server's certificate signed by this one",
-			leaf.Subject, leaf.Issuer, pool.file, Fingerprint(pool.Namesake(leaf)))
-	case errors.As(err, &unknown):
-		return fmt.Sprintf("(%s, issued by %s) does not lead to a CA in %s: is --ssl-ca-cert the CA that signed it?",
-			leaf.Subject, leaf.Issuer, pool.file)
-	}
-	return fmt.Sprintf("(%s) was refused: %v", leaf.Subject, err)
-}
-
-// Weak tells whether a certificate is signed in a way that Go verifies no more:
-// what it calls an unknown authority is this then.
-func Weak(c *x509.Certificate) bool {
-	if c == nil {
-		return false
-	}
-	switch c.SignatureAlgorithm {
-	case x509.SHA1WithRSA, x509.ECDSAWithSHA1, x509.DSAWithSHA1, x509.MD5WithRSA, x509.MD2WithRSA:
-		return true
-	}
-	return false
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
@@ -231,12 +190,17 @@ func wrongName(leaf *x509.Certificate, names []string) string {
 	for _, ip := range leaf.IPAddresses {
 		has = append(has, ip.String())
 	}
+	if wrong := addressesAsNames(leaf, names); len(wrong) > 0 {
+		return fmt.Sprintf("the server's certificate %q has the address %q as a DNS name, where no address is looked for: "+
+			"make one with it as an IP address, as with `massive-passive pki server %s`, or give up the check of the name with --ssl-verify=ca",
+			leaf.Subject, wrong[0], strings.Join(names, " "))
+	}
 	if len(has) == 0 {
-		return fmt.Sprintf("names no host, only the subject %s, and one of %q was expected: "+
+		return fmt.Sprintf("the server's certificate names no host, only the subject %s, and one of %q was expected: "+
 			"make one with subject alternative names, as with `massive-passive pki server %s`, or give up the check of the name with --ssl-verify=ca",
 			leaf.Subject, names, strings.Join(names, " "))
 	}
-	return fmt.Sprintf("is for %q, and one of %q was expected: correct the name or the address of the server, "+
+	return fmt.Sprintf("the server's certificate is for %q, and one of %q was expected: correct the name or the address of the server, "+
 		"make one for all names with `massive-passive pki server %s`, or give up the check of the name with --ssl-verify=ca",
 		has, names, strings.Join(slices.Concat(has, names), " "))
 }

@@ -39,7 +39,7 @@ name=massive-passive-$role
 settings="LOGLEVEL PIDFILE CONFDIR DEFAULT_ENV USER GROUP BATCH_WAIT_TIME BATCH_MAX_ITEMS INITIAL_RANDOM_WAIT_RANGE LOGFILE
 	SSL_KEY SSL_CERT SSL_CA_CERT ALLOWED_CLIENT_CERT_DIR"
 unset START DAEMON_ARGS $settings
-. /dev/fd/3
+. /proc/self/fd/3
 for setting in $settings DAEMON_ARGS; do
 	eval "value=\${$setting:-}"
 	[ -z "$value" ] || printf '%s\0' "$setting" >&4

@@ -30,6 +30,7 @@ type input struct {
 	good   []check.Result
 	bad    []badSet
 	joined []int // numbers of sets that look like several, divided by something else
+	empty  []int // numbers of results without an output
 	lines  bool  // sets are divided by newlines
 }
 
@@ -67,6 +68,9 @@ func (f format) parse(r io.Reader, now time.Time) (in input, err error) {
 			r.Finish = now.UnixMicro()
 		}
 		in.good = append(in.good, r)
+		if r.Kind != check.Command && len(bytes.TrimSpace(r.Output)) == 0 {
+			in.empty = append(in.empty, number)
+		}
 		if f.looksJoined(r.Output) {
 			in.joined = append(in.joined, number)
 		}
@@ -111,6 +115,15 @@ func (in *input) warn(w io.Writer) {
 	default:
 		fmt.Fprintf(w, "warning: input %d holds a line that looks like another result, which became a part of its output, as with NSCA: "+
 			"results are divided by ETB (0x17), or by newlines with -ds '\\n', or at all calls with `sets = lines` in send.cfg or send_nsca.cfg\n", in.joined[0])
+	}
+}
+
+// warnOfEmpty tells once of results without an output, as a plugin leaves them
+// that did not start.
+func (in *input) warnOfEmpty(w io.Writer) {
+	if len(in.empty) > 0 {
+		fmt.Fprintf(w, "warning: input %d has an empty output (%d of %d have one): sent all the same; see whether its plugin ran\n",
+			in.empty[0], len(in.empty), len(in.good))
 	}
 }
 

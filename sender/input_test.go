@@ -196,3 +196,21 @@ func TestAMarkAtTheBeginningIsSkipped(t *testing.T) {
 		t.Errorf("a mark alone: %+v, %v", in, err)
 	}
 }
+
+func TestEmptyOutputsAreToldOnce(t *testing.T) {
+	for text, want := range map[string]string{
+		"h\ts\t0\tok\x17h\t0\tup":                    "",
+		"h\ts\t0\tok\x17h\tt\t0\t \x17h\t0\t\x17bad": "input 2 has an empty output (2 of 3 have one",
+	} {
+		in, err := tabs.parse(strings.NewReader(text), time.UnixMicro(7))
+		var said bytes.Buffer
+		in.warnOfEmpty(&said)
+		if err != nil || !strings.Contains(said.String(), want) || strings.Count(said.String(), "\n") != min(len(want), 1) {
+			t.Errorf("%q: %v, said %q, want %q", text, err, said.String(), want)
+		}
+	}
+	raw, err := format{raw: true}.parse(strings.NewReader("[1] DISABLE_NOTIFICATIONS\n[1] PROCESS_SERVICE_CHECK_RESULT;h;s;0;\n"), time.UnixMicro(7))
+	if err != nil || len(raw.empty) != 1 || raw.empty[0] != 2 {
+		t.Errorf("commands: %v, %v", raw.empty, err)
+	}
+}

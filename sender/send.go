@@ -36,6 +36,9 @@ func Run(ctx context.Context, env Env, o SendOptions) error {
 		return &NotSentError{err.Error(), ExitNotSent}
 	}
 	in.warn(env.Stderr)
+	if !o.Quiet {
+		in.warnOfEmpty(env.Stderr)
+	}
 	if len(in.good) == 0 {
 		return &NotSentError{"nothing was sent: there is no good input", ExitNotSent}
 	}

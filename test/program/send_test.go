@@ -181,3 +181,19 @@ func TestARefusedConnectionIsTriedAgain(t *testing.T) {
 		p.Server.Stop()
 	}
 }
+
+func TestSendWarnsOfAnEmptyOutput(t *testing.T) {
+	p := rig.NewPair(t, rig.NewCore(t).Path, "nagios")
+	p.StartServer()
+	p.AwaitPort()
+	for _, quiet := range []bool{false, true} {
+		args := []string{"--server", fmt.Sprint("127.0.0.1:", p.Port), "--ssl-key", p.Set.ClientKey, "--ssl-cert", p.Set.ClientCert, "--ssl-ca-cert", p.Set.CA}
+		if quiet {
+			args = append(args, "--quiet")
+		}
+		code, _, stderr := rig.Program(t, "host\tservice\t0\t", "massive-passive-send", args...)
+		if code != 0 || strings.Contains(stderr, "has an empty output") == quiet {
+			t.Errorf("quiet %v: exit code %d, %q", quiet, code, stderr)
+		}
+	}
+}

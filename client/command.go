@@ -2,11 +2,9 @@ package client
 
 import (
 	"context"
-	"flag"
 	"massive-passive/internal/option"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -67,8 +65,7 @@ const (
 func checkFlags() []cli.Flag {
 	d := DefaultOptions()
 	return []cli.Flag{
-		&confDirFlag{cli.GenericFlag{Category: checksGroup, Name: "confdir", Value: &confDirs{dirs: d.ConfDirs},
-			Usage: "`DIR` with check files, *.cfg; may be repeated, and its variable holds several with : between them"}},
+		option.List(checksGroup, "confdir", "`DIR` with check files, *.cfg; may be repeated, and its variable holds several with : between them", ":", d.ConfDirs...),
 		&cli.StringFlag{Category: checksGroup, Name: "hostname", DefaultText: "the machine's name", Usage: "`NAME` of the host for checks that have no check_hostname"},
 		&cli.StringSliceFlag{Category: checksGroup, Name: "default-servers", Usage: "`NAME=ADDRESS[:PORT]`,... for checks that have no servers"},
 		&cli.GenericFlag{Category: checksGroup, Name: "default-env", Value: &repeated{},
@@ -164,7 +161,7 @@ func look(c *cli.Context, env Env) (err error) {
 
 func options(c *cli.Context, version string) Options {
 	return Options{
-		ConfDirs:               c.Generic("confdir").(*confDirs).paths(),
+		ConfDirs:               paths(option.Values(c, "confdir")),
 		Hostname:               c.String("hostname"),
 		DefaultServers:         c.StringSlice("default-servers"),
 		DefaultEnv:             *c.Generic("default-env").(*repeated),
@@ -192,48 +189,12 @@ func seconds(c *cli.Context, name string) time.Duration {
 	return time.Duration(c.Float64(name) * float64(time.Second))
 }
 
-// confDirs are the values of --confdir. Those of the command line take the place
-// of those in its variable, which take the place of the default.
-type confDirs struct {
-	dirs   []string
-	add    bool // the next one is one more
-	listed bool // the variable was read
-}
-
-func (d *confDirs) Set(value string) error {
-	values := []string{value}
-	if !d.listed {
-		values = filepath.SplitList(value)
-	}
-	if !d.add {
-		d.dirs, d.add = nil, true
-	}
-	d.dirs = append(d.dirs, values...)
-	return nil
-}
-
-func (d *confDirs) String() string { return strings.Join(d.dirs, ":") }
-
-func (d *confDirs) paths() (paths []string) {
-	for _, dir := range d.dirs {
-		paths = append(paths, absolute(dir))
+func paths(values []string) (paths []string) {
+	for _, value := range values {
+		paths = append(paths, absolute(value))
 	}
 	return paths
 }
-
-// confDirFlag tells its confDirs where the command line begins: the parser sets
-// the value of the variable first.
-type confDirFlag struct{ cli.GenericFlag }
-
-func (f *confDirFlag) Apply(set *flag.FlagSet) error {
-	d := f.Value.(*confDirs)
-	err := f.GenericFlag.Apply(set)
-	d.add, d.listed = false, true
-	return err
-}
-
-// Variables is where the names of the option's variables are kept.
-func (f *confDirFlag) Variables() *[]string { return &f.EnvVars }
 
 func path(c *cli.Context, name string) string { return absolute(c.String(name)) }
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"maps"
+	"massive-passive/internal/option"
 	"slices"
 	"testing"
 
@@ -19,7 +20,7 @@ func parsed(t *testing.T, args ...string) (o Options) {
 		switch f := f.(type) {
 		case *cli.GenericFlag:
 			f.EnvVars = []string{"TEST_" + f.Name}
-		case *confDirFlag:
+		case *option.ListFlag:
 			*f.Variables() = []string{"TEST_" + f.Name}
 		}
 	}

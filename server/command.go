@@ -52,7 +52,7 @@ func Command(env Env) *cli.Command {
 				Usage: "`ADDRESS`[:PORT] to listen on; may be repeated or separated by commas"},
 			&cli.IntFlag{Category: portGroup, Name: "port", Value: d.Port, Usage: "`PORT` to listen on where --listen names none"},
 			&cli.StringFlag{Category: coreGroup, Name: "command-file", DefaultText: "the first usual one that exists", Usage: "`PATH` of the core's external command file"},
-			&cli.GenericFlag{Category: coreGroup, Name: "sink", Value: &repeated{}, Usage: "deliver to `KIND:TARGET`; may be repeated: command-file:PATH, checkresults:DIR, icinga2:https://USER@HOST:5665[,...], stdout:"},
+			option.List(coreGroup, "sink", "deliver to `KIND:TARGET`; may be repeated: command-file:PATH, checkresults:DIR, icinga2:https://USER@HOST:5665[,...], stdout:", ""),
 			&cli.StringFlag{Category: coreGroup, Name: "nagios-config", Usage: "main configuration `FILE` of Nagios or Naemon: tells the core's kind, doors, hosts and services"},
 			&cli.StringFlag{Category: coreGroup, Name: "icinga2-password-file", DefaultText: "the environment's " + icingaPassword, Usage: "`FILE` with the password of the API user"},
 			&cli.StringFlag{Category: coreGroup, Name: "icinga2-ca-file", DefaultText: "the machine's", Usage: "`FILE` with the CA of the API's certificate"},
@@ -74,8 +74,8 @@ func Command(env Env) *cli.Command {
 				Usage: "the oldest `VERSION` of TLS that clients may speak: 1.0, 1.1, 1.2 or 1.3"},
 			&cli.StringFlag{Category: clientsGroup, Name: "allowed-client-cert-dir", Value: d.AllowedClientCertDir,
 				Usage: "`DIR` with the certificate of each allowed client as NAME.pem, and what it may send in NAME.json"},
-			&cli.GenericFlag{Category: clientsGroup, Name: "allow-commands", Value: &repeated{},
-				Usage: "`PATTERN` of external commands that clients may send beside check results, as 'ACKNOWLEDGE_*' or '!DEL_*'; may be repeated"},
+			option.List(clientsGroup, "allow-commands",
+				"`PATTERN` of external commands that clients may send beside check results, as 'ACKNOWLEDGE_*' or '!DEL_*'; may be repeated", ""),
 			&cli.StringFlag{Category: journalGroup, Name: "state-dir", Value: d.StateDir, Usage: "`DIR` of the journal"},
 			&cli.Int64Flag{Category: journalGroup, Name: "journal-max-bytes", Value: d.JournalMaxBytes, Usage: "the most `BYTES` that the journal takes on disk"},
 			&cli.BoolFlag{Category: journalGroup, Name: "journal-flush", Value: d.JournalFlush,
@@ -89,7 +89,7 @@ func Command(env Env) *cli.Command {
 			if c.Bool("check-config") {
 				return CheckConfig(c.Context, options(c, env.Version), env.Stdout, func() (string, error) { return env.Become(c) })
 			}
-			if !c.Bool("foreground") && slices.Contains(*c.Generic("sink").(*repeated), kindStdout+":") {
+			if !c.Bool("foreground") && slices.Contains(option.Values(c, "sink"), kindStdout+":") {
 				return option.Wrong("--sink", "stdout: needs --foreground: in the background nobody reads it")
 			}
 			return env.Daemon(c, func(log zerolog.Logger, drop func() error, sockets []net.Listener) (*Server, error) {
@@ -132,17 +132,6 @@ func limits(c *cli.Context) Limits {
 	}
 }
 
-// repeated is an option that may be given several times, whose values may hold
-// commas.
-type repeated []string
-
-func (r *repeated) Set(value string) error {
-	*r = append(*r, value)
-	return nil
-}
-
-func (r *repeated) String() string { return "" }
-
 func options(c *cli.Context, version string) Options {
 	o := Options{
 		Listen:               c.StringSlice("listen"),
@@ -153,9 +142,9 @@ func options(c *cli.Context, version string) Options {
 		SSLCRL:               path(c, "ssl-crl"),
 		TLSMinVersion:        c.String("tls-min-version"),
 		AllowedClientCertDir: path(c, "allowed-client-cert-dir"),
-		AllowCommands:        *c.Generic("allow-commands").(*repeated),
+		AllowCommands:        option.Values(c, "allow-commands"),
 		CommandFile:          path(c, "command-file"),
-		Sinks:                *c.Generic("sink").(*repeated),
+		Sinks:                option.Values(c, "sink"),
 		Dialect:              c.String("dialect"),
 		NagiosConfig:         path(c, "nagios-config"),
 		Icinga2Password:      os.Getenv(icingaPassword),

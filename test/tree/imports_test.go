@@ -112,7 +112,7 @@ type place struct {
 // modules lists every module that anything here may import, and where. What is
 // not listed has not been weighed.
 var modules = map[string]place{
-	"github.com/urfave/cli/v2": {paths: []string{"internal/app", "client/command.go", "sender/command.go", "server/command.go",
+	"github.com/urfave/cli/v2": {paths: []string{"internal/app", "internal/option", "client/command.go", "sender/command.go", "server/command.go",
 		"internal/status/command.go", "internal/pki/command.go", "internal/pki/harness_test.go", "sender/plain_test.go", "client/command_test.go"}},
 	"github.com/go-co-op/gocron/v2":  {paths: []string{"sched"}},
 	"github.com/google/uuid":         {paths: []string{"sched"}}, // what gocron names its jobs by

@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"maps"
 	"os"
@@ -250,4 +251,32 @@ func TestAKeyOfAGroup(t *testing.T) {
 			t.Errorf("%s has mode %v and belongs to %d:%d", name, info.Mode(), st.Uid, st.Gid)
 		}
 	}
+}
+
+// Files that were joined without a newline are installed whole; of what is
+// damaged nothing is.
+func TestInstallReadsAllOrNothing(t *testing.T) {
+	ca, host := t.TempDir(), t.TempDir()
+	s := &shell{t: t}
+	s.run("init", "--dir", ca)
+	s.run("request", "web1", "--dir", host, "--out", "-")
+	s.in = bytes.Clone(s.out.Bytes())
+	s.run("sign", "-", "--dir", ca)
+	caPEM, err := os.ReadFile(filepath.Join(ca, certs.CACertName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := os.ReadFile(filepath.Join(ca, certs.AllowedDirName, "web1.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.in = append(bytes.TrimSpace(caPEM), leaf[:len(leaf)/2]...)
+	before := files(t, host)
+	s.fails("line ").run("install", "-", "--dir", host)
+	if after := files(t, host); len(after) != len(before) {
+		t.Errorf("files were installed from a stream that breaks off")
+	}
+	s.in = append(bytes.TrimSpace(caPEM), leaf...)
+	s.run("install", "-", "--dir", host)
+	end(t, host, client)
 }

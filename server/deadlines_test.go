@@ -11,7 +11,7 @@ import (
 
 // timedPair is one end of a connection whose deadlines are looked at, and the
 // other end.
-func timedPair(t *testing.T) (v *visitor, other net.Conn) {
+func timedPair(t *testing.T) (v *pendingConn, other net.Conn) {
 	t.Helper()
 	mine, other := net.Pipe()
 	d := &door{most: 1}

@@ -56,19 +56,19 @@ func (s *Server) serveLegacy(ctx context.Context, conn *tls.Conn, client string)
 		wire.Close(conn)
 		return
 	case bad != nil && bad.Form == legacy.Older:
-		c.tellEnd(bad, "the connection ended")
+		c.logEnd(bad, "the connection ended")
 		answer(conn, legacy.AppendRefusal(nil, bad.Reason))
 		wire.Close(conn)
 		return
 	case ctx.Err() == nil:
-		c.tellEnd(err, "the connection ended: what it last sent was not taken")
+		c.logEnd(err, "the connection ended: what it last sent was not taken")
 	}
 	conn.NetConn().Close()
 }
 
 // takeMessages returns why there is no further message: io.EOF where the peer
 // ended in order.
-func (c *session) takeMessages(ctx context.Context, conn *tls.Conn, r *legacy.Reader) error {
+func (c *connection) takeMessages(ctx context.Context, conn *tls.Conn, r *legacy.Reader) error {
 	for {
 		m, err := r.Next(ctx)
 		if err != nil {
@@ -109,7 +109,7 @@ type refusals struct {
 
 // takeText hands the lines of a message to the intake, in order, and returns
 // once all that are not refused are safe.
-func (c *session) takeText(ctx context.Context, text []byte) (refusals, error) {
+func (c *connection) takeText(ctx context.Context, text []byte) (refusals, error) {
 	release, err := c.account.TakeResults(ctx, min(bytes.Count(text, []byte("\n"))+1, submitLines))
 	if err != nil {
 		return refusals{}, err
@@ -133,7 +133,7 @@ func (c *session) takeText(ctx context.Context, text []byte) (refusals, error) {
 
 // portion is what of a message is submitted together.
 type portion struct {
-	session *session
+	session *connection
 	origin  record.Origin
 	entries []wire.Entry
 	lines   [][]byte // those of the entries

@@ -74,8 +74,8 @@ func (l *Limits) validate() error {
 // minFrameMemory leaves room for one message of each kind at its longest.
 const minFrameMemory = wire.LeastBudget
 
-// tellShort says that a client's results wait for memory.
-func (s *Server) tellShort(client string, own bool) {
+// logShort says that a client's results wait for memory.
+func (s *Server) logShort(client string, own bool) {
 	why := "all clients together have as much in hand as --frame-memory allows"
 	if own {
 		why = "it has a quarter of --frame-memory in hand by itself, as much as one client may"

@@ -76,11 +76,11 @@ func (s *Server) reloadAccess(ctx context.Context, asked bool) {
 	case ctx.Err() != nil:
 		return // it stops, and waits for no file
 	case err != nil:
-		s.tellUnread(err)
+		s.logUnread(err)
 	default:
 		tell := asked || s.told.unread != "" || s.access.Content() != before
 		s.told.unread = ""
-		s.tellAccess(problems, tell)
+		s.logAccess(problems, tell)
 		s.warnPassedBy()
 	}
 	s.endRefused()
@@ -92,10 +92,10 @@ type toldAccess struct {
 	problems map[string]bool
 }
 
-// tellAccess tells what is new of the allowed directory: its problems, and with
+// logAccess tells what is new of the allowed directory: its problems, and with
 // read how many certificates are listed. What the throttle keeps back is new again
 // the next time.
-func (s *Server) tellAccess(problems []access.Problem, read bool) {
+func (s *Server) logAccess(problems []access.Problem, read bool) {
 	before := s.told.problems
 	s.told.problems = make(map[string]bool, len(problems))
 	for _, p := range problems {
@@ -103,7 +103,7 @@ func (s *Server) tellAccess(problems []access.Problem, read bool) {
 		switch {
 		case before[text]:
 			s.told.problems[text] = true
-		case s.tellProblem(p):
+		case s.logProblem(p):
 			s.told.problems[text], read = true, true
 		}
 	}
@@ -117,8 +117,8 @@ func (s *Server) tellAccess(problems []access.Problem, read bool) {
 	event.Int("certificates", s.access.Clients()).Str("dir", s.options.AllowedClientCertDir).Msg("read the directory of allowed clients")
 }
 
-// tellProblem tells whether it was logged.
-func (s *Server) tellProblem(p access.Problem) bool {
+// logProblem tells whether it was logged.
+func (s *Server) logProblem(p access.Problem) bool {
 	level, message := s.throttles.files.Error, "a client is refused until the file of its certificates is mended"
 	switch {
 	case p.Refused != "" && strings.HasSuffix(p.File, ".json"):
@@ -138,8 +138,8 @@ func (s *Server) tellProblem(p access.Problem) bool {
 	return logged
 }
 
-// tellUnread says once why the allowed directory was not read.
-func (s *Server) tellUnread(err error) {
+// logUnread says once why the allowed directory was not read.
+func (s *Server) logUnread(err error) {
 	if err.Error() == s.told.unread {
 		return
 	}

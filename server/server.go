@@ -59,7 +59,7 @@ type Server struct {
 	owner       string // of files that it leaves where others do
 	budget      *wire.Budget
 	door        door
-	sessions    sessions
+	connections openConnections
 	throttles   throttles
 	objectsTold string     // why the core's objects were last not read; owned by readCore, then by keepObjects
 	patterned   []string   // clients that were last warned of; owned by New, then by keepLoading
@@ -76,7 +76,7 @@ func New(o Options, log zerolog.Logger) (*Server, error) {
 	}
 	s := &Server{options: o, log: log, started: time.Now(), throttles: newThrottles(log)}
 	s.fitFiles()
-	s.budget = wire.NewBudget(o.Limits.FrameMemory, s.tellShort)
+	s.budget = wire.NewBudget(o.Limits.FrameMemory, s.logShort)
 	for _, step := range []func() error{s.loadCertificates, s.listen, s.drop, s.readCore, s.openAccess, s.openJournal} {
 		if err := step(); err != nil {
 			s.Close()
@@ -113,7 +113,7 @@ func (s *Server) loadCertificates() error {
 	s.tls = certs.ServerConfig(s.certs)
 	configure := s.tls.GetConfigForClient
 	s.tls.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if v, ok := hello.Conn.(*visitor); ok {
+		if v, ok := hello.Conn.(*pendingConn); ok {
 			v.tooOld = certs.TooOld(s.tls, hello)
 		}
 		return configure(hello)
@@ -137,7 +137,7 @@ func (s *Server) openAccess() error {
 	if s.addresses != nil {
 		dir.AddressOf = func(host string) string { return s.addresses.Last().AddressOf(host) }
 	}
-	s.tellAccess(problems, true)
+	s.logAccess(problems, true)
 	return nil
 }
 
@@ -217,11 +217,11 @@ func (s *Server) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 	sinkDone.Go(func() { s.door.keepTime(sinkCtx) }) // sessions take leave, too
 	doors.Go(func() { s.keepLoading(ctx, reload) })
 	doors.Go(func() { s.keepObjects(ctx) })
-	doors.Go(func() { s.guard(ctx) })
+	doors.Go(func() { s.recheck(ctx) })
 	doors.Go(func() { tendHeap(ctx) })
-	doors.Go(func() { certs.Daily(ctx, s.tellEnding) })
-	s.tellLoose()
-	s.tellOwn()
+	doors.Go(func() { certs.Daily(ctx, s.logEnding) })
+	s.logLoose()
+	s.logOwn()
 	for _, l := range s.listeners {
 		doors.Go(func() { s.accept(ctx, l) })
 		s.log.Info().Stringer("address", l.Addr()).Str("version", s.options.Version).Msg("listening")
@@ -232,7 +232,7 @@ func (s *Server) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 		l.Close()
 	}
 	s.door.close()
-	s.sessions.endAll(&wire.ByeError{Reason: wire.Stopping})
+	s.connections.endAll(&wire.ByeError{Reason: wire.Stopping})
 	doors.Wait()
 	stopSink()
 	sinkDone.Wait()
@@ -244,4 +244,4 @@ func (s *Server) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 }
 
 // Alive returns as soon as the sessions answer.
-func (s *Server) Alive() { s.sessions.count() }
+func (s *Server) Alive() { s.connections.count() }

@@ -53,7 +53,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener) {
 			if ctx.Err() != nil {
 				continue
 			}
-			s.complain(conn, "full", fmt.Sprintf("%d connections are open, as many as --max-connections or the limit of open files allows", s.door.most))
+			s.logRefused(conn, "full", fmt.Sprintf("%d connections are open, as many as --max-connections or the limit of open files allows", s.door.most))
 			continue
 		}
 		open.Go(func() { s.greet(ctx, v, &open) })
@@ -63,11 +63,11 @@ func (s *Server) accept(ctx context.Context, l net.Listener) {
 // greet proves who the peer is. What a handshake needs of the stack is given
 // back before the long life of the session, which gets a fresh goroutine. A
 // deadline, unlike a context, costs no second one.
-func (s *Server) greet(ctx context.Context, conn *visitor, open *sync.WaitGroup) {
+func (s *Server) greet(ctx context.Context, conn *pendingConn, open *sync.WaitGroup) {
 	secured := tls.Server(conn, s.tls)
 	conn.SetDeadline(time.Now().Add(s.options.Limits.Handshake))
 	if err := secured.Handshake(); err != nil {
-		s.tellHandshake(conn, err)
+		s.logHandshake(conn, err)
 		if refusedCertificate(err) {
 			wire.Close(conn.Conn) // in order, or the reason is lost on the way
 		}
@@ -83,7 +83,7 @@ func (s *Server) greet(ctx context.Context, conn *visitor, open *sync.WaitGroup)
 		s.refuse(secured, cert, err, state.NegotiatedProtocol == wire.ALPN)
 		return
 	}
-	s.tellOldTLS(conn, client, state.Version)
+	s.logOldTLS(conn, client, state.Version)
 	if state.NegotiatedProtocol != wire.ALPN {
 		s.greetLegacy(ctx, secured, client, open)
 		return
@@ -111,7 +111,7 @@ func (s *Server) refuse(conn *tls.Conn, cert *x509.Certificate, err error, speak
 		why = fmt.Sprintf("the certificate %q (serial %x) is not in %s: put it there as NAME.pem to allow it",
 			cert.Subject, cert.SerialNumber, s.options.AllowedClientCertDir)
 	}
-	s.complain(conn, fmt.Sprintf("certificate %x", sha256.Sum256(cert.Raw)), why) // of a CA of ours, so that there are not many
+	s.logRefused(conn, fmt.Sprintf("certificate %x", sha256.Sum256(cert.Raw)), why) // of a CA of ours, so that there are not many
 	if speaksOurs {
 		bye := refusal(err)
 		wire.Refuse(conn, bye.Reason, bye.Text)
@@ -120,18 +120,18 @@ func (s *Server) refuse(conn *tls.Conn, cert *x509.Certificate, err error, speak
 	conn.NetConn().Close() // in order, a peer of version 0.3.9 would believe that its message was taken
 }
 
-// tellHandshake says what was wrong with a peer that did not prove itself.
-func (s *Server) tellHandshake(conn *visitor, err error) {
+// logHandshake says what was wrong with a peer that did not prove itself.
+func (s *Server) logHandshake(conn *pendingConn, err error) {
 	if errors.Is(err, net.ErrClosed) && !conn.wasEvicted() { // by our own stop
 		return
 	}
 	fault, why := s.handshakeFault(conn, err)
-	s.complain(conn, fault, why)
+	s.logRefused(conn, fault, why)
 }
 
 // handshakeFault returns the kind of fault, of which there are few, and what to
 // say about it. The latter may hold whatever the peer sent.
-func (s *Server) handshakeFault(conn *visitor, err error) (fault, why string) {
+func (s *Server) handshakeFault(conn *pendingConn, err error) (fault, why string) {
 	var noTLS tls.RecordHeaderError
 	var unverified *tls.CertificateVerificationError
 	var revoked *certs.RevokedError
@@ -169,9 +169,9 @@ func refusedCertificate(err error) bool {
 	return errors.As(err, &unverified) || errors.As(err, &revoked) || errors.Is(err, certs.ErrCAAsClient)
 }
 
-// tellOldTLS names a client whose library has nothing newer, for each at most
+// logOldTLS names a client whose library has nothing newer, for each at most
 // once an hour: such a client may connect for every single message.
-func (s *Server) tellOldTLS(conn net.Conn, client string, version uint16) {
+func (s *Server) logOldTLS(conn net.Conn, client string, version uint16) {
 	if !certs.Old(version) {
 		return
 	}
@@ -179,9 +179,9 @@ func (s *Server) tellOldTLS(conn net.Conn, client string, version uint16) {
 		Msg("a client speaks a version of TLS that is not safe any more: renew the software there, then take --tls-min-version back")
 }
 
-// complain logs what is wrong with a peer, for each address and fault at most
+// logRefused logs what is wrong with a peer, for each address and fault at most
 // once a minute. Only why may hold what the peer chose: it is shortened.
-func (s *Server) complain(conn net.Conn, fault, why string) {
+func (s *Server) logRefused(conn net.Conn, fault, why string) {
 	s.throttles.unauthenticated.Warn(network(conn.RemoteAddr()), fault).Stringer("peer", conn.RemoteAddr()).Str("why", logx.Clip(why)).Msg("refused a connection")
 }
 
@@ -199,8 +199,8 @@ func network(peer net.Addr) string {
 	return netip.PrefixFrom(ip.WithZone(""), 64).Masked().String()
 }
 
-// session is the connection of one client.
-type session struct {
+// connection is the connection of one client.
+type connection struct {
 	server  *Server
 	client  string
 	cert    *x509.Certificate
@@ -213,7 +213,7 @@ type session struct {
 	counted bool // among its client's connections; owned by sessions
 }
 
-func (c *session) serve(conn *tls.Conn, session *wire.Serving) {
+func (c *connection) serve(conn *tls.Conn, session *wire.Serving) {
 	err := session.Serve()
 	if err == nil { // the client has all it wanted: nothing that is said could still matter
 		conn.NetConn().Close()
@@ -221,12 +221,12 @@ func (c *session) serve(conn *tls.Conn, session *wire.Serving) {
 		return
 	}
 	wire.Close(conn)
-	c.tellEnd(err, "the connection ended")
+	c.logEnd(err, "the connection ended")
 }
 
-// tellEnd logs why a connection ended, for each client and kind of end at most
+// logEnd logs why a connection ended, for each client and kind of end at most
 // once a minute: a client that breaks the protocol comes back at once.
-func (c *session) tellEnd(err error, message string) {
+func (c *connection) logEnd(err error, message string) {
 	var bye *wire.ByeError
 	var broken *wire.ProtocolError
 	var stalled *wire.StalledError
@@ -246,19 +246,19 @@ func (c *session) tellEnd(err error, message string) {
 
 // open makes the session of a client that is listed. Its context is ended by
 // sessions, with a reason.
-func (s *Server) open(ctx context.Context, conn *tls.Conn, client string) (*session, context.Context, func()) {
+func (s *Server) open(ctx context.Context, conn *tls.Conn, client string) (*connection, context.Context, func()) {
 	state := conn.ConnectionState()
 	ctx, end := context.WithCancelCause(context.WithoutCancel(ctx))
-	c := &session{server: s, client: client, cert: state.PeerCertificates[0], chains: state.VerifiedChains, end: end, account: s.budget.Open(client),
+	c := &connection{server: s, client: client, cert: state.PeerCertificates[0], chains: state.VerifiedChains, end: end, account: s.budget.Open(client),
 		peer: conn.RemoteAddr()}
-	s.sessions.add(c, s.options.Limits.ClientConnections)
+	s.connections.add(c, s.options.Limits.ClientConnections)
 	if bye := s.refused(c); bye != nil { // since the handshake
 		end(bye)
 	}
 	s.intake.lastSeen.note(client, 0)
 	return c, ctx, func() {
 		s.intake.lastSeen.note(client, 0)
-		s.sessions.remove(c)
+		s.connections.remove(c)
 		c.account.Close()
 		end(nil)
 	}
@@ -266,24 +266,24 @@ func (s *Server) open(ctx context.Context, conn *tls.Conn, client string) (*sess
 
 // about adds to a line of the log whom it is about. A logger that knows would be
 // half a kilobyte for each connection.
-func (c *session) about(e *zerolog.Event) *zerolog.Event {
+func (c *connection) about(e *zerolog.Event) *zerolog.Event {
 	return e.Str("client", c.client).Stringer("peer", c.peer)
 }
 
 // Hello is told who is there.
-func (c *session) Hello(h wire.Hello) (last uint64, err error) {
+func (c *connection) Hello(h wire.Hello) (last uint64, err error) {
 	c.origin = record.Origin{Client: c.client, Instance: h.Instance, Remember: h.Remember}
-	c.server.sessions.supersede(c, h.Instance)
+	c.server.connections.supersede(c, h.Instance)
 	c.about(c.server.log.Debug()).Str("host", h.Host).Str("version", h.Version).Stringer("instance", h.Instance).Msg("connected")
 	return c.server.intake.known.highest(c.client, h.Instance), nil
 }
 
 // Submit hands a batch to the intake.
-func (c *session) Submit(ctx context.Context, b wire.Batch) ([]wire.Rejection, error) {
+func (c *connection) Submit(ctx context.Context, b wire.Batch) ([]wire.Rejection, error) {
 	o := c.origin
 	o.Instance, o.Received = b.Instance, time.Now().UnixMicro()
 	return c.server.intake.Submit(ctx, o, b.Entries)
 }
 
 // Waiting says why Submit takes long.
-func (c *session) Waiting() string { return c.server.intake.Waiting(c.client) }
+func (c *connection) Waiting() string { return c.server.intake.Waiting(c.client) }

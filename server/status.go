@@ -148,7 +148,7 @@ func (s *Server) held(now time.Time) []status.Held {
 
 // clients lists who was heard of, and who is connected.
 func (s *Server) clients() (connections int, list []status.Heard) {
-	connected := s.sessions.count()
+	connected := s.connections.count()
 	known := s.intake.lastSeen.all()
 	list = []status.Heard{}
 	for _, name := range slices.Sorted(maps.Keys(known)) {

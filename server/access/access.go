@@ -54,9 +54,9 @@ type Directory struct {
 type listing struct {
 	certificates map[Fingerprint]string // whose they are
 	clients      map[string]*client
-	sight        sight  // of the moment before it was read
-	incomplete   bool   // a file was there and could not be read
-	content      uint64 // a sum over what the files say
+	fingerprint  dirFingerprint // of the moment before it was read
+	incomplete   bool           // a file was there and could not be read
+	content      uint64         // a sum over what the files say
 }
 
 // client is what is known of one.
@@ -104,7 +104,7 @@ func (d *Directory) Reload(ctx context.Context) ([]Problem, error) {
 		return nil, fmt.Errorf("read the directory of allowed clients: %w", err)
 	}
 	r := reading{Directory: d, ctx: ctx, before: d.current.Load(),
-		listing: &listing{certificates: map[Fingerprint]string{}, clients: map[string]*client{}, sight: sight}}
+		listing: &listing{certificates: map[Fingerprint]string{}, clients: map[string]*client{}, fingerprint: sight}}
 	sortEntries(entries)
 	for _, e := range entries {
 		if name, ok := clientFile(e.Name(), ".pem"); ok {

@@ -15,21 +15,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stamp stands for what decides what some files say, as far as that can be told
+// fileFingerprint stands for what decides what some files say, as far as that can be told
 // without reading them. The zero one is that of none.
-type stamp struct {
+type fileFingerprint struct {
 	files int
 	sum   uint64 // of the hashes of all, in whatever order they come
 }
 
-// sight is what there is to be seen of the directory at one moment. The zero
+// dirFingerprint is what there is to be seen of the directory at one moment. The zero
 // one is that of a directory that is not there.
-type sight struct {
-	all    stamp    // of the directory and all its files that count
-	dir    stamp    // of the directory, which changes when a name in it does
-	links  []string // those of the files that are symlinks
-	linked stamp    // of what these lead to
-	events bool     // whether a change of another file makes an event
+type dirFingerprint struct {
+	all    fileFingerprint // of the directory and all its files that count
+	dir    fileFingerprint // of the directory, which changes when a name in it does
+	links  []string        // those of the files that are symlinks
+	linked fileFingerprint // of what these lead to
+	events bool            // whether a change of another file makes an event
 }
 
 // ownFileSystems are those that only this machine's kernel changes, so that it
@@ -44,12 +44,12 @@ func clientFile(name, suffix string) (client string, ok bool) {
 }
 
 // look sees the whole directory and returns its entries. It follows symlinks.
-func (d *Directory) look(ctx context.Context) (sight, []fs.DirEntry, error) {
-	now := sight{all: stamp{files: 1}} // itself, if it is there
-	d.see(ctx, &now.dir, "", false)    // before its names: what is added from here on is seen next time
+func (d *Directory) look(ctx context.Context) (dirFingerprint, []fs.DirEntry, error) {
+	now := dirFingerprint{all: fileFingerprint{files: 1}} // itself, if it is there
+	d.see(ctx, &now.dir, "", false)                       // before its names: what is added from here on is seen next time
 	entries, err := d.plain.ReadDir(ctx, d.path)
 	if err != nil {
-		return sight{}, nil, err
+		return dirFingerprint{}, nil, err
 	}
 	now.events = d.eventful(ctx)
 	for _, e := range entries {
@@ -82,7 +82,7 @@ const unanswered = -1
 
 // see adds to s what is to be seen of a file of the directory, or with no name of
 // the directory itself, and returns what it added to the sum.
-func (d *Directory) see(ctx context.Context, s *stamp, name string, link bool) uint64 {
+func (d *Directory) see(ctx context.Context, s *fileFingerprint, name string, link bool) uint64 {
 	path := filepath.Join(d.path, name)
 	is, err := disk.Within(ctx, d.reader(link), path, func() (is unix.Stat_t, err error) {
 		return is, unix.Stat(path, &is)
@@ -132,20 +132,20 @@ func unreadable(err error) bool {
 func (d *Directory) Changed(ctx context.Context) bool {
 	now, _, err := d.look(ctx)
 	if gone(err) {
-		now, err = sight{}, nil
+		now, err = dirFingerprint{}, nil
 	}
-	return err != nil || now.all != d.current.Load().sight.all
+	return err != nil || now.all != d.current.Load().fingerprint.all
 }
 
 // ChangedUnseen is for who watches the directory. It tells at once of what makes
 // no event there: what changes behind a symlink, or on a network file system,
 // where another machine may have done it.
 func (d *Directory) ChangedUnseen(ctx context.Context) bool {
-	before := d.current.Load().sight
+	before := d.current.Load().fingerprint
 	if !before.events {
 		return d.Changed(ctx)
 	}
-	var itself, linked stamp
+	var itself, linked fileFingerprint
 	if d.see(ctx, &itself, "", false); itself != before.dir {
 		return d.Changed(ctx)
 	}

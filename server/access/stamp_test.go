@@ -49,7 +49,7 @@ func TestChangesAreSeen(t *testing.T) {
 		{"the directory gone", func() error { return os.Rename(dir, dir+".away") }, true, true},
 	} {
 		for _, own := range []bool{true, false} {
-			d.current.Load().sight.events = own
+			d.current.Load().fingerprint.events = own
 			if own {
 				must(step.do())
 			}

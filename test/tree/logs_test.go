@@ -16,15 +16,15 @@ var unthrottled = map[string][]string{
 	"a start or a stop": {
 		"client.openOutbox", "client.outbox.tellLeft", "client.Client.loadState", "client.Client.Run", "client.Client.tellLoose", "client.Client.reporter",
 		"server.openIntake", "server.intake.logForgotten", "server.Server.fitFiles", "server.Server.listen", "server.Server.makeSink", "server.Server.openOwner",
-		"server.Server.openSinks", "server.Server.tellOtherDoor", "server.Server.tellOtherDoor", "server.Server.Run", "server.Server.reporter", "server.Server.tellLoose", "server.Server.tellOwn",
+		"server.Server.openSinks", "server.Server.tellOtherDoor", "server.Server.tellOtherDoor", "server.Server.Run", "server.Server.reporter", "server.Server.logLoose", "server.Server.logOwn",
 	},
 	"a change that somebody made to files of this machine": {
 		"client.Client.keepLoading", "client.Client.loadCertificates", "client.Client.reload", "client.checks.load", "client.checks.tellBad", "client.checks.tellNeverAgain",
 		"client.deliveries.follow", "client.deliveries.sender", "server.Server.keepLoading", "server.Server.loadCertificates",
-		"server.Server.tellAccess", "server.Server.tellUnread", "server.Server.warnPassedBy",
+		"server.Server.logAccess", "server.Server.logUnread", "server.Server.warnPassedBy",
 	},
 	"a minute's look at the disk": {"client.deliveries.moveTo", "client.outbox.moveTo", "client.outbox.onDisk", "client.hangs.tell"},
-	"a day":                       {"client.Client.tellEnding", "server.Server.tellEnding"},
+	"a day":                       {"client.Client.tellEnding", "server.Server.logEnding"},
 }
 
 // TestNoLogLineEscapesTheThrottle finds calls of a logger itself. Lines of the

@@ -8,11 +8,11 @@ import (
 	"massive-passive/wire"
 )
 
-// sessions are the connections that are open.
-type sessions struct {
+// openConnections are the connections that are open.
+type openConnections struct {
 	mu        sync.Mutex
-	open      map[*session]bool
-	instances map[instanceKey]*session
+	open      map[*connection]bool
+	instances map[instanceKey]*connection
 	clients   map[string]int // how many of open each client has
 	ended     error          // set once no more may open
 }
@@ -25,11 +25,11 @@ type instanceKey struct {
 // add notes a connection, and ends it where its client has as many as it may.
 // Such a one does not count: its end takes a while, and a client that tries
 // again meanwhile would keep itself out.
-func (l *sessions) add(c *session, most int) {
+func (l *openConnections) add(c *connection, most int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.open == nil {
-		l.open, l.instances, l.clients = map[*session]bool{}, map[instanceKey]*session{}, map[string]int{}
+		l.open, l.instances, l.clients = map[*connection]bool{}, map[instanceKey]*connection{}, map[string]int{}
 	}
 	l.open[c] = true
 	if l.clients[c.client] < most {
@@ -43,7 +43,7 @@ func (l *sessions) add(c *session, most int) {
 	}
 }
 
-func (l *sessions) remove(c *session) {
+func (l *openConnections) remove(c *connection) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.open, c)
@@ -58,7 +58,7 @@ func (l *sessions) remove(c *session) {
 }
 
 // supersede makes c the connection of its instance and ends an older one.
-func (l *sessions) supersede(c *session, instance wire.Instance) {
+func (l *openConnections) supersede(c *connection, instance wire.Instance) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	key := instanceKey{c.client, instance}
@@ -69,13 +69,13 @@ func (l *sessions) supersede(c *session, instance wire.Instance) {
 }
 
 // count tells how many connections each client has.
-func (l *sessions) count() map[string]int {
+func (l *openConnections) count() map[string]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return maps.Clone(l.clients)
 }
 
-func (l *sessions) endAll(why error) {
+func (l *openConnections) endAll(why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended = why
@@ -85,7 +85,7 @@ func (l *sessions) endAll(why error) {
 }
 
 // endWhere ends the connections for which there is a reason to.
-func (l *sessions) endWhere(reason func(*session) *wire.ByeError) {
+func (l *openConnections) endWhere(reason func(*connection) *wire.ByeError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.open {

@@ -16,20 +16,20 @@ type door struct {
 	first firstDeadline
 
 	mu      sync.Mutex
-	open    map[*visitor]bool
+	open    map[*pendingConn]bool
 	pending list.List // of *visitor, the oldest first: not yet proved
 	closed  bool
 }
 
-// visitor is a connection. Its Close also makes its place free.
-type visitor struct {
+// pendingConn is a connection. Its Close also makes its place free.
+type pendingConn struct {
 	timed
-	door    *door
-	place   *list.Element // among the strangers; nil: proved, or gone
-	evicted bool
-	heard   int    // bytes from a stranger; of whoever reads
-	known   bool   // it has proved who it is; likewise
-	tooOld  string // what its TLS lacks, and the option that lets it in; set and read by its handshake
+	door     *door
+	place    *list.Element // among the strangers; nil: proved, or gone
+	evicted  bool
+	received int    // bytes from a stranger; of whoever reads
+	known    bool   // it has proved who it is; likewise
+	tooOld   string // what its TLS lacks, and the option that lets it in; set and read by its handshake
 }
 
 // strangerBytes is the most that is read of a peer that has not proved who it
@@ -40,21 +40,21 @@ const strangerBytes = 16 << 10
 var errStrangerBytes = errors.New("it has not proved who it is with its first 16 KiB")
 
 // Read reads a bounded amount from a stranger.
-func (v *visitor) Read(b []byte) (int, error) {
+func (v *pendingConn) Read(b []byte) (int, error) {
 	if v.known {
 		return v.Conn.Read(b)
 	}
-	left := strangerBytes - v.heard
+	left := strangerBytes - v.received
 	if left == 0 {
 		return 0, errStrangerBytes
 	}
 	n, err := v.Conn.Read(b[:min(len(b), left)])
-	v.heard += n
+	v.received += n
 	return n, err
 }
 
 // enter lets a connection in, or tells that there is no place.
-func (d *door) enter(conn net.Conn) (*visitor, bool) {
+func (d *door) enter(conn net.Conn) (*pendingConn, bool) {
 	v, evicted := d.add(conn)
 	if evicted != nil {
 		evicted.Close()
@@ -62,7 +62,7 @@ func (d *door) enter(conn net.Conn) (*visitor, bool) {
 	return v, v != nil
 }
 
-func (d *door) add(conn net.Conn) (v, evicted *visitor) {
+func (d *door) add(conn net.Conn) (v, evicted *pendingConn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -73,13 +73,13 @@ func (d *door) add(conn net.Conn) (v, evicted *visitor) {
 		if first == nil {
 			return nil, nil
 		}
-		evicted = first.Value.(*visitor)
+		evicted = first.Value.(*pendingConn)
 		evicted.evicted = true
 		d.forget(evicted)
 	}
-	v = &visitor{timed: timed{Conn: conn, first: &d.first}, door: d}
+	v = &pendingConn{timed: timed{Conn: conn, first: &d.first}, door: d}
 	if d.open == nil {
-		d.open = map[*visitor]bool{}
+		d.open = map[*pendingConn]bool{}
 	}
 	d.open[v] = true
 	v.place = d.pending.PushBack(v)
@@ -87,7 +87,7 @@ func (d *door) add(conn net.Conn) (v, evicted *visitor) {
 }
 
 // forget takes v's place away; the caller holds the lock.
-func (d *door) forget(v *visitor) {
+func (d *door) forget(v *pendingConn) {
 	delete(d.open, v)
 	if v.place != nil {
 		d.pending.Remove(v.place)
@@ -100,9 +100,9 @@ func (d *door) forget(v *visitor) {
 func (d *door) close() {
 	d.mu.Lock()
 	d.closed = true
-	var all []*visitor
+	var all []*pendingConn
 	for e := d.pending.Front(); e != nil; e = e.Next() {
-		all = append(all, e.Value.(*visitor))
+		all = append(all, e.Value.(*pendingConn))
 	}
 	d.mu.Unlock()
 	for _, v := range all {
@@ -111,7 +111,7 @@ func (d *door) close() {
 }
 
 // proved tells that it is known who v is. The caller is who reads.
-func (v *visitor) proved() {
+func (v *pendingConn) proved() {
 	v.known = true
 	v.door.mu.Lock()
 	defer v.door.mu.Unlock()
@@ -122,14 +122,14 @@ func (v *visitor) proved() {
 }
 
 // wasEvicted tells whether v had to make place for another.
-func (v *visitor) wasEvicted() bool {
+func (v *pendingConn) wasEvicted() bool {
 	v.door.mu.Lock()
 	defer v.door.mu.Unlock()
 	return v.evicted
 }
 
 // Close closes the connection and makes its place free.
-func (v *visitor) Close() error {
+func (v *pendingConn) Close() error {
 	v.door.mu.Lock()
 	v.door.forget(v)
 	v.door.mu.Unlock()

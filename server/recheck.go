@@ -18,9 +18,9 @@ const (
 	expiryInterval = time.Minute
 )
 
-// guard ends the connections of clients whose certificate is revoked or ends,
+// recheck ends the connections of clients whose certificate is revoked or ends,
 // or whose CA counts no more, while they are connected.
-func (s *Server) guard(ctx context.Context) {
+func (s *Server) recheck(ctx context.Context) {
 	tick := time.NewTicker(guardInterval)
 	defer tick.Stop()
 	looked, generation := time.Now(), s.certs.Generation()
@@ -40,11 +40,11 @@ func (s *Server) guard(ctx context.Context) {
 }
 
 // endRefused ends the connections of clients that would not get in now.
-func (s *Server) endRefused() { s.sessions.endWhere(s.refused) }
+func (s *Server) endRefused() { s.connections.endWhere(s.refused) }
 
 // refused says why a client that once got in would not get in now; nil if it
 // would.
-func (s *Server) refused(c *session) *wire.ByeError {
+func (s *Server) refused(c *connection) *wire.ByeError {
 	name, err := s.access.Client(c.cert)
 	if err == nil && name != c.client {
 		err = access.ErrNotListed
@@ -77,9 +77,9 @@ func refusal(err error) *wire.ByeError {
 	return &wire.ByeError{Reason: wire.NotListed, Text: "this server does not list your certificate"}
 }
 
-// tellEnding warns of certificates that end soon. Of a client with several
+// logEnding warns of certificates that end soon. Of a client with several
 // only the one counts that lasts longest: the others were renewed.
-func (s *Server) tellEnding(now time.Time) {
+func (s *Server) logEnding(now time.Time) {
 	list := s.certs.Certificates()
 	last := map[string]time.Time{}
 	s.access.Certificates(func(client string, c access.Certificate) {
@@ -104,15 +104,15 @@ func (s *Server) tellEnding(now time.Time) {
 	}
 }
 
-// tellOwn warns of a certificate that is none for this server.
-func (s *Server) tellOwn() {
+// logOwn warns of a certificate that is none for this server.
+func (s *Server) logOwn() {
 	if why := s.certs.OwnTrouble(); why != "" {
 		s.log.Warn().Str("why", why).Msg("clients will not accept this server")
 	}
 }
 
-// tellLoose warns of what others can do to this server by way of its files.
-func (s *Server) tellLoose() {
+// logLoose warns of what others can do to this server by way of its files.
+func (s *Server) logLoose() {
 	o := &s.options
 	problems := append(certs.LooseFiles(o.AllowedClientCertDir, ".pem", ".json"), certs.LooseKey(o.SSLKey))
 	if o.Icinga2PasswordFile != "" {

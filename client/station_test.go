@@ -99,7 +99,7 @@ func newStation(t testing.TB) *station {
 	must(t, err)
 	pool, err := certs.LoadPool(set.CA, nil)
 	must(t, err)
-	l, err := tls.Listen("tcp", "127.0.0.1:0", certs.ServerConfig(certs.End{Pair: pair, Pool: pool}))
+	l, err := tls.Listen("tcp", "127.0.0.1:0", certs.ServerConfig(certs.End{Pair: pair, Pool: pool}, tls.RequireAndVerifyClientCert, wire.ALPN))
 	must(t, err)
 	s := &station{t: t, dir: filepath.Join(dir, "checks")}
 	must(t, os.Mkdir(s.dir, 0o700))

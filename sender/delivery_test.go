@@ -69,7 +69,7 @@ func newPeer(t *testing.T) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := tls.Listen("tcp", "127.0.0.1:0", certs.ServerConfig(certs.End{Pair: pair, Pool: pool}))
+	l, err := tls.Listen("tcp", "127.0.0.1:0", certs.ServerConfig(certs.End{Pair: pair, Pool: pool}, tls.RequireAndVerifyClientCert, wire.ALPN))
 	if err != nil {
 		t.Fatal(err)
 	}

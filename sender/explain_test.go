@@ -24,7 +24,7 @@ func door(t *testing.T, set certstest.Set, clientCA string, from string) string 
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := tls.Listen("tcp", "127.0.0.1:0", certs.ServerConfig(end))
+	l, err := tls.Listen("tcp", "127.0.0.1:0", certs.ServerConfig(end, tls.RequireAndVerifyClientCert, wire.ALPN))
 	if err != nil {
 		t.Fatal(err)
 	}

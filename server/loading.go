@@ -67,7 +67,12 @@ func (s *Server) keepLoading(ctx context.Context, asked <-chan func()) {
 func (s *Server) reloadAccess(ctx context.Context, asked bool) {
 	before := s.access.Content()
 	problems, err := s.access.Reload(ctx)
-	if errors.Is(err, fs.ErrNotExist) && pause(ctx, settle) == nil {
+	if errors.Is(err, fs.ErrNotExist) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(settle):
+		}
 		if problems, err = s.access.Reload(ctx); errors.Is(err, fs.ErrNotExist) {
 			s.access.Clear()
 		}
@@ -83,7 +88,7 @@ func (s *Server) reloadAccess(ctx context.Context, asked bool) {
 		s.logAccess(problems, tell)
 		s.warnPassedBy()
 	}
-	s.endRefused()
+	s.door.Recheck()
 }
 
 // toldAccess is what the log says of the allowed directory already.

@@ -8,10 +8,15 @@ import (
 	"strconv"
 	"strings"
 
+	"massive-passive/internal/core"
 	"massive-passive/internal/option"
+	"massive-passive/server/door"
+	"massive-passive/server/intake"
 	"massive-passive/server/sink"
 	"massive-passive/wire"
 	"massive-passive/wire/certs"
+
+	"github.com/rs/zerolog"
 )
 
 // Options say what a server does. Files and directories are paths.
@@ -146,6 +151,20 @@ func (o *Options) address(listen string) (network, address string, err error) {
 	return network, net.JoinHostPort(host, port), nil
 }
 
+// door are those of the door.
+func (o *Options) door(end certs.End, log zerolog.Logger, to throttles) door.Options {
+	l := &o.Limits
+	return door.Options{End: end, AllowedDir: o.AllowedClientCertDir, Version: o.Version, Legacy: o.Legacy,
+		Connections: l.Connections, ClientConnections: l.ClientConnections, Frame: l.Frame, LegacyMessage: l.LegacyMessage, Handshake: l.Handshake,
+		Idle: l.Idle, FrameMemory: l.FrameMemory, Log: log, Clients: to.clients, Own: to.own}
+}
+
+// intake are those of the intake.
+func (o *Options) intake(objects *core.Cache, log zerolog.Logger, to throttles) intake.Options {
+	return intake.Options{StateDir: o.StateDir, JournalBytes: o.JournalMaxBytes, JournalFlush: o.JournalFlush, ClientShare: o.Limits.ClientShare,
+		Rate: o.Limits.Rate, Output: o.Limits.Output, Objects: objects, Log: log, Clients: to.clients, Own: to.own}
+}
+
 // orderGuard tells whether a sink judges the order of results of several
 // clients; core is what is right for its core.
 func (o *Options) orderGuard(core bool) bool {
@@ -154,8 +173,6 @@ func (o *Options) orderGuard(core bool) bool {
 	}
 	return core
 }
-
-func (o *Options) journalDir() string { return filepath.Join(o.StateDir, "journal") }
 
 // spoolDir is where the sink of the name leaves lines for its core, which is
 // given the directory: another core could not enter it.

@@ -17,7 +17,7 @@ func owners(t *testing.T, dir string, sinks ...string) []string {
 	for _, r := range s.sinks {
 		list = append(list, r.(*sink.CheckResults).Owner)
 	}
-	if err := s.intake.journal.Close(); err != nil {
+	if err := s.intake.Journal.Close(); err != nil {
 		t.Fatal(err)
 	}
 	return list
@@ -68,7 +68,7 @@ func TestEachCommandFileHasASpoolOfItsOwn(t *testing.T) {
 	dir := t.TempDir()
 	spools := func(sinks ...string) (list []string) {
 		s := sinksRig(t, dir, sinks...)
-		defer s.intake.journal.Close()
+		defer s.intake.Journal.Close()
 		for _, r := range s.sinks {
 			list = append(list, r.(*sink.CommandFile).Spool)
 		}

@@ -51,7 +51,7 @@ func TestPolicyRejectsSingleResults(t *testing.T) {
 		!strings.Contains(ack.Rejections[1].Text, `"SHUTDOWN_PROGRAM"`) {
 		t.Errorf("rejected %v", ack.Rejections)
 	}
-	if n := r.server.intake.counts.denied.Load(); n != 2 {
+	if n := r.server.intake.Status().Denied; n != 2 {
 		t.Errorf("counted %d", n)
 	}
 	for _, want := range []string{"PROCESS_SERVICE_CHECK_RESULT;web1;s;0;taken", "ACKNOWLEDGE_HOST_PROBLEM;web1;1;1;1;me;seen"} {

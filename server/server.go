@@ -1,11 +1,11 @@
-// Package server takes results from clients and hands them to the core. It is
-// about listeners, sessions and their order of start and stop; who may send
-// what is decided by access, what a core is told by sink.
+// Package server takes results from clients and hands them to the core. It makes
+// the parts of that, follows the files that they depend on, and knows the order in
+// which they start and stop. Who may send what is decided by access, how clients
+// come in by door, what is taken by intake, and what a core is told by sink.
 package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,8 +19,9 @@ import (
 	"massive-passive/internal/core"
 	"massive-passive/internal/option"
 	"massive-passive/server/access"
+	"massive-passive/server/door"
+	"massive-passive/server/intake"
 	"massive-passive/server/sink"
-	"massive-passive/wire"
 	"massive-passive/wire/certs"
 
 	"github.com/rs/zerolog"
@@ -47,9 +48,8 @@ type Server struct {
 	log         zerolog.Logger
 	listeners   []net.Listener
 	certs       certs.End
-	tls         *tls.Config
 	access      *access.Directory
-	intake      *intake
+	intake      *intake.Intake
 	sinks       []runner
 	core        *core.Config // the one whose configuration is named; may be nil
 	objects     *followed    // what hosts and services that has; nil where it is not known
@@ -57,9 +57,7 @@ type Server struct {
 	found       []*followed  // of cores that are looked for unasked
 	rejects     *sink.Rejects
 	owner       string // of files that it leaves where others do
-	budget      *wire.Budget
-	door        door
-	connections openConnections
+	door        *door.Door
 	throttles   throttles
 	objectsTold string     // why the core's objects were last not read; owned by readCore, then by keepObjects
 	patterned   []string   // clients that were last warned of; owned by New, then by keepLoading
@@ -76,13 +74,13 @@ func New(o Options, log zerolog.Logger) (*Server, error) {
 	}
 	s := &Server{options: o, log: log, started: time.Now(), throttles: newThrottles(log)}
 	s.fitFiles()
-	s.budget = wire.NewBudget(o.Limits.FrameMemory, s.logShort)
 	for _, step := range []func() error{s.loadCertificates, s.listen, s.drop, s.readCore, s.openAccess, s.openJournal} {
 		if err := step(); err != nil {
 			s.Close()
 			return nil, err
 		}
 	}
+	s.door = door.New(s.options.door(s.certs, s.log, s.throttles), s.access, s.intake)
 	s.warnPassedBy()
 	return s, nil
 }
@@ -93,7 +91,7 @@ func (s *Server) Close() {
 		l.Close()
 	}
 	if s.intake != nil {
-		s.intake.journal.Close()
+		s.intake.Journal.Close()
 	}
 }
 
@@ -109,14 +107,6 @@ func (s *Server) loadCertificates() error {
 	var err error
 	if s.certs, err = certs.Load(certs.Files{Cert: o.SSLCert, Key: o.SSLKey, CA: o.SSLCACert, CRL: o.SSLCRL, MinVersion: o.TLSMinVersion, Server: true}, report); err != nil {
 		return err
-	}
-	s.tls = certs.ServerConfig(s.certs)
-	configure := s.tls.GetConfigForClient
-	s.tls.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if v, ok := hello.Conn.(*pendingConn); ok {
-			v.tooOld = certs.TooOld(s.tls, hello)
-		}
-		return configure(hello)
 	}
 	return nil
 }
@@ -149,7 +139,7 @@ func (s *Server) openJournal() error {
 	if err := os.MkdirAll(s.options.StateDir, 0o711); err != nil { // the core passes through to the spool
 		return fmt.Errorf("make the state directory (another can be named with --state-dir): %w", err)
 	}
-	if s.intake, err = openIntake(s.options, s.access, s.addresses, s.log, s.throttles); err != nil {
+	if s.intake, err = intake.Open(s.options.intake(s.addresses, s.log, s.throttles), s.access); err != nil {
 		return err
 	}
 	return s.openSinks()
@@ -202,7 +192,7 @@ func (s *Server) Addrs() []net.Addr {
 // Run serves until ctx ends, and writes its status to the log each time that
 // asked has something. What comes by reload is called when certificates and
 // allowed clients were read again. It stops in the reverse order of the start:
-// listeners, sessions, sinks, journal.
+// listeners, connections, sinks, journal.
 func (s *Server) Run(ctx context.Context, reload <-chan func(), asked <-chan os.Signal) error {
 	own := context.WithoutCancel(ctx)
 	journalCtx, stopJournal := context.WithCancel(own)
@@ -211,37 +201,30 @@ func (s *Server) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 	defer stopSink()
 	var journalDone, sinkDone, doors sync.WaitGroup
 	var journalErr error
-	journalDone.Go(func() { journalErr = s.intake.run(journalCtx) })
+	journalDone.Go(func() { journalErr = s.intake.Run(journalCtx) })
 	sinkDone.Go(func() { s.runSinks(sinkCtx) })
 	sinkDone.Go(func() { s.reporter(asked).Run(sinkCtx) })
-	sinkDone.Go(func() { s.door.keepTime(sinkCtx) }) // sessions take leave, too
 	doors.Go(func() { s.keepLoading(ctx, reload) })
 	doors.Go(func() { s.keepObjects(ctx) })
-	doors.Go(func() { s.recheck(ctx) })
 	doors.Go(func() { tendHeap(ctx) })
 	doors.Go(func() { certs.Daily(ctx, s.logEnding) })
 	s.logLoose()
 	s.logOwn()
+	doors.Go(func() { s.door.Run(ctx, s.listeners) })
 	for _, l := range s.listeners {
-		doors.Go(func() { s.accept(ctx, l) })
 		s.log.Info().Stringer("address", l.Addr()).Str("version", s.options.Version).Msg("listening")
 	}
 	<-ctx.Done()
 	s.log.Info().Msg("stopping")
-	for _, l := range s.listeners {
-		l.Close()
-	}
-	s.door.close()
-	s.connections.endAll(&wire.ByeError{Reason: wire.Stopping})
 	doors.Wait()
 	stopSink()
 	sinkDone.Wait()
 	stopJournal()
 	journalDone.Wait()
 	s.throttles.close()
-	s.log.Info().Uint64("taken", s.intake.counts.taken.Load()).Msg("stopped")
+	s.log.Info().Uint64("taken", s.intake.Status().Taken).Msg("stopped")
 	return journalErr
 }
 
-// Alive returns as soon as the sessions answer.
-func (s *Server) Alive() { s.connections.count() }
+// Alive returns as soon as the door answers.
+func (s *Server) Alive() { s.door.Connections() }

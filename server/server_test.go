@@ -181,7 +181,7 @@ func TestResultsReachThePipeOnce(t *testing.T) {
 	r.deliver(one, 5, 6)
 	r.deliver(two, 1) // another process start counts for itself
 	r.expect(1, 2, 5, 6, 1)
-	if n := r.server.intake.counts.duplicate.Load(); n != 4 {
+	if n := r.server.intake.Status().Duplicates; n != 4 {
 		t.Errorf("%d duplicates, want 4", n)
 	}
 }
@@ -198,10 +198,15 @@ func TestDuplicatesAreKnownAfterARestart(t *testing.T) {
 	r.deliver(wire.Instance{1}, 2, 3)
 	r.expect(3)
 	r.stop()
-	if err := r.server.intake.known.save(filepath.Join(r.options.StateDir, instancesFile)); err != nil {
+	if err := os.Remove(filepath.Join(r.options.StateDir, "instances")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.RemoveAll(r.options.journalDir()); err != nil {
+	s, err := New(r.options, zerolog.Nop()) // makes the checkpoint anew, from the journal
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if err := os.RemoveAll(filepath.Join(r.options.StateDir, "journal")); err != nil {
 		t.Fatal(err)
 	}
 	r.start()

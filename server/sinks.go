@@ -64,7 +64,7 @@ func (s *Server) openSinks() error {
 		s.openOwner()
 	}
 	names := readerNames(targets)
-	before := s.intake.journal.Stats()
+	before := s.intake.Journal.Stats()
 	known := map[string]journal.ReaderStats{}
 	var from uint64
 	if len(before.Readers) > 0 {
@@ -88,7 +88,7 @@ func (s *Server) openSinks() error {
 		} else if _, there := known[names[i]]; !there {
 			replaced = true
 		}
-		reader, err := s.intake.journal.Reader(names[i], journal.Start(begin))
+		reader, err := s.intake.Journal.Reader(names[i], journal.Start(begin))
 		if err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (s *Server) openSinks() error {
 		default:
 			s.log.Warn().Str("sink", name).Uint64("up_to", was.Pending).Msg("this sink is no longer configured: results that waited for it were given up")
 		}
-		if err := s.intake.journal.RemoveReader(name); err != nil {
+		if err := s.intake.Journal.RemoveReader(name); err != nil {
 			s.log.Error().Err(err).Msg("cannot forget a sink")
 		}
 	}

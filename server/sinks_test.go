@@ -13,7 +13,7 @@ import (
 
 	"massive-passive/internal/core"
 	"massive-passive/internal/option"
-	"massive-passive/server/record"
+	"massive-passive/server/intake/record"
 	"massive-passive/wire/check"
 
 	"github.com/rs/zerolog"
@@ -36,11 +36,11 @@ func (s *Server) put(t *testing.T, n int) {
 	for range n {
 		res := check.Result{Kind: check.Service, Host: "h", Service: "s", Finish: 1}
 		rec := record.Record{Origin: record.Origin{Client: "c", Received: 1}, Result: res.Append(nil)}
-		if _, err := s.intake.journal.Append(rec.Append(nil)); err != nil {
+		if _, err := s.intake.Journal.Append(rec.Append(nil)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := s.intake.journal.Flush(); err != nil {
+	if err := s.intake.Journal.Flush(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -48,7 +48,7 @@ func (s *Server) put(t *testing.T, n int) {
 // places lists the readers and up to where each has acknowledged.
 func (s *Server) places() string {
 	var list []string
-	for _, r := range s.intake.journal.Stats().Readers {
+	for _, r := range s.intake.Journal.Stats().Readers {
 		list = append(list, fmt.Sprintf("%s=%d", r.Name, r.Acked))
 	}
 	return strings.Join(list, " ")
@@ -79,7 +79,7 @@ func TestSinksComeAndGo(t *testing.T) {
 			t.Errorf("%s: %s, want %s", step.what, got, step.want)
 		}
 		s.put(t, step.put)
-		if err := s.intake.journal.Close(); err != nil {
+		if err := s.intake.Journal.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -101,7 +101,7 @@ func TestASinkThatGoesIsToldOf(t *testing.T) {
 		dir := t.TempDir()
 		s := sinksRig(t, dir, x.before...)
 		s.put(t, 3)
-		if err := s.intake.journal.Close(); err != nil {
+		if err := s.intake.Journal.Close(); err != nil {
 			t.Fatal(err)
 		}
 		log := &strings.Builder{}
@@ -114,7 +114,7 @@ func TestASinkThatGoesIsToldOf(t *testing.T) {
 		if strings.Count(log.String(), given) != x.givenUp || strings.Count(log.String(), taken) != x.takenOver {
 			t.Errorf("%q, then %q: %s", x.before, x.after, log)
 		}
-		if err := s.intake.journal.Close(); err != nil {
+		if err := s.intake.Journal.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,36 +7,14 @@ import (
 	"runtime"
 	"slices"
 	"sort"
-	"sync"
 	"time"
 
 	"massive-passive/internal/status"
+	"massive-passive/server/intake"
 	"massive-passive/server/sink"
 	"massive-passive/wire"
 	"massive-passive/wire/journal"
 )
-
-// pushedOut counts what was given up for lack of room, by sink. Any goroutine
-// may use it.
-type pushedOut struct {
-	mu     sync.Mutex
-	bySink map[string]uint64
-}
-
-func (p *pushedOut) add(sink string, n uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.bySink == nil {
-		p.bySink = map[string]uint64{}
-	}
-	p.bySink[sink] += n
-}
-
-func (p *pushedOut) of(sink string) uint64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.bySink[sink]
-}
 
 // reporter answers who asks how the server is doing.
 func (s *Server) reporter(asked <-chan os.Signal) *status.Reporter {
@@ -50,10 +28,10 @@ func (s *Server) reporter(asked <-chan os.Signal) *status.Reporter {
 // status is the server's page. Any goroutine may call it.
 func (s *Server) status() *status.Page {
 	now := time.Now()
-	stats := s.intake.journal.Stats()
+	stats, in := s.intake.Journal.Stats(), s.intake.Status()
 	p := &status.Page{Role: "server", Version: s.options.Version, PID: os.Getpid(), Goroutines: runtime.NumGoroutine(), StateDir: s.options.StateDir,
 		Started: s.started, At: now, Uptime: status.Since(now.Sub(s.started))}
-	p.Journal = s.journalPage(stats)
+	p.Journal = s.journalPage(stats, in.Trouble)
 	p.Destinations = []status.Destination{}
 	for _, r := range stats.Readers {
 		o := s.destination(r, now)
@@ -61,24 +39,23 @@ func (s *Server) status() *status.Page {
 		p.Journal.OldestAge = max(p.Journal.OldestAge, o.OldestAge)
 		p.Destinations = append(p.Destinations, o)
 	}
-	counts := &s.intake.counts
 	p.Server = &status.Server{
 		Listed:     s.access.Clients(),
-		Taken:      counts.taken.Load(),
-		Duplicates: counts.duplicate.Load(),
-		Rejected:   map[string]uint64{wire.Malformed.String(): counts.malformed.Load(), wire.Denied.String(): counts.denied.Load()},
+		Taken:      in.Taken,
+		Duplicates: in.Duplicates,
+		Rejected:   map[string]uint64{wire.Malformed.String(): in.Malformed, wire.Denied.String(): in.Denied},
+		Held:       heldPage(in.Held, now),
 	}
-	p.Server.Connections, p.Server.Clients = s.clients()
-	p.Server.Held = s.held(now)
+	p.Server.Connections, p.Server.Clients = clientsPage(s.door.Connections(), in.Clients)
 	return p
 }
 
-func (s *Server) journalPage(stats journal.Stats) status.Journal {
+func (s *Server) journalPage(stats journal.Stats, trouble string) status.Journal {
 	page := status.Journal{Bytes: stats.Bytes, MaxBytes: s.options.JournalMaxBytes, Memory: stats.TailBytes,
 		Damages: stats.Damages, Lost: stats.LostRecords}
-	switch why := s.intake.trouble.Load(); {
-	case why != nil:
-		page.Refuses = "results are not acknowledged: " + *why
+	switch {
+	case trouble != "":
+		page.Refuses = "results are not acknowledged: " + trouble
 	case stats.Failing != nil:
 		page.Refuses = "the journal's disk refuses: " + stats.Failing.Error()
 	}
@@ -96,7 +73,7 @@ func ageOf(b journal.Backlog, now time.Time) status.Seconds {
 func (s *Server) destination(r journal.ReaderStats, now time.Time) status.Destination {
 	o := status.Destination{Name: r.Name, Depth: r.Pending, OldestAge: ageOf(r.Backlog, now), Waiting: "no sink of this name is configured any more",
 		Dropped: map[string]uint64{}, GivenUp: map[string]uint64{}, Rejected: map[string]uint64{}}
-	if n := s.intake.pushedOut.of(r.Name); n > 0 {
+	if n := s.intake.PushedOut(r.Name); n > 0 {
 		putOutcome(&o, sink.GivenUpJournalFull, n)
 	}
 	for _, running := range s.sinks {
@@ -105,7 +82,7 @@ func (s *Server) destination(r journal.ReaderStats, now time.Time) status.Destin
 			continue
 		}
 		o.Target, o.Waiting, o.TimeFixed, o.OutputCut = of.Target, of.Waiting, of.Notes.TimeFixed, of.Notes.OutputCut
-		waits := s.intake.journal.Behind(of.Taken)
+		waits := s.intake.Journal.Behind(of.Taken)
 		o.Depth, o.OldestAge, o.Resting = min(waits.Pending, r.Pending), ageOf(waits, now), r.Pending-min(waits.Pending, r.Pending)
 		for outcome, n := range of.Outcomes {
 			putOutcome(&o, outcome, n)
@@ -132,12 +109,12 @@ func putOutcome(o *status.Destination, outcome sink.Outcome, n uint64) {
 	}
 }
 
-// held lists the clients that hold more than their share of the journal, those
+// heldPage lists the clients that hold more than their share of the journal, those
 // first that hold most.
-func (s *Server) held(now time.Time) []status.Held {
+func heldPage(held []intake.Held, now time.Time) []status.Held {
 	list := []status.Held{}
-	for _, h := range s.intake.shares.who() {
-		list = append(list, status.Held{Name: h.name, JournalBytes: h.bytes, For: status.Since(now.Sub(h.since)),
+	for _, h := range held {
+		list = append(list, status.Held{Name: h.Client, JournalBytes: h.Bytes, For: status.Since(now.Sub(h.Since)),
 			Why: "more than one client may hold there (--max-client-share) while others need room"})
 	}
 	sort.Slice(list, func(i, j int) bool { // slices.SortFunc makes code for each type of elements
@@ -146,14 +123,12 @@ func (s *Server) held(now time.Time) []status.Held {
 	return list
 }
 
-// clients lists who was heard of, and who is connected.
-func (s *Server) clients() (connections int, list []status.Heard) {
-	connected := s.connections.count()
-	known := s.intake.lastSeen.all()
+// clientsPage lists who was heard of, and how many connections each has.
+func clientsPage(connected map[string]int, known map[string]intake.Client) (connections int, list []status.Heard) {
 	list = []status.Heard{}
 	for _, name := range slices.Sorted(maps.Keys(known)) {
 		c := known[name]
-		list = append(list, status.Heard{Name: name, Connections: connected[name], Last: c.last, Results: c.results})
+		list = append(list, status.Heard{Name: name, Connections: connected[name], Last: c.Last, Results: c.Results})
 	}
 	for _, n := range connected {
 		connections += n

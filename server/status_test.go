@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"fmt"
 	"massive-passive/internal/status"
 	"massive-passive/server/sink"
 	"massive-passive/wire/check"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"massive-passive/wire"
+	"massive-passive/wire/journal"
 )
 
 func TestPageCountsWhatHappened(t *testing.T) {
@@ -39,24 +39,9 @@ func TestPageCountsWhatHappened(t *testing.T) {
 	if len(p.Destinations) != 1 || p.Destinations[0].Depth != 4 || p.Journal.Depth != 4 || p.Journal.Bytes == 0 {
 		t.Errorf("destinations %+v, journal %+v", p.Destinations, p.Journal)
 	}
-	why := "the journal is full"
-	r.server.intake.trouble.Store(&why)
-	if p = r.server.status(); p.Journal.Refuses == "" || len(p.Problems()) == 0 {
+	p.Journal = r.server.journalPage(journal.Stats{}, "the journal is full")
+	if p.Journal.Refuses == "" || len(p.Problems()) == 0 {
 		t.Errorf("a full journal does not show: %+v", p.Journal)
-	}
-}
-
-func TestHeardIsBounded(t *testing.T) {
-	var h lastSeen
-	for i := range mostHeard + 1000 {
-		h.note(fmt.Sprint("client ", i), 1)
-	}
-	all := h.all()
-	if len(all) != mostHeard {
-		t.Errorf("%d clients are known", len(all))
-	}
-	if _, known := all[fmt.Sprint("client ", mostHeard+999)]; !known {
-		t.Error("the newest is not among them")
 	}
 }
 

@@ -3,7 +3,6 @@ package server
 import (
 	"crypto/tls"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -30,26 +29,6 @@ func TestAStrangerCannotFillTheLog(t *testing.T) {
 	r.expect(1)
 	if said := r.log.lines("refused a connection"); len(said) != 1 || len(said[0]) > most {
 		t.Errorf("%d connections made %d lines of the log, the first of %d bytes", strangers, len(said), len(said[0]))
-	}
-}
-
-func TestNetwork(t *testing.T) {
-	for address, want := range map[string]string{
-		"192.0.2.7":        "192.0.2.7",
-		"::ffff:192.0.2.7": "192.0.2.7",
-		"2001:db8:1:2::7":  "2001:db8:1:2::/64",
-		"fe80::1%eth0":     "fe80::/64",
-	} {
-		addr, err := net.ResolveTCPAddr("tcp", net.JoinHostPort(address, "1"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := network(addr); got != want {
-			t.Errorf("%s: %s, want %s", address, got, want)
-		}
-	}
-	if got := network(&net.UnixAddr{Name: "/x", Net: "unix"}); got != "/x" {
-		t.Errorf("a socket: %s", got)
 	}
 }
 

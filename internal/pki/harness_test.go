@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"massive-passive/wire"
 	"massive-passive/wire/certs"
 
 	"github.com/urfave/cli/v2"
@@ -99,7 +100,7 @@ func handshake(t *testing.T, serverDir, clientDir, name string) error {
 		defer conn.Close()
 		conn.SetDeadline(time.Now().Add(10 * time.Second))
 	}
-	server := tls.Server(serverSide, certs.ServerConfig(end(t, serverDir, server)))
+	server := tls.Server(serverSide, certs.ServerConfig(end(t, serverDir, server), tls.RequireAndVerifyClientCert, wire.ALPN))
 	client := tls.Client(clientSide, certs.ClientConfig(end(t, clientDir, client), certs.VerifyName, name))
 	done := make(chan error, 1)
 	go func() {

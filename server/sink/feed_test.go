@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"massive-passive/internal/logx"
-	"massive-passive/server/record"
+	"massive-passive/server/intake/record"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
 

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	"massive-passive/server/record"
+	"massive-passive/server/intake/record"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
 )

@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"massive-passive/server/record"
+	"massive-passive/server/intake/record"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
 )

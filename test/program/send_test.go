@@ -57,7 +57,7 @@ func TestSendTellsWhatBecameOfIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := certs.ServerConfig(end)
+	config := certs.ServerConfig(end, tls.RequireAndVerifyClientCert, wire.ALPN)
 	config.NextProtos = []string{wire.ALPN}
 	var vanishing net.Listener
 	vanishes, vanishing := mute(t, func(conn net.Conn) { // takes what comes, and is gone for good

@@ -84,22 +84,26 @@ func tree(t *testing.T) []source {
 // ours says which folders of our own a package may import from, the folders
 // below them included. The longest entry that fits a package counts.
 var ours = map[string][]string{
-	".":               {"internal/app"},
-	"test":            {"test/rig", "client", "internal", "sched", "sender", "server", "wire"}, // a module of its own, which drives the whole program
-	"internal/app":    {"client", "sender", "server", "internal", "sched", "wire"},
-	"internal/pki":    {"internal/disk", "internal/option", "wire"},
-	"internal/status": {"internal/disk", "internal/option", "wire"},
-	"internal/disk":   {"internal/disk"},
-	"internal/logx":   {},
-	"internal/option": {},
-	"internal/core":   {"internal/disk", "wire/check"},
-	"client":          {"client", "sender", "internal/status", "internal/disk", "internal/logx", "internal/option", "sched", "wire"}, // a delivery reads the client's journal
-	"sender":          {"sender", "internal/disk", "internal/logx", "internal/option", "sched", "wire"},
-	"server":          {"server", "internal/core", "internal/status", "internal/disk", "internal/logx", "internal/option", "sched", "wire"},
-	"wire":            {"internal/disk", "wire"},
-	"wire/check":      {},
-	"sched":           {"sched/zone"},
-	"packaging/demo":  {"wire"},
+	".":                    {"internal/app"},
+	"test":                 {"test/rig", "client", "internal", "sched", "sender", "server", "wire"}, // a module of its own, which drives the whole program
+	"internal/app":         {"client", "sender", "server", "internal", "sched", "wire"},
+	"internal/pki":         {"internal/disk", "internal/option", "wire"},
+	"internal/status":      {"internal/disk", "internal/option", "wire"},
+	"internal/disk":        {"internal/disk"},
+	"internal/logx":        {},
+	"internal/option":      {},
+	"internal/core":        {"internal/disk", "wire/check"},
+	"client":               {"client", "sender", "internal/status", "internal/disk", "internal/logx", "internal/option", "sched", "wire"}, // a delivery reads the client's journal
+	"sender":               {"sender", "internal/disk", "internal/logx", "internal/option", "sched", "wire"},
+	"server":               {"server", "internal/core", "internal/status", "internal/disk", "internal/logx", "internal/option", "sched", "wire"},
+	"server/access":        {"internal/disk", "wire"},
+	"server/intake":        {"server/access", "server/intake/record", "internal/core", "internal/disk", "internal/logx", "wire"}, // knows no door and no sink
+	"server/intake/record": {"wire"},
+	"server/door":          {"server/access", "server/intake", "internal/logx", "wire"}, // a way in: its peers come by the intake's Submit
+	"wire":                 {"internal/disk", "wire"},
+	"wire/check":           {},
+	"sched":                {"sched/zone"},
+	"packaging/demo":       {"wire"},
 }
 
 // place is where a module may be imported: folders, or files where it ends in
@@ -118,11 +122,11 @@ var modules = map[string]place{
 	"github.com/google/uuid":         {paths: []string{"sched"}}, // what gocron names its jobs by
 	"github.com/jonboulle/clockwork": {paths: []string{"sched"}}, // what gocron takes for a clock
 	"github.com/fsnotify/fsnotify":   {paths: []string{"sched/watch"}},
-	"github.com/rs/zerolog":          {paths: []string{"test/program", "internal/app", "internal/logx", "client", "sender", "server", "server/sink"}},
+	"github.com/rs/zerolog":          {paths: []string{"test/program", "internal/app", "internal/logx", "client", "sender", "server", "server/door", "server/intake", "server/sink"}},
 	"github.com/xrash/smetrics":      {paths: []string{"internal/app", "sched"}}, // urfave/cli brings it
 	"golang.org/x/sync":              {paths: []string{"wire"}},
 	"golang.org/x/sys": {paths: []string{
-		"test/bench", "test/faults", "test/hostile", "test/program", "test/rig", "internal/app", "internal/disk", "client", "client/plugin", "sender", "server", "server/access", "server/sink", "wire/journal", "packaging/demo"}},
+		"test/bench", "test/faults", "test/hostile", "test/program", "test/rig", "internal/app", "internal/disk", "client", "client/plugin", "sender", "server", "server/access", "server/intake", "server/sink", "wire/journal", "packaging/demo"}},
 	"google.golang.org/protobuf": {paths: []string{"wire", "wire/check"}},
 	"go.etcd.io/bbolt":           {paths: []string{"wire/journal"}, tests: true},
 	"mvdan.cc/sh/v3":             {paths: []string{"client/plugin"}, tests: true},
@@ -218,8 +222,12 @@ func TestImportRules(t *testing.T) {
 		{"hostile_test.go", "massive-passive/server", true},
 		{"server/server.go", "massive-passive/server/access", false},
 		{"server/server.go", "massive-passive/client", true},
+		{"server/door/door.go", "massive-passive/server/intake", false},
+		{"server/door/door.go", "massive-passive/server/sink", true},
+		{"server/intake/intake.go", "massive-passive/server/door", true},
+		{"server/access/access.go", "massive-passive/server/intake", true},
 		{"server/server_test.go", "massive-passive/sender", true},
-		{"client/client.go", "massive-passive/server/record", true},
+		{"client/client.go", "massive-passive/server/intake/record", true},
 		{"client/checkfile/parse.go", "massive-passive/client/plugin", false},
 		{"client/checkfile/parse.go", "massive-passive", true},
 		{"sender/send.go", "massive-passive/client/checkfile", true},

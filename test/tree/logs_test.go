@@ -15,7 +15,7 @@ var throttled = []string{"client", "sender", "server", "wire"}
 var unthrottled = map[string][]string{
 	"a start or a stop": {
 		"client.openOutbox", "client.outbox.tellLeft", "client.Client.loadState", "client.Client.Run", "client.Client.tellLoose", "client.Client.reporter",
-		"server.openIntake", "server.intake.logForgotten", "server.Server.fitFiles", "server.Server.listen", "server.Server.makeSink", "server.Server.openOwner",
+		"intake.Open", "intake.Intake.logForgotten", "server.Server.fitFiles", "server.Server.listen", "server.Server.makeSink", "server.Server.openOwner",
 		"server.Server.openSinks", "server.Server.tellOtherDoor", "server.Server.tellOtherDoor", "server.Server.Run", "server.Server.reporter", "server.Server.logLoose", "server.Server.logOwn",
 	},
 	"a change that somebody made to files of this machine": {

@@ -26,6 +26,10 @@ func load(t *testing.T, cert, key, ca string) End {
 	return End{Pair: pair, Pool: pool}
 }
 
+func serverConfig(e End) *tls.Config {
+	return ServerConfig(e, tls.RequireAndVerifyClientCert, wire.ALPN)
+}
+
 // handshake connects both ends over loopback and returns what each one saw.
 func handshake(t *testing.T, server, client *tls.Config) (state tls.ConnectionState, serverErr, clientErr error) {
 	t.Helper()
@@ -73,7 +77,7 @@ func TestMutualTLS(t *testing.T) {
 	server := load(t, set.ServerCert, set.ServerKey, set.CA)
 	client := load(t, set.ClientCert, set.ClientKey, set.CA)
 	config := ClientConfig(client, VerifyName, "nagios-1", "127.0.0.1")
-	state, serverErr, clientErr := handshake(t, ServerConfig(server), config)
+	state, serverErr, clientErr := handshake(t, serverConfig(server), config)
 	if serverErr != nil || clientErr != nil {
 		t.Fatalf("server: %v, client: %v", serverErr, clientErr)
 	}
@@ -82,7 +86,7 @@ func TestMutualTLS(t *testing.T) {
 	}
 	without := config.Clone()
 	without.NextProtos = nil
-	state, serverErr, clientErr = handshake(t, ServerConfig(server), without)
+	state, serverErr, clientErr = handshake(t, serverConfig(server), without)
 	if serverErr != nil || clientErr != nil || state.NegotiatedProtocol != "" {
 		t.Errorf("without ALPN: server %v, client %v, ALPN %q", serverErr, clientErr, state.NegotiatedProtocol)
 	}
@@ -133,7 +137,7 @@ func TestServerIsVerified(t *testing.T) {
 			}
 			server := load(t, cert, key, set.CA)
 			client := load(t, set.ClientCert, set.ClientKey, c.ca)
-			_, _, err := handshake(t, ServerConfig(server), ClientConfig(client, c.verify, c.names...))
+			_, _, err := handshake(t, serverConfig(server), ClientConfig(client, c.verify, c.names...))
 			if len(c.want) == 0 {
 				if err != nil {
 					t.Error(err)
@@ -165,14 +169,51 @@ func TestServerProvesTheChain(t *testing.T) {
 		"the server's own as one": {set.ServerCert, set.ServerKey},
 	} {
 		client := load(t, files[0], files[1], set.CA)
-		_, serverErr, clientErr := handshake(t, ServerConfig(server), ClientConfig(client, VerifyCA))
+		_, serverErr, clientErr := handshake(t, serverConfig(server), ClientConfig(client, VerifyCA))
 		if serverErr == nil || clientErr == nil {
 			t.Errorf("%s: server %v, client %v", name, serverErr, clientErr)
 		}
 	}
 	anonymous := ClientConfig(server, VerifyCA)
 	anonymous.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &tls.Certificate{}, nil }
-	if _, serverErr, _ := handshake(t, ServerConfig(server), anonymous); serverErr == nil {
+	if _, serverErr, _ := handshake(t, serverConfig(server), anonymous); serverErr == nil {
 		t.Error("a client without a certificate got in")
+	}
+}
+
+// A listener that proves its clients by other means asks for no certificate. One that
+// takes clients with and without still refuses a certificate of another CA.
+func TestTheRuleForClientCertificates(t *testing.T) {
+	set, err := certstest.WriteSet(t.TempDir(), "web1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := certstest.WriteSet(t.TempDir(), "web1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := load(t, set.ServerCert, set.ServerKey, set.CA)
+	listed, unknown := load(t, set.ClientCert, set.ClientKey, set.CA), load(t, stranger.ClientCert, stranger.ClientKey, set.CA)
+	for _, c := range []struct {
+		rule    tls.ClientAuthType
+		client  *End // nil: shows no certificate
+		refused bool
+	}{
+		{tls.NoClientCert, nil, false}, {tls.NoClientCert, &unknown, false},
+		{tls.VerifyClientCertIfGiven, nil, false}, {tls.VerifyClientCertIfGiven, &listed, false}, {tls.VerifyClientCertIfGiven, &unknown, true},
+		{tls.RequireAndVerifyClientCert, nil, true}, {tls.RequireAndVerifyClientCert, &listed, false},
+	} {
+		config := ClientConfig(listed, VerifyCA)
+		config.NextProtos = []string{"other"}
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			if c.client == nil {
+				return &tls.Certificate{}, nil
+			}
+			return c.client.Pair.current(), nil
+		}
+		state, serverErr, _ := handshake(t, ServerConfig(server, c.rule, "http/1.1", "other"), config)
+		if (serverErr != nil) != c.refused || !c.refused && state.NegotiatedProtocol != "other" {
+			t.Errorf("%v, a certificate: %v, of another CA: %v: %v, ALPN %q", c.rule, c.client != nil, c.client == &unknown, serverErr, state.NegotiatedProtocol)
+		}
 	}
 }

@@ -83,20 +83,24 @@ func (e End) Reread() {
 // key signs must not be on every host.
 var ErrCAAsClient = errors.New("its certificate is that of a CA and not for clients: make it one of its own")
 
-// ServerConfig returns the configuration of the listening end: a client must
-// prove a chain to the pool. A client without ALPN passes as well, so that the
+// ServerConfig returns the configuration of the listening end. clients says whether
+// a client must, may or need not show a certificate; give one of the rules that have
+// it verified, or tls.NoClientCert. The protocols are those of ALPN. A client without ALPN passes as well, so that the
 // caller can tell a peer of an older protocol; tickets are off, because a
 // resumed session would not prove anything anew.
-func ServerConfig(e End) *tls.Config {
+func ServerConfig(e End, clients tls.ClientAuthType, protocols ...string) *tls.Config {
 	base := &tls.Config{
-		ClientAuth:             tls.RequireAndVerifyClientCert,
+		ClientAuth:             clients,
 		SessionTicketsDisabled: true,
-		NextProtos:             []string{wire.ALPN},
+		NextProtos:             protocols,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return e.Pair.current(), nil
 		},
 	}
 	base.VerifyConnection = func(state tls.ConnectionState) error {
+		if len(state.PeerCertificates) == 0 {
+			return nil // the rule allows that
+		}
 		if state.PeerCertificates[0].IsCA {
 			return ErrCAAsClient
 		}

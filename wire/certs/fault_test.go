@@ -124,11 +124,11 @@ func TestFaultsAreToldOfTheRightCertificate(t *testing.T) {
 			bad := endOf(t, chainOf, root, good)
 			fine := endOf(t, []*made{well}, root, good)
 			for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-				_, _, err := handshake(t, atMost(version, ServerConfig(bad)), ClientConfig(fine, VerifyName, "mon"))
+				_, _, err := handshake(t, atMost(version, serverConfig(bad)), ClientConfig(fine, VerifyName, "mon"))
 				if err == nil || !strings.Contains(err.Error(), c.at) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "the server's") {
 					t.Errorf("%s, of a server: %v does not say %q of %q", tls.VersionName(version), err, c.says, c.at)
 				}
-				_, serverErr, clientErr := handshake(t, atMost(version, ServerConfig(fine)), ClientConfig(bad, VerifyName, "mon"))
+				_, serverErr, clientErr := handshake(t, atMost(version, serverConfig(fine)), ClientConfig(bad, VerifyName, "mon"))
 				f := fine.Pool.ClientFault(unverified(t, serverErr))
 				if f.Kind != c.kind || !strings.Contains(f.Error(), c.at) || !strings.Contains(f.Error(), c.says) {
 					t.Errorf("%s, of a client: %q, %v does not say %q of %q", tls.VersionName(version), f.Kind, f, c.says, c.at)
@@ -272,7 +272,7 @@ func TestAnAddressAsADNSName(t *testing.T) {
 	})
 	server := endOf(t, []*made{leaf}, root)
 	client := endOf(t, []*made{root.make(t, "client", aLeaf)}, root)
-	_, _, err := handshake(t, ServerConfig(server), ClientConfig(client, VerifyName, "127.0.0.1"))
+	_, _, err := handshake(t, serverConfig(server), ClientConfig(client, VerifyName, "127.0.0.1"))
 	if err == nil || !strings.Contains(err.Error(), "as a DNS name") || !strings.Contains(err.Error(), `"127.0.0.1"`) {
 		t.Errorf("got %v", err)
 	}

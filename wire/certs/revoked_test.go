@@ -30,7 +30,7 @@ func TestRevocation(t *testing.T) {
 	}
 	client := load(t, set.ClientCert, set.ClientKey, set.CA)
 	config := ClientConfig(client, VerifyName, "127.0.0.1")
-	if _, serverErr, clientErr := handshake(t, ServerConfig(server), config); serverErr != nil || clientErr != nil {
+	if _, serverErr, clientErr := handshake(t, serverConfig(server), config); serverErr != nil || clientErr != nil {
 		t.Fatalf("before: server %v, client %v", serverErr, clientErr)
 	}
 	if err := set.Authority.WriteCRL(crl+".new", client.Pair.Leaf()); err != nil {
@@ -38,7 +38,7 @@ func TestRevocation(t *testing.T) {
 	}
 	move(t, crl, crl+".new")
 	look(server.Revoked.reloading)
-	_, serverErr, clientErr := handshake(t, ServerConfig(server), config)
+	_, serverErr, clientErr := handshake(t, serverConfig(server), config)
 	var revoked *RevokedError
 	if !errors.As(serverErr, &revoked) || revoked.Cert.Subject.CommonName != "web1" || clientErr == nil {
 		t.Errorf("after: server %v, client %v", serverErr, clientErr)
@@ -47,7 +47,7 @@ func TestRevocation(t *testing.T) {
 		t.Fatal(err)
 	}
 	look(server.Revoked.reloading)
-	if _, serverErr, _ := handshake(t, ServerConfig(server), config); serverErr == nil {
+	if _, serverErr, _ := handshake(t, serverConfig(server), config); serverErr == nil {
 		t.Error("a list that broke made the revoked good again")
 	}
 }

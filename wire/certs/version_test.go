@@ -48,7 +48,7 @@ func TestMinVersion(t *testing.T) {
 				t.Fatal(err)
 			}
 			config.MinVersion = tls.VersionTLS10
-			state, serverErr, clientErr := handshake(t, ServerConfig(server), config)
+			state, serverErr, clientErr := handshake(t, serverConfig(server), config)
 			if good := serverErr == nil && clientErr == nil; good != (j >= i) {
 				t.Errorf("server from %s, client up to %s: server %v, client %v", least, peer, serverErr, clientErr)
 			} else if good && state.Version != config.MaxVersion {
@@ -58,7 +58,7 @@ func TestMinVersion(t *testing.T) {
 				continue // it has no other key exchange
 			}
 			config.CipherSuites = []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}
-			_, serverErr, clientErr = handshake(t, ServerConfig(server), config)
+			_, serverErr, clientErr = handshake(t, serverConfig(server), config)
 			if good := serverErr == nil && clientErr == nil; good != (i < 2 && j >= i) {
 				t.Errorf("server from %s, client up to %s with RSA key exchange: server %v, client %v", least, peer, serverErr, clientErr)
 			}
@@ -72,7 +72,7 @@ func TestWeakCiphersStayOut(t *testing.T) {
 	for _, suite := range []uint16{tls.TLS_RSA_WITH_RC4_128_SHA, tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA, tls.TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA} {
 		config := ClientConfig(client, VerifyName, "127.0.0.1")
 		config.MinVersion, config.MaxVersion, config.CipherSuites = tls.VersionTLS10, tls.VersionTLS12, []uint16{suite}
-		if _, _, err := handshake(t, ServerConfig(server), config); err == nil {
+		if _, _, err := handshake(t, serverConfig(server), config); err == nil {
 			t.Errorf("%s was spoken", tls.CipherSuiteName(suite))
 		}
 	}
@@ -90,7 +90,7 @@ func TestParseVersion(t *testing.T) {
 }
 
 func TestTooOld(t *testing.T) {
-	end := func(min uint16) *tls.Config { return ServerConfig(End{MinVersion: min}) }
+	end := func(min uint16) *tls.Config { return serverConfig(End{MinVersion: min}) }
 	modern, rsaOnly := []uint16{tls.TLS_AES_128_GCM_SHA256}, []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA, 0x00ff}
 	for name, c := range map[string]struct {
 		min      uint16

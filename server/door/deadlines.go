@@ -1,4 +1,4 @@
-package server
+package door
 
 import (
 	"context"
@@ -111,7 +111,7 @@ func (f *firstDeadline) due(now time.Time) bool {
 }
 
 // keepTime holds all connections to their deadlines until ctx ends.
-func (d *door) keepTime(ctx context.Context) {
+func (a *admission) keepTime(ctx context.Context) {
 	tick := time.NewTicker(deadlineTick)
 	defer tick.Stop()
 	for {
@@ -119,17 +119,17 @@ func (d *door) keepTime(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if now := time.Now(); d.first.due(now) {
-				d.look(now)
+			if now := time.Now(); a.first.due(now) {
+				a.look(now)
 			}
 		}
 	}
 }
 
-func (d *door) look(now time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for v := range d.open {
-		v.look(now)
+func (a *admission) look(now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for c := range a.open {
+		c.look(now)
 	}
 }

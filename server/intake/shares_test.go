@@ -1,4 +1,4 @@
-package server
+package intake
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"massive-passive/server/record"
+	"massive-passive/server/intake/record"
 	"massive-passive/wire"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
@@ -124,7 +124,7 @@ func TestWhoWaitsGoesOnOnceThereIsRoom(t *testing.T) {
 			t.Errorf("%d were let in, a is told %q, b %q", let, b.why("a"), b.why("b"))
 		}
 		time.Sleep(time.Minute)
-		if who := b.who(); len(who) != 1 || who[0].name != "a" || who[0].bytes != 1000*mebi || time.Since(who[0].since) != time.Minute {
+		if who := b.who(); len(who) != 1 || who[0].Client != "a" || who[0].Bytes != 1000*mebi || time.Since(who[0].Since) != time.Minute {
 			t.Errorf("held are %+v", who)
 		}
 		b.settle(300) // of a 700 are left, of all 710: not half full
@@ -208,7 +208,7 @@ func (p *post) submitAs(client string, first uint64, results, size int, limit ti
 func TestSharesOutliveARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	p := newPost(t, dir, minJournal)
+	p := newPost(t, dir, smallJournal)
 	for n := range uint64(18) {
 		if err := p.submitAs("a", 1000*n+1, 1000, 1000, time.Minute); err != nil {
 			t.Fatal(err)
@@ -218,11 +218,11 @@ func TestSharesOutliveARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, b, all := p.shares.clients["a"].held, p.shares.clients["b"].held, p.shares.all
-	if stats := p.journal.Stats(); a+b != all || all < stats.Bytes*95/100 || all > stats.Bytes || a < 17*b || a > 19*b {
+	if stats := p.Journal.Stats(); a+b != all || all < stats.Bytes*95/100 || all > stats.Bytes || a < 17*b || a > 19*b {
 		t.Errorf("a holds %d, b %d, all %d, and the journal has %d", a, b, all, stats.Bytes)
 	}
 	p.end()
-	p = newPost(t, dir, minJournal)
+	p = newPost(t, dir, smallJournal)
 	if got := p.shares.clients["a"].held; got != a || p.shares.clients["b"].held != b || p.shares.all != all {
 		t.Errorf("after a restart a holds %d of %d, b %d, all %d", got, a, p.shares.clients["b"].held, p.shares.all)
 	}
@@ -239,7 +239,7 @@ func TestSharesOutliveARestart(t *testing.T) {
 	}
 	p.deliver()
 	p.await("nothing is held any more", func() bool {
-		p.shares.settle(furthest(p.journal.Stats().Readers))
+		p.shares.settle(furthest(p.Journal.Stats().Readers))
 		return len(p.shares.who()) == 0 && p.shares.all == 0
 	})
 	p.end()
@@ -249,8 +249,8 @@ func TestSharesOutliveARestart(t *testing.T) {
 // reason to hold a client.
 func TestASinkThatLagsHoldsNoClient(t *testing.T) {
 	t.Parallel()
-	p := newPost(t, t.TempDir(), minJournal)
-	if _, err := p.journal.Reader("gone", journal.Oldest); err != nil {
+	p := newPost(t, t.TempDir(), smallJournal)
+	if _, err := p.Journal.Reader("gone", journal.Oldest); err != nil {
 		t.Fatal(err)
 	}
 	for n := range uint64(60) {

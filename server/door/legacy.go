@@ -1,17 +1,16 @@
-package server
+package door
 
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"sync"
+	"net"
 	"time"
 
 	"massive-passive/internal/logx"
-	"massive-passive/server/record"
+	"massive-passive/server/intake/record"
 	"massive-passive/wire"
 	"massive-passive/wire/check"
 	"massive-passive/wire/legacy"
@@ -26,33 +25,42 @@ const (
 // mostLogged is how many refused lines of a message are logged each.
 const mostLogged = 20
 
-// greetLegacy lets in a peer without our ALPN, unless told not to.
-func (s *Server) greetLegacy(ctx context.Context, conn *tls.Conn, client string, open *sync.WaitGroup) {
-	if !s.options.Legacy {
-		s.throttles.clients.Warn(client, "legacy").Stringer("peer", conn.RemoteAddr()).
-			Str("why", fmt.Sprintf("client %q offers no ALPN %s: it is of version 0.3.9, which --legacy=false refuses", client, wire.ALPN)).Msg("refused a connection")
-		conn.NetConn().Close()
-		return
+// old is the protocol of version 0.3.9.
+type old struct{ door *Door }
+
+// refuse says nothing: to close in order would be to say that all is safe.
+func (o old) refuse(conn net.Conn, _ *wire.ByeError) { drop(conn) }
+
+// greet lets in a peer without our ALPN, unless told not to.
+func (o old) greet(ctx context.Context, conn net.Conn, p Peer) (rest func()) {
+	if !o.door.options.Legacy {
+		o.door.options.Clients.Warn(p.Client, "legacy").Stringer("peer", p.Address).
+			Str("why", fmt.Sprintf("client %q offers no ALPN %s: it is of version 0.3.9, which --legacy=false refuses", p.Client, wire.ALPN)).Msg("refused a connection")
+		drop(conn)
+		return nil
 	}
-	open.Go(func() { s.serveLegacy(ctx, conn, client) })
+	return func() {
+		c, ctx := o.door.open(ctx, p)
+		defer c.close()
+		c.serveOld(ctx, conn)
+	}
 }
 
-// serveLegacy takes the messages of a peer of version 0.3.9. To close in order
-// is to say that all is safe: there is no other answer to most messages.
-func (s *Server) serveLegacy(ctx context.Context, conn *tls.Conn, client string) {
-	c, ctx, leave := s.open(ctx, conn, client)
-	defer leave()
+// serveOld takes the messages of a peer of version 0.3.9. To close in order is to
+// say that all is safe: there is no other answer to most messages.
+func (c *connection) serveOld(ctx context.Context, conn net.Conn) {
+	o := &c.door.options
 	r := legacy.NewReader(conn)
-	r.Room, r.Most, r.Idle = c.account.Take, s.options.Limits.LegacyMessage, min(s.options.Limits.Idle, legacy.IdleTimeout)
+	r.Room, r.Most, r.Idle = c.account.Take, o.LegacyMessage, min(o.Idle, legacy.IdleTimeout)
 	err := c.takeMessages(ctx, conn, r)
 	r.Close()
 	var bad *legacy.FormatError
 	if errors.As(err, &bad) {
-		s.intake.counts.malformed.Add(1)
+		c.door.intake.CountMalformed()
 	}
 	switch {
 	case errors.Is(err, io.EOF):
-		c.about(c.server.log.Debug()).Msg("disconnected")
+		c.about(o.Log.Debug()).Msg("disconnected")
 		wire.Close(conn)
 		return
 	case bad != nil && bad.Form == legacy.Older:
@@ -63,18 +71,18 @@ func (s *Server) serveLegacy(ctx context.Context, conn *tls.Conn, client string)
 	case ctx.Err() == nil:
 		c.logEnd(err, "the connection ended: what it last sent was not taken")
 	}
-	conn.NetConn().Close()
+	drop(conn)
 }
 
 // takeMessages returns why there is no further message: io.EOF where the peer
 // ended in order.
-func (c *connection) takeMessages(ctx context.Context, conn *tls.Conn, r *legacy.Reader) error {
+func (c *connection) takeMessages(ctx context.Context, conn net.Conn, r *legacy.Reader) error {
 	for {
 		m, err := r.Next(ctx)
 		if err != nil {
 			return err
 		}
-		c.about(c.server.log.Debug()).Stringer("form", m.Form).Int("bytes", len(m.Text)).Msg("took an old message")
+		c.about(c.door.options.Log.Debug()).Stringer("form", m.Form).Int("bytes", len(m.Text)).Msg("took an old message")
 		refused, err := c.takeText(ctx, m.Text)
 		if m.Form == legacy.Older {
 			answer(conn, verdict(len(m.Text), refused, err))
@@ -96,7 +104,7 @@ func verdict(size int, refused refusals, err error) []byte {
 	return legacy.AppendAnswer(nil, size)
 }
 
-func answer(conn *tls.Conn, b []byte) {
+func answer(conn net.Conn, b []byte) {
 	conn.SetWriteDeadline(time.Now().Add(wire.WriteTimeout))
 	conn.Write(b) // a peer that does not wait for it is gone
 }
@@ -115,7 +123,7 @@ func (c *connection) takeText(ctx context.Context, text []byte) (refusals, error
 		return refusals{}, err
 	}
 	defer release()
-	p := portion{session: c, origin: record.Origin{Client: c.client, Received: time.Now().UnixMicro()}}
+	p := portion{connection: c, origin: record.Origin{Client: c.Client, Received: time.Now().UnixMicro()}}
 	for line := range bytes.SplitSeq(text, []byte("\n")) {
 		if len(bytes.Trim(line, " \t\r")) == 0 {
 			continue
@@ -126,14 +134,14 @@ func (c *connection) takeText(ctx context.Context, text []byte) (refusals, error
 	}
 	err = p.submit(ctx)
 	if more := p.refused.lines - mostLogged; more > 0 {
-		c.about(c.server.throttles.clients.Of(more).Warn(c.client, "further lines")).Int("lines", more).Msg("refused further lines of an old message")
+		c.about(c.door.options.Clients.Of(more).Warn(c.Client, "further lines")).Int("lines", more).Msg("refused further lines of an old message")
 	}
 	return p.refused, err
 }
 
 // portion is what of a message is submitted together.
 type portion struct {
-	session *connection
+	*connection
 	origin  record.Origin
 	entries []wire.Entry
 	lines   [][]byte // those of the entries
@@ -144,7 +152,7 @@ type portion struct {
 func (p *portion) add(ctx context.Context, line []byte) error {
 	r, err := check.ParseLine(line)
 	if err != nil {
-		p.session.server.intake.counts.malformed.Add(1)
+		p.door.intake.CountMalformed()
 		p.refuse(line, err.Error())
 		return nil
 	}
@@ -163,7 +171,7 @@ func (p *portion) submit(ctx context.Context) error {
 	if len(p.entries) == 0 {
 		return nil
 	}
-	rejections, err := p.session.server.intake.Submit(ctx, p.origin, p.entries)
+	rejections, err := p.door.intake.Submit(ctx, p.origin, p.entries)
 	if err != nil {
 		return err
 	}
@@ -187,8 +195,7 @@ func (p *portion) refuse(line []byte, why string) {
 	if _, behind, ok := bytes.Cut(line, []byte("] ")); ok { // without the time, which is always another
 		command = behind
 	}
-	c := p.session
-	if event := c.server.throttles.lines.Naming(logx.Clip(command)).Warn(c.client, "line"); event != nil {
-		c.about(event).Str("line", fmt.Sprintf("%q", logx.Clip(line))).Str("why", logx.Clip(why)).Msg("refused a line of an old message")
+	if event := p.door.lines.Naming(logx.Clip(command)).Warn(p.Client, "line"); event != nil {
+		p.about(event).Str("line", fmt.Sprintf("%q", logx.Clip(line))).Str("why", logx.Clip(why)).Msg("refused a line of an old message")
 	}
 }

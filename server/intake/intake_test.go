@@ -1,4 +1,4 @@
-package server
+package intake
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"massive-passive/server/record"
+	"massive-passive/server/intake/record"
 	"massive-passive/wire"
 	"massive-passive/wire/check"
 	"massive-passive/wire/journal"
@@ -26,7 +26,7 @@ func (judgeAll) Judge(string, *check.Result) error { return nil }
 
 // post is an intake that runs, with one reader and one client.
 type post struct {
-	*intake
+	*Intake
 	t      *testing.T
 	reader *journal.Reader
 	last   uint64 // sequence sent
@@ -34,21 +34,26 @@ type post struct {
 	done   chan error
 }
 
+// smallJournal is as small as the server lets it be.
+const smallJournal = 32 << 20
+
+func testOptions(dir string, maxBytes int64, log zerolog.Logger) Options {
+	return Options{StateDir: dir, JournalBytes: maxBytes, JournalFlush: true, ClientShare: 0.25, Output: check.MaxOutput, Log: log}
+}
+
 func newPost(t *testing.T, dir string, maxBytes int64) *post {
 	t.Helper()
-	o := DefaultOptions()
-	o.StateDir, o.JournalMaxBytes = dir, maxBytes
-	in, err := openIntake(o, judgeAll{}, nil, zerolog.Nop(), throttles{})
+	in, err := Open(testOptions(dir, maxBytes, zerolog.Nop()), judgeAll{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &post{intake: in, t: t, done: make(chan error, 1)}
-	if p.reader, err = in.journal.Reader("core", journal.Oldest); err != nil {
+	p := &post{Intake: in, t: t, done: make(chan error, 1)}
+	if p.reader, err = in.Journal.Reader("core", journal.Oldest); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	p.stop = stop
-	go func() { p.done <- in.run(ctx) }()
+	go func() { p.done <- in.Run(ctx) }()
 	return p
 }
 
@@ -108,7 +113,7 @@ func (p *post) end() {
 func TestAFullJournalWhoseOldestCannotGo(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	inTheWay := swapFile{filepath.Join(dir, instancesFile)}.other()
+	inTheWay := swapFile{filepath.Join(dir, checkpointFile)}.other()
 	if err := os.MkdirAll(filepath.Join(inTheWay, "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}

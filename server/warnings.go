@@ -1,81 +1,14 @@
 package server
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
 	"massive-passive/server/access"
-	"massive-passive/wire"
 	"massive-passive/wire/certs"
 )
-
-const (
-	guardInterval  = time.Second
-	expiryInterval = time.Minute
-)
-
-// recheck ends the connections of clients whose certificate is revoked or ends,
-// or whose CA counts no more, while they are connected.
-func (s *Server) recheck(ctx context.Context) {
-	tick := time.NewTicker(guardInterval)
-	defer tick.Stop()
-	looked, generation := time.Now(), s.certs.Generation()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			latest := s.certs.Generation()
-			if latest == generation && now.Sub(looked) < expiryInterval {
-				continue
-			}
-			looked, generation = now, latest
-			s.endRefused()
-		}
-	}
-}
-
-// endRefused ends the connections of clients that would not get in now.
-func (s *Server) endRefused() { s.connections.endWhere(s.refused) }
-
-// refused says why a client that once got in would not get in now; nil if it
-// would.
-func (s *Server) refused(c *connection) *wire.ByeError {
-	name, err := s.access.Client(c.cert)
-	if err == nil && name != c.client {
-		err = access.ErrNotListed
-	}
-	if err == nil {
-		err = s.certs.Check(c.chains)
-	}
-	switch {
-	case err != nil:
-		return refusal(err)
-	case time.Now().After(c.cert.NotAfter):
-		return &wire.ByeError{Reason: wire.NotListed, Text: "your certificate has ended: renew it"}
-	}
-	return nil
-}
-
-// refusal is what a client is told that is refused as a whole.
-func refusal(err error) *wire.ByeError {
-	var bad *access.PolicyError
-	var revoked *certs.RevokedError
-	switch {
-	case errors.As(err, &bad):
-		return &wire.ByeError{Reason: wire.BadPolicy,
-			Text: "this server cannot use its policy for you; its log says what is wrong with " + bad.Client + ".json"}
-	case errors.As(err, &revoked):
-		return &wire.ByeError{Reason: wire.NotListed, Text: "your certificate was revoked"}
-	case errors.Is(err, certs.ErrUntrusted):
-		return &wire.ByeError{Reason: wire.NotListed, Text: "this server does not trust the CA of your certificate any more"}
-	}
-	return &wire.ByeError{Reason: wire.NotListed, Text: "this server does not list your certificate"}
-}
 
 // logEnding warns of certificates that end soon. Of a client with several
 // only the one counts that lasts longest: the others were renewed.

@@ -1,4 +1,4 @@
-package server
+package door
 
 import (
 	"errors"
@@ -14,7 +14,7 @@ import (
 func timedPair(t *testing.T) (v *pendingConn, other net.Conn) {
 	t.Helper()
 	mine, other := net.Pipe()
-	d := &door{most: 1}
+	d := &admission{most: 1}
 	v, ok := d.enter(mine)
 	if !ok {
 		t.Fatal("no place")

@@ -1,11 +1,11 @@
-package server
+package intake
 
 import (
 	"container/heap"
 	"sync"
 	"time"
 
-	"massive-passive/server/record"
+	"massive-passive/server/intake/record"
 	"massive-passive/wire"
 )
 

@@ -1,4 +1,4 @@
-package server
+package intake
 
 import (
 	"sync"
@@ -12,12 +12,7 @@ const mostHeard = 50000
 // goroutine may use it.
 type lastSeen struct {
 	mu      sync.Mutex
-	clients map[string]*seenClient
-}
-
-type seenClient struct {
-	last    time.Time
-	results uint64
+	clients map[string]*Client
 }
 
 // note is told that a client said something, with so many results in it.
@@ -27,16 +22,16 @@ func (h *lastSeen) note(client string, results int) {
 	c := h.clients[client]
 	if c == nil {
 		if h.clients == nil {
-			h.clients = map[string]*seenClient{}
+			h.clients = map[string]*Client{}
 		}
 		if len(h.clients) >= mostHeard {
 			h.forgetOldest()
 		}
-		c = &seenClient{}
+		c = &Client{}
 		h.clients[client] = c
 	}
-	c.last = time.Now()
-	c.results += uint64(results)
+	c.Last = time.Now()
+	c.Results += uint64(results)
 }
 
 // forgetOldest drops who was not heard of for longest, of a sample: the whole
@@ -44,7 +39,7 @@ func (h *lastSeen) note(client string, results int) {
 func (h *lastSeen) forgetOldest() {
 	oldest, looked := "", 0
 	for name, c := range h.clients {
-		if oldest == "" || c.last.Before(h.clients[oldest].last) {
+		if oldest == "" || c.Last.Before(h.clients[oldest].Last) {
 			oldest = name
 		}
 		if looked++; looked == 50 {
@@ -55,10 +50,10 @@ func (h *lastSeen) forgetOldest() {
 }
 
 // all returns a copy of what is known.
-func (h *lastSeen) all() map[string]seenClient {
+func (h *lastSeen) all() map[string]Client {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	list := make(map[string]seenClient, len(h.clients))
+	list := make(map[string]Client, len(h.clients))
 	for name, c := range h.clients {
 		list[name] = *c
 	}

@@ -1,4 +1,4 @@
-package server
+package intake
 
 import (
 	"context"
@@ -193,20 +193,20 @@ func (s *shares) forget(h *holding) {
 	}
 }
 
-// held is a client that has to wait.
-type held struct {
-	name  string
-	bytes int64 // that it holds
-	since time.Time
+// Held is a client that has to wait, because it holds more than its share.
+type Held struct {
+	Client string
+	Bytes  int64 // that it holds
+	Since  time.Time
 }
 
 // who lists the clients that have to wait.
-func (s *shares) who() (list []held) {
+func (s *shares) who() (list []Held) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range s.clients {
 		if h.waits > 0 {
-			list = append(list, held{h.name, h.held, h.since})
+			list = append(list, Held{h.name, h.held, h.since})
 		}
 	}
 	return list

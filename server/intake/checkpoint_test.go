@@ -1,4 +1,4 @@
-package server
+package intake
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"massive-passive/internal/disk/disktest"
-	"massive-passive/server/record"
+	"massive-passive/server/intake/record"
 	"massive-passive/wire"
 
 	"github.com/rs/zerolog"
@@ -28,7 +28,7 @@ func remembering(t *testing.T) (file string, data []byte) {
 		d.add(&record.Origin{Client: fmt.Sprint("client ", i), Instance: wire.Instance{byte(i + 1)}, Sequence: uint64(100 + i), Received: 5e6, Remember: 60})
 	}
 	d.flushed()
-	file = filepath.Join(t.TempDir(), instancesFile)
+	file = filepath.Join(t.TempDir(), checkpointFile)
 	if err := d.save(file); err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestACheckpointKeepsAnyName(t *testing.T) {
 		d.add(&record.Origin{Client: name, Instance: wire.Instance{byte(i + 1)}, Sequence: 10, Received: 5e6, Remember: 60})
 	}
 	d.flushed()
-	file := filepath.Join(t.TempDir(), instancesFile)
+	file := filepath.Join(t.TempDir(), checkpointFile)
 	if err := d.save(file); err != nil {
 		t.Fatal(err)
 	}
@@ -178,11 +178,13 @@ func TestABadCheckpoint(t *testing.T) {
 // A server starts whatever became of its checkpoint, and says so if that can
 // matter.
 func TestAServerStartsWithABadCheckpoint(t *testing.T) {
-	r := newRig(t)
-	r.deliver(wire.Instance{1}, 1, 2)
-	r.expect(1, 2)
-	r.stop()
-	file := filepath.Join(r.options.StateDir, instancesFile)
+	dir := t.TempDir()
+	p := newPost(t, dir, smallJournal)
+	if err := p.submit(2, 10, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	p.end()
+	file := filepath.Join(dir, checkpointFile)
 	for name, c := range map[string]struct {
 		data []byte // nil: no file
 		told bool
@@ -198,33 +200,33 @@ func TestAServerStartsWithABadCheckpoint(t *testing.T) {
 			}
 		}
 		var log bytes.Buffer
-		s, err := New(r.options, zerolog.New(&log))
+		in, err := Open(testOptions(dir, smallJournal, zerolog.New(&log)), judgeAll{})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if !s.intake.known.has(&record.Origin{Client: "web1", Instance: wire.Instance{1}, Sequence: 2}) {
+		if !in.known.has(&record.Origin{Client: "web1", Instance: wire.Instance{1}, Sequence: 2}) {
 			t.Errorf("%s: what the journal holds is not known", name)
 		}
 		if told := strings.Contains(log.String(), "may be delivered twice"); told != c.told {
 			t.Errorf("%s: said %s", name, log.String())
 		}
-		s.Close()
+		in.Journal.Close()
 	}
 }
 
 // What a connection left in the queue when a newer one took its place is not
 // taken: the newer one was told what is known.
 func TestNothingIsTakenForAConnectionThatIsOver(t *testing.T) {
-	in, err := openIntake(Options{StateDir: t.TempDir(), JournalMaxBytes: minJournal, JournalFlush: true}, nil, nil, zerolog.Nop(), throttles{})
+	in, err := Open(testOptions(t.TempDir(), smallJournal, zerolog.Nop()), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer in.journal.Close()
+	defer in.Journal.Close()
 	over := make(chan struct{})
 	close(over)
 	o := record.Origin{Client: "c", Instance: wire.Instance{1}, Sequence: 7}
 	s := &submission{origin: o, parts: []part{{7, 1}}, buffer: []byte("x"), left: over}
-	if err := in.append(s); err == nil || in.known.highest("c", o.Instance) != 0 || in.journal.Stats().Last != 0 {
+	if err := in.append(s); err == nil || in.known.highest("c", o.Instance) != 0 || in.Journal.Stats().Last != 0 {
 		t.Errorf("%v, known up to %d", err, in.known.highest("c", o.Instance))
 	}
 	s.left = make(chan struct{})

@@ -1,4 +1,4 @@
-package server
+package intake
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"massive-passive/server/record"
+	"massive-passive/server/intake/record"
 	"massive-passive/wire"
 
 	"golang.org/x/sys/unix"
@@ -121,7 +121,7 @@ func TestACheckpointFitsWhatIsReserved(t *testing.T) {
 		d.add(&o)
 	}
 	d.flushed()
-	file := filepath.Join(t.TempDir(), instancesFile)
+	file := filepath.Join(t.TempDir(), checkpointFile)
 	if err := errors.Join(d.reserve(file), d.save(file)); err != nil {
 		t.Fatal(err)
 	}

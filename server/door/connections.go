@@ -1,4 +1,4 @@
-package server
+package door
 
 import (
 	"fmt"
@@ -32,9 +32,9 @@ func (l *openConnections) add(c *connection, most int) {
 		l.open, l.instances, l.clients = map[*connection]bool{}, map[instanceKey]*connection{}, map[string]int{}
 	}
 	l.open[c] = true
-	if l.clients[c.client] < most {
+	if l.clients[c.Client] < most {
 		c.counted = true
-		l.clients[c.client]++
+		l.clients[c.Client]++
 	} else {
 		c.end(&wire.ByeError{Reason: wire.Overloaded, Text: fmt.Sprintf("you have %d connections open, as many as this server allows to one client", most)})
 	}
@@ -48,11 +48,11 @@ func (l *openConnections) remove(c *connection) {
 	defer l.mu.Unlock()
 	delete(l.open, c)
 	if c.counted {
-		if l.clients[c.client]--; l.clients[c.client] == 0 {
-			delete(l.clients, c.client)
+		if l.clients[c.Client]--; l.clients[c.Client] == 0 {
+			delete(l.clients, c.Client)
 		}
 	}
-	if key := (instanceKey{c.client, c.origin.Instance}); l.instances[key] == c {
+	if key := (instanceKey{c.Client, c.instance}); l.instances[key] == c {
 		delete(l.instances, key)
 	}
 }
@@ -61,11 +61,11 @@ func (l *openConnections) remove(c *connection) {
 func (l *openConnections) supersede(c *connection, instance wire.Instance) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	key := instanceKey{c.client, instance}
+	key := instanceKey{c.Client, instance}
 	if old := l.instances[key]; old != nil {
 		old.end(&wire.ByeError{Reason: wire.Superseded})
 	}
-	l.instances[key] = c
+	c.instance, l.instances[key] = instance, c
 }
 
 // count tells how many connections each client has.

@@ -1,4 +1,4 @@
-package server
+package intake
 
 import (
 	"encoding/binary"
@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"massive-passive/server/record"
+	"massive-passive/server/intake/record"
 	"massive-passive/wire"
 )
 
@@ -117,7 +117,7 @@ func TestInstancesOfARightClockAreForgotten(t *testing.T) {
 // A machine boots with its clock ahead, and has it set right in a minute. Who
 // was known to the process before is known to this one, and for as long.
 func TestAClockAheadAtTheStartForgetsNobody(t *testing.T) {
-	file, now := filepath.Join(t.TempDir(), instancesFile), time.Unix(2e9, 0)
+	file, now := filepath.Join(t.TempDir(), checkpointFile), time.Unix(2e9, 0)
 	before := newDuplicates()
 	before.add(origin(1, now, 24*time.Hour))
 	before.flushed()

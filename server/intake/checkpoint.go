@@ -1,4 +1,4 @@
-package server
+package intake
 
 import (
 	"bytes"
@@ -161,13 +161,13 @@ func parseCheckpoint(line string) (c checkpoint, ok bool) {
 
 // logForgotten says what a checkpoint that could not be read means. There is
 // none before the first segment goes.
-func (in *intake) logForgotten(err error, oldest uint64) {
+func (in *Intake) logForgotten(err error, oldest uint64) {
 	if err == nil {
 		return
 	}
-	began := oldest == 1 || oldest == 0 && in.journal.Stats().Last == 0
+	began := oldest == 1 || oldest == 0 && in.Journal.Stats().Last == 0
 	if errors.Is(err, fs.ErrNotExist) && began {
 		return
 	}
-	in.log.Error().Err(err).Msg("which results came before is not all known: what clients send again now may be delivered twice")
+	in.options.Log.Error().Err(err).Msg("which results came before is not all known: what clients send again now may be delivered twice")
 }

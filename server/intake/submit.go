@@ -1,4 +1,4 @@
-package server
+package intake
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 
 	"massive-passive/internal/logx"
 	"massive-passive/server/access"
-	"massive-passive/server/record"
+	"massive-passive/server/intake/record"
 	"massive-passive/wire"
 	"massive-passive/wire/check"
 )
@@ -37,7 +37,7 @@ type part struct {
 // Submit takes results of one instance of a client, judges each, and returns
 // when all but the rejected ones are safe in the journal. It blocks while the
 // journal takes nothing, or nothing from this client; Waiting says why.
-func (in *intake) Submit(ctx context.Context, o record.Origin, entries []wire.Entry) ([]wire.Rejection, error) {
+func (in *Intake) Submit(ctx context.Context, o record.Origin, entries []wire.Entry) ([]wire.Rejection, error) {
 	in.lastSeen.note(o.Client, len(entries))
 	if err := in.rates.await(ctx, o.Client, len(entries)); err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (in *intake) Submit(ctx context.Context, o record.Origin, entries []wire.En
 	}
 }
 
-func (in *intake) newSubmission(o record.Origin) *submission {
+func (in *Intake) newSubmission(o record.Origin) *submission {
 	s, ok := in.pool.Get().(*submission)
 	if !ok {
 		s = &submission{done: make(chan error, 1)}
@@ -90,11 +90,11 @@ func (in *intake) newSubmission(o record.Origin) *submission {
 
 // await waits until the client may have more in the journal. It does so before
 // the owner sees anything: whoever waits here keeps nobody else up.
-func (in *intake) await(ctx context.Context, s *submission, entries []wire.Entry) (err error) {
+func (in *Intake) await(ctx context.Context, s *submission, entries []wire.Entry) (err error) {
 	client := s.origin.Client
 	s.room = int64(sizeOf(entries))
 	s.holding, err = in.shares.admit(ctx, client, s.room, func() {
-		in.throttles.clients.Warn(client, "share").Str("client", client).Str("why", in.shares.why(client)).Msg("results of a client wait for room in the journal")
+		in.options.Clients.Warn(client, "share").Str("client", client).Str("why", in.shares.why(client)).Msg("results of a client wait for room in the journal")
 	})
 	return err
 }
@@ -105,7 +105,7 @@ func (in *intake) await(ctx context.Context, s *submission, entries []wire.Entry
 const mostTold = 1000
 
 // fill judges entries and puts those that are taken into s.
-func (in *intake) fill(s *submission, entries []wire.Entry) (rejections []wire.Rejection, err error) {
+func (in *Intake) fill(s *submission, entries []wire.Entry) (rejections []wire.Rejection, err error) {
 	s.parts, s.buffer = slices.Grow(s.parts, len(entries)), slices.Grow(s.buffer, sizeOf(entries))
 	rec := record.Record{Origin: s.origin}
 	var r check.Result
@@ -141,7 +141,7 @@ func sizeOf(entries []wire.Entry) int {
 // examine says why a result will never be taken, or returns it as it is taken.
 // An error without a reason is one of the client as a whole: it ends the
 // connection, and the client keeps the result. r is room for it.
-func (in *intake) examine(client string, encoded []byte, r *check.Result) ([]byte, wire.Reason, error) {
+func (in *Intake) examine(client string, encoded []byte, r *check.Result) ([]byte, wire.Reason, error) {
 	err := r.Decode(encoded)
 	if err == nil {
 		err = r.Validate()
@@ -158,7 +158,7 @@ func (in *intake) examine(client string, encoded []byte, r *check.Result) ([]byt
 	case err == nil:
 		return in.taken(encoded, r, sent), 0, nil
 	case !errors.As(err, &denied):
-		return nil, 0, refusal(err)
+		return nil, 0, access.Refusal(err)
 	}
 	in.counts.denied.Add(1)
 	return nil, wire.Denied, err
@@ -167,13 +167,13 @@ func (in *intake) examine(client string, encoded []byte, r *check.Result) ([]byt
 // taken returns the encoding of a result as it is taken, which came as encoded, for
 // the host sent. An output that is over the limit is cut: the state that it comes
 // with is worth more than a rule.
-func (in *intake) taken(encoded []byte, r *check.Result, sent string) []byte {
+func (in *Intake) taken(encoded []byte, r *check.Result, sent string) []byte {
 	if r.Host != sent && check.ValidName("host", r.Host) != nil {
 		r.Host = sent // no result can name this host: it is left to the core to find it
 	}
-	long := len(r.Output) > in.output
+	long := len(r.Output) > in.options.Output
 	if long {
-		r.Output = check.CutOutput(r.Output, in.output)
+		r.Output = check.CutOutput(r.Output, in.options.Output)
 	}
 	if !long && r.Host == sent {
 		return encoded
@@ -181,9 +181,9 @@ func (in *intake) taken(encoded []byte, r *check.Result, sent string) []byte {
 	return r.Append(nil)
 }
 
-func (in *intake) logRejections(client string, rejections []wire.Rejection) {
+func (in *Intake) logRejections(client string, rejections []wire.Rejection) {
 	for _, r := range rejections {
-		in.throttles.clients.Warn(client, "rejected "+r.Reason.String()).Str("client", client).Stringer("reason", r.Reason).Str("why", logx.ClipText(r.Text)).
+		in.options.Clients.Warn(client, "rejected "+r.Reason.String()).Str("client", client).Stringer("reason", r.Reason).Str("why", logx.ClipText(r.Text)).
 			Msg("rejected a result")
 	}
 }
@@ -195,7 +195,7 @@ const appendMost = 1000
 // known before it. What a connection left behind that is over is not taken any
 // more: its client sends it again, and a newer connection of the same instance
 // was told already what is known of it.
-func (in *intake) append(s *submission) error {
+func (in *Intake) append(s *submission) error {
 	in.known.mu.Lock()
 	defer in.known.mu.Unlock()
 	select {
@@ -220,7 +220,7 @@ func (in *intake) append(s *submission) error {
 			in.payloads = append(in.payloads, s.buffer[at:p.end])
 			at = p.end
 		}
-		first, err := in.journal.Append(in.payloads...)
+		first, err := in.Journal.Append(in.payloads...)
 		if err != nil {
 			return fmt.Errorf("append to the journal: %w", err)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -109,10 +110,13 @@ func TestWhoWaitsGoesOnOnceThereIsRoom(t *testing.T) {
 		b.fill("a", 1000)
 		b.fill("b", 10)
 		let := 0
+		var landing sync.Mutex // of let and b.seq
 		for range 200 { // connections
 			go func() {
 				h, err := b.admit(t.Context(), "a", mebi, func() {})
 				if err == nil {
+					landing.Lock()
+					defer landing.Unlock()
 					let++
 					b.seq++
 					b.land(h, mebi, mebi, b.seq)

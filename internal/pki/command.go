@@ -67,7 +67,7 @@ func bundleFlag() cli.Flag {
 
 func ownerFlag() cli.Flag {
 	return &cli.StringFlag{Name: "owner", DefaultText: "massive-passive if root runs this and there is that user, else whoever runs this",
-		Usage: "`USER[:GROUP]` as which the daemon runs, who gets its private key"}
+		Usage: "`USER[:GROUP]` as which the daemon runs, who gets its private key; a GROUP that is named may read it"}
 }
 
 func forceFlag() cli.Flag {

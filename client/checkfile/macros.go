@@ -7,8 +7,9 @@ import (
 
 var (
 	// aMacro is what a core replaces in a command: $USER1$, $HOSTADDRESS:web1$,
-	// $_HOSTCOMMUNITY$, and Icinga 2's $address$ and $host.vars.port$.
-	aMacro = regexp.MustCompile(`\$(_?[A-Za-z][A-Za-z0-9_.]*)(:[^$\s]*)?\$`)
+	// $_HOSTCOMMUNITY$, and Icinga 2's $address$, $disk_wfree$ and $host.vars.port$.
+	// Other words between dollar signs may be a part of a password.
+	aMacro = regexp.MustCompile(`\$(_?[A-Z][A-Z0-9_]*|address6?|[a-z]+_[a-z0-9_]+|(?:host|service|user|icinga)\.[A-Za-z0-9_.]+)(:[^$\s]*)?\$`)
 	// aKnownMacro is one by its name alone: to a shell, $A$B is two variables, and
 	// in a pattern $ is the end of a line.
 	aKnownMacro = regexp.MustCompile(`\$((?:USER|ARG)[0-9]+|_?(?:HOST|SERVICE|CONTACT)[A-Z0-9_]*)(:[^$\s]*)?\$`)
@@ -26,8 +27,9 @@ func macros(command node, byShell bool, env map[string]string) (found []string) 
 	}
 	for _, text := range texts {
 		for _, at := range pattern.FindAllStringSubmatch(text, -1) {
-			if _, ours := env[at[1]]; !ours && !slices.Contains(found, at[0]) {
-				found = append(found, at[0])
+			name := "$" + at[1] + "$"
+			if _, ours := env[at[1]]; !ours && !slices.Contains(found, name) {
+				found = append(found, name)
 			}
 		}
 	}

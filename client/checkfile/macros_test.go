@@ -8,15 +8,16 @@ import (
 
 func TestMacrosOfACoreAreNamed(t *testing.T) {
 	for command, want := range map[string]string{
-		`$USER1$/check_disk -w $ARG1$ -w $ARG1$`:  "$USER1$ $ARG1$",
-		`/check -H '$HOSTADDRESS$'`:               "$HOSTADDRESS$",
-		`/check -C $_HOSTCOMMUNITY$`:              "$_HOSTCOMMUNITY$",
-		`/check $HOSTSTATE:web1$`:                 "$HOSTSTATE:web1$",
-		`/check -H $address$ -p $host.vars.port$`: "$address$ $host.vars.port$",
-		`/check $HAVE$ $HAVE`:                     "",
-		`/check $5 a$ $b`:                         "",
-		`$USER1$/check -H $HOSTNAME$ | tail`:      "$USER1$ $HOSTNAME$",
-		`/check $A$B; grep "$END$" x`:             "",
+		`$USER1$/check_disk -w $ARG1$ -w $ARG1$`:       "$USER1$ $ARG1$",
+		`/check -H '$HOSTADDRESS$'`:                    "$HOSTADDRESS$",
+		`/check -C $_HOSTCOMMUNITY$`:                   "$_HOSTCOMMUNITY$",
+		`/check $HOSTSTATE:web1$`:                      "$HOSTSTATE$",
+		`/check -H $address$ -p $host.vars.port$`:      "$address$ $host.vars.port$",
+		`/check $HAVE$ $HAVE`:                          "",
+		`/check -w $disk_wfree$ --hash 'x$salt$hash$'`: "$disk_wfree$",
+		`/check $5 a$ $b`:                              "",
+		`$USER1$/check -H $HOSTNAME$ | tail`:           "$USER1$ $HOSTNAME$",
+		`/check $A$B; grep "$END$" x`:                  "",
 	} {
 		quoted := strconv.Quote(command)
 		for _, form := range []string{quoted, `["/bin/echo", ` + quoted + `]`} {

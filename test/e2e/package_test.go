@@ -188,7 +188,7 @@ func TestE2EPackageTexts(t *testing.T) {
 		`zsh -n "$1"/usr/share/zsh/vendor-completions/_massive-passive`,
 		`fish -c "source $1/usr/share/fish/vendor_completions.d/massive-passive.fish; complete -C'massive-passive-client --confd'" | grep -q '^--confdir'`,
 		`"$1"/usr/sbin/massive-passive help | grep -q Commands`,
-		`for script in packaging/daemon packaging/build packaging/init/* packaging/rpm/* packaging/tests/* packaging/deb/*inst packaging/deb/*rm; do
+		`for script in packaging/daemon packaging/build packaging/init/* packaging/rpm/* $(find packaging/tests -type f) packaging/deb/*inst packaging/deb/*rm; do
 			sh -n "$script" || exit 1; done`,
 	} {
 		if out, err := exec.Command("sh", "-c", command, "sh", dir).CombinedOutput(); err != nil {

@@ -1,0 +1,9 @@
+before() {
+	running backup
+	ip address add 192.0.2.11/24 dev lo
+}
+
+after() {
+	in_nagios backup 'the second record'
+	says 'safe on the disk' cat /run/said
+}

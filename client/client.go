@@ -50,6 +50,7 @@ type Client struct {
 	throttle   *logx.Throttle  // of what happens by itself, again and again
 	timedOut   atomic.Uint64
 	started    time.Time
+	answering  chan struct{} // closed once the status socket answers, or cannot be made
 }
 
 // New reads everything that can be wrong and starts nothing. An *option.Error
@@ -58,7 +59,7 @@ func New(o Options, log zerolog.Logger) (*Client, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	c := &Client{options: o, log: log, throttle: logx.NewThrottle(log, logx.Limits{}), started: time.Now()}
+	c := &Client{options: o, log: log, throttle: logx.NewThrottle(log, logx.Limits{}), started: time.Now(), answering: make(chan struct{})}
 	defaults, err := o.defaults()
 	if err != nil {
 		return nil, err
@@ -179,6 +180,9 @@ func (c *Client) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 	c.log.Info().Msg("stopped")
 	return errors.Join(outboxErr, c.runner.Close())
 }
+
+// Answering is closed once `massive-passive status` is answered, or cannot be.
+func (c *Client) Answering() <-chan struct{} { return c.answering }
 
 // Alive returns as soon as the scheduler answers.
 func (c *Client) Alive() { c.scheduler.Stats() }

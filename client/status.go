@@ -32,7 +32,7 @@ func overdue(oldest status.Seconds, gather time.Duration) string {
 
 // reporter answers who asks how the client is doing.
 func (c *Client) reporter(asked <-chan os.Signal) *status.Reporter {
-	return &status.Reporter{Dir: c.options.StateDir, Asked: asked, Page: c.status,
+	return &status.Reporter{Dir: c.options.StateDir, Asked: asked, Page: c.status, Tried: c.answering,
 		Line: func(text string) { c.log.Info().Msg(text) },
 		Failed: func(err error) {
 			c.log.Warn().Err(err).Msg("`massive-passive status` cannot ask this client, which goes on without it; tried again every minute")

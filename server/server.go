@@ -64,6 +64,7 @@ type Server struct {
 	passesBy    bool       // a sink's core takes addresses for names, and nobody knows whose
 	told        toldAccess // owned by keepLoading
 	started     time.Time
+	answering   chan struct{} // closed once the status socket answers, or cannot be made
 }
 
 // New binds the listeners and checks everything that can be wrong; it starts
@@ -72,7 +73,7 @@ func New(o Options, log zerolog.Logger) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, log: log, started: time.Now(), throttles: newThrottles(log)}
+	s := &Server{options: o, log: log, started: time.Now(), answering: make(chan struct{}), throttles: newThrottles(log)}
 	s.fitFiles()
 	for _, step := range []func() error{s.loadCertificates, s.listen, s.drop, s.readCore, s.openAccess, s.openJournal} {
 		if err := step(); err != nil {
@@ -225,6 +226,9 @@ func (s *Server) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 	s.log.Info().Uint64("taken", s.intake.Status().Taken).Msg("stopped")
 	return journalErr
 }
+
+// Answering is closed once `massive-passive status` is answered, or cannot be.
+func (s *Server) Answering() <-chan struct{} { return s.answering }
 
 // Alive returns as soon as the door answers.
 func (s *Server) Alive() { s.door.Connections() }

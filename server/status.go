@@ -18,7 +18,7 @@ import (
 
 // reporter answers who asks how the server is doing.
 func (s *Server) reporter(asked <-chan os.Signal) *status.Reporter {
-	return &status.Reporter{Dir: s.options.StateDir, Asked: asked, Page: s.status,
+	return &status.Reporter{Dir: s.options.StateDir, Asked: asked, Page: s.status, Tried: s.answering,
 		Line: func(text string) { s.log.Info().Msg(text) },
 		Failed: func(err error) {
 			s.log.Warn().Err(err).Msg("`massive-passive status` cannot ask this server, which goes on without it; tried again every minute")

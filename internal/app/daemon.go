@@ -17,6 +17,10 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
+// answeringWithin is how long the service manager is told nothing while a status
+// socket is made, as on a disk that hangs.
+const answeringWithin = time.Second
+
 // rotationLook is how soon a log file that was rotated is noticed.
 const rotationLook = time.Second
 
@@ -34,6 +38,8 @@ type service interface {
 	Run(ctx context.Context, reload <-chan func(), asked <-chan os.Signal) error
 	// Alive returns while the service works; it waits for no disk.
 	Alive()
+	// Answering is closed once the status socket answers, or cannot be made.
+	Answering() <-chan struct{}
 }
 
 // daemonOptions are those that clients and servers have in common.
@@ -235,6 +241,12 @@ func (d *daemonProcess) run(ctx context.Context, s service) error {
 	around.Go(func() { d.passHangups(own, reload) })
 	around.Go(func() { d.manager.keepWatchdog(own, s.Alive) })
 	around.Go(func() {
+		select { // who starts a unit and asks for its state at once is answered
+		case <-own.Done():
+			return
+		case <-s.Answering():
+		case <-time.After(answeringWithin):
+		}
 		d.tell("READY=1")
 		select {
 		case <-own.Done():

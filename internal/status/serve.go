@@ -83,11 +83,15 @@ func (s socket) listen() (*net.UnixListener, error) {
 
 // keep answers on the socket in dir until ctx ends, with what page returns. A
 // socket that cannot be made must not keep a process from its work: failed is
-// told once of each cause, and it is tried again every minute.
-func keep(ctx context.Context, dir string, page func() *Page, failed func(error)) {
+// told once of each cause, and it is tried again every minute. tried is called after
+// the first try, once who asks is answered or cannot be.
+func keep(ctx context.Context, dir string, page func() *Page, tried func(), failed func(error)) {
 	told := ""
+	tried = sync.OnceFunc(tried)
+	defer tried()
 	for ctx.Err() == nil {
-		err := serveOnce(ctx, dir, page)
+		err := serveOnce(ctx, dir, page, tried)
+		tried()
 		if ctx.Err() != nil {
 			return
 		}
@@ -103,7 +107,7 @@ func keep(ctx context.Context, dir string, page func() *Page, failed func(error)
 }
 
 // serveOnce always returns an error; it is of no interest once ctx ended.
-func serveOnce(ctx context.Context, dir string, page func() *Page) error {
+func serveOnce(ctx context.Context, dir string, page func() *Page, listening func()) error {
 	s, err := locate(dir)
 	if err != nil {
 		return fmt.Errorf("make the status socket in %s: %w", dir, err)
@@ -114,6 +118,7 @@ func serveOnce(ctx context.Context, dir string, page func() *Page) error {
 		return fmt.Errorf("make the status socket in %s: %w", dir, err)
 	}
 	defer l.Close() // removes the socket
+	listening()
 	defer context.AfterFunc(ctx, func() { l.SetDeadline(time.Unix(1, 0)) })()
 	for {
 		conn, err := l.AcceptUnix()
@@ -164,6 +169,7 @@ type Reporter struct {
 	Page   func() *Page
 	Line   func(string) // of a page, for the log
 	Failed func(error)
+	Tried  chan<- struct{} // closed once the socket answers, or cannot be made; nil: nobody waits
 
 	history history
 }
@@ -174,7 +180,13 @@ func (r *Reporter) Run(ctx context.Context) {
 	defer running.Wait()
 	running.Go(func() { r.remember(ctx) })
 	running.Go(func() { logPages(ctx, r.Asked, r.page, r.Line) })
-	keep(ctx, r.Dir, r.page, r.Failed)
+	keep(ctx, r.Dir, r.page, r.tried, r.Failed)
+}
+
+func (r *Reporter) tried() {
+	if r.Tried != nil {
+		close(r.Tried)
+	}
 }
 
 // page is the process's page with what is news in it.

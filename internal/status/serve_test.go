@@ -35,7 +35,7 @@ func keeping(t *testing.T, dir string, failed func(error)) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		keep(ctx, dir, clientPage, failed)
+		keep(ctx, dir, clientPage, func() {}, failed)
 	}()
 	stop = func() { cancel(); <-done }
 	t.Cleanup(stop)

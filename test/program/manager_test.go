@@ -57,8 +57,15 @@ func TestServiceManagerIsToldHowItGoes(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", m.path)
 	t.Setenv("WATCHDOG_USEC", "200000")
 	p := rig.NewPair(t, rig.NewCore(t).Path, "nagios")
+	answers := func(role string) { // as who starts a unit and asks for its state at once sees it
+		t.Helper()
+		if _, err := os.Stat(filepath.Join(p.Dir, role, "status.sock")); err != nil {
+			t.Errorf("the %s said READY, and nobody can ask it: %v", role, err)
+		}
+	}
 	p.StartServer()
 	m.await("READY=1")
+	answers("server")
 	m.await("WATCHDOG=1")
 	p.Server.Signal(syscall.SIGHUP)
 	if told := m.await("RELOADING=1"); !strings.Contains(told, "\nMONOTONIC_USEC=") {
@@ -71,6 +78,7 @@ func TestServiceManagerIsToldHowItGoes(t *testing.T) {
 	<-p.Server.Exited
 	p.StartClient()
 	m.await("READY=1")
+	answers("client")
 	p.Client.Signal(syscall.SIGHUP)
 	m.await("RELOADING=1")
 	m.await("READY=1")

@@ -5,5 +5,5 @@ before() {
 
 after() {
 	in_nagios backup 'the second record'
-	says 'safe on the disk' cat /run/said
+	says '2 data packet(s) sent' cat /run/said
 }

@@ -43,7 +43,11 @@ func ReadDirs(dirs []string, d Defaults) ([]File, []Warning, error) {
 		if len(files) == 0 {
 			empty = append(empty, Warning{Place: Place{File: dir}, Reason: "holds no *.cfg"})
 		}
-		warnings = append(warnings, found...)
+		for _, w := range found {
+			if !slices.Contains(dirs, filepath.Join(dir, w.File)) { // else it is read as well
+				warnings = append(warnings, w)
+			}
+		}
 		for _, f := range files {
 			if first, twice := in[f.Name]; twice {
 				f.Err = &Error{Place: Place{File: f.Name}, Reason: fmt.Sprintf("is there twice, as %s and as %s: rename or remove one of them",
@@ -75,7 +79,7 @@ func distinct(dirs []string) (list []string, failed error) {
 			continue
 		}
 		if !slices.ContainsFunc(seen, func(other os.FileInfo) bool { return os.SameFile(info, other) }) {
-			seen, list = append(seen, info), append(list, dir)
+			seen, list = append(seen, info), append(list, filepath.Clean(dir))
 		}
 	}
 	return list, failed

@@ -172,7 +172,12 @@ func TestReadDirsTogether(t *testing.T) {
 	if err := os.Symlink(a, link); err != nil {
 		t.Fatal(err)
 	}
-	files, warnings, err := ReadDirs([]string{b, a, link, empty, a + "/"}, Defaults{})
+	below := filepath.Join(a, "below")
+	if err := os.Mkdir(below, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, below, "three.cfg", "{")
+	files, warnings, err := ReadDirs([]string{b, a, link, empty, a + "/", below + "/"}, Defaults{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +192,7 @@ func TestReadDirsTogether(t *testing.T) {
 	}
 	want := []string{
 		"both.cfg", "both.cfg: is there twice, as " + b + "/both.cfg and as " + a + "/both.cfg: rename or remove one of them",
-		"one.cfg", "two.cfg",
+		"one.cfg", "three.cfg", "three.cfg:1:1: not JSON: unexpected end of JSON input; a closing bracket or quote is missing", "two.cfg",
 		empty + ": holds no *.cfg",
 		`two.cfg: reports the service "disk" of host "web1", as one.cfg does already`,
 	}

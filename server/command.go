@@ -2,12 +2,15 @@ package server
 
 import (
 	"io"
-	"massive-passive/internal/option"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
+
+	"massive-passive/internal/option"
+	"massive-passive/server/door"
+	"massive-passive/server/intake"
 
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
@@ -118,18 +121,15 @@ func limitFlags(d Limits) []cli.Flag {
 }
 
 func limits(c *cli.Context) Limits {
-	return Limits{
+	return Limits{door.Limits{
 		Connections:       c.Int("max-connections"),
 		ClientConnections: c.Int("max-client-connections"),
-		ClientShare:       c.Float64("max-client-share"),
-		Rate:              c.Float64("max-rate"),
 		Frame:             c.Int("max-frame"),
 		LegacyMessage:     c.Int("max-legacy-message"),
-		Output:            c.Int("max-output"),
 		Handshake:         time.Duration(c.Float64("handshake-timeout") * float64(time.Second)),
 		Idle:              time.Duration(c.Float64("idle-timeout") * float64(time.Second)),
 		FrameMemory:       c.Int64("frame-memory"),
-	}
+	}, intake.Quota{ClientShare: c.Float64("max-client-share"), Rate: c.Float64("max-rate"), Output: c.Int("max-output")}}
 }
 
 func options(c *cli.Context, version string) Options {

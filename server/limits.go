@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"massive-passive/internal/option"
+	"massive-passive/server/door"
+	"massive-passive/server/intake"
 	"massive-passive/wire"
 	"massive-passive/wire/check"
 	"massive-passive/wire/legacy"
@@ -14,31 +16,21 @@ import (
 // Limits bound what peers may take of the server. The defaults stop no honest
 // fleet.
 type Limits struct {
-	Connections       int           // in all, those that have not proved themselves included
-	ClientConnections int           // of one client
-	ClientShare       float64       // of the journal, that one client may fill while others need room; 0: any
-	Rate              float64       // results a second of one client, over ten seconds; 0: any
-	Frame             int           // bytes of a batch
-	LegacyMessage     int           // bytes of a message of version 0.3.9, as it travels
-	Output            int           // bytes of a result's output; the rest is cut off
-	Handshake         time.Duration // from the connection to the proof of who it is
-	Idle              time.Duration // without a word from a client that waits for nothing
-	FrameMemory       int64         // bytes of all batches and messages in hand, about
+	door.Limits
+	intake.Quota
 }
 
 // DefaultLimits are those of the options.
 func DefaultLimits() Limits {
-	return Limits{
+	return Limits{door.Limits{
 		Connections:       20000,
 		ClientConnections: 1000,
-		ClientShare:       0.25,
 		Frame:             wire.MaxFrame,
 		LegacyMessage:     legacy.MaxMessage,
-		Output:            check.MaxOutput,
 		Handshake:         10 * time.Second,
 		Idle:              wire.IdleTimeout,
 		FrameMemory:       256 << 20,
-	}
+	}, intake.Quota{ClientShare: 0.25, Output: check.MaxOutput}}
 }
 
 // minIdle leaves a client that pings, and whose ping is late, its connection.

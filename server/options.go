@@ -153,16 +153,14 @@ func (o *Options) address(listen string) (network, address string, err error) {
 
 // door are those of the door.
 func (o *Options) door(end certs.End, log zerolog.Logger, to throttles) door.Options {
-	l := &o.Limits
-	return door.Options{End: end, AllowedDir: o.AllowedClientCertDir, Version: o.Version, Legacy: o.Legacy,
-		Connections: l.Connections, ClientConnections: l.ClientConnections, Frame: l.Frame, LegacyMessage: l.LegacyMessage, Handshake: l.Handshake,
-		Idle: l.Idle, FrameMemory: l.FrameMemory, Log: log, Clients: to.clients, Own: to.own}
+	return door.Options{End: end, AllowedDir: o.AllowedClientCertDir, Version: o.Version, Legacy: o.Legacy, Limits: o.Limits.Limits,
+		Log: log, Clients: to.clients, Own: to.own}
 }
 
 // intake are those of the intake.
 func (o *Options) intake(objects *core.Cache, log zerolog.Logger, to throttles) intake.Options {
-	return intake.Options{StateDir: o.StateDir, JournalBytes: o.JournalMaxBytes, JournalFlush: o.JournalFlush, ClientShare: o.Limits.ClientShare,
-		Rate: o.Limits.Rate, Output: o.Limits.Output, Objects: objects, Log: log, Clients: to.clients, Own: to.own}
+	return intake.Options{StateDir: o.StateDir, JournalBytes: o.JournalMaxBytes, JournalFlush: o.JournalFlush, Quota: o.Limits.Quota,
+		Objects: objects, Log: log, Clients: to.clients, Own: to.own}
 }
 
 // orderGuard tells whether a sink judges the order of results of several

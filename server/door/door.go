@@ -30,7 +30,15 @@ type Options struct {
 	AllowedDir string // that the access was read from
 	Version    string // of the program, told to clients
 	Legacy     bool   // speak version 0.3.9 too
+	Limits
 
+	Log     zerolog.Logger
+	Clients *logx.Throttle // what clients do, by name
+	Own     *logx.Throttle // what is wrong with this server's listeners
+}
+
+// Limits bound what peers may take of the server.
+type Limits struct {
 	Connections       int           // in all, those that have not proved themselves included
 	ClientConnections int           // of one client
 	Frame             int           // bytes of a batch
@@ -38,10 +46,6 @@ type Options struct {
 	Handshake         time.Duration // from the connection to the proof of who it is
 	Idle              time.Duration // without a word from a client that waits for nothing
 	FrameMemory       int64         // bytes of all batches and messages in hand, about
-
-	Log     zerolog.Logger
-	Clients *logx.Throttle // what clients do, by name
-	Own     *logx.Throttle // what is wrong with this server's listeners
 }
 
 // Door serves listeners.

@@ -36,14 +36,19 @@ type Options struct {
 	StateDir     string
 	JournalBytes int64 // the most that the journal takes
 	JournalFlush bool  // wait for the disk before a result is acknowledged
-	ClientShare  float64
-	Rate         float64     // results a second of one client; 0: any
-	Output       int         // the most bytes of a result's output
-	Objects      *core.Cache // of a core that takes hosts' addresses for their names; may be nil
+	Quota
+	Objects *core.Cache // of a core that takes hosts' addresses for their names; may be nil
 
 	Log     zerolog.Logger
 	Clients *logx.Throttle // what clients do, by name
 	Own     *logx.Throttle // what is wrong with this server's disk
+}
+
+// Quota bounds what one client may put into the journal.
+type Quota struct {
+	ClientShare float64 // of the journal, that it may fill while others need room; 0: any
+	Rate        float64 // results a second, over ten seconds; 0: any
+	Output      int     // bytes of a result's output; the rest is cut off
 }
 
 // Intake owns the journal's writing side. One goroutine, Run's, owns that and the

@@ -38,7 +38,7 @@ type post struct {
 const smallJournal = 32 << 20
 
 func testOptions(dir string, maxBytes int64, log zerolog.Logger) Options {
-	return Options{StateDir: dir, JournalBytes: maxBytes, JournalFlush: true, ClientShare: 0.25, Output: check.MaxOutput, Log: log}
+	return Options{StateDir: dir, JournalBytes: maxBytes, JournalFlush: true, Quota: Quota{ClientShare: 0.25, Output: check.MaxOutput}, Log: log}
 }
 
 func newPost(t *testing.T, dir string, maxBytes int64) *post {

@@ -111,7 +111,7 @@ func TestWhoWaitsGoesOnOnceThereIsRoom(t *testing.T) {
 		b.fill("b", 10)
 		let := 0
 		var landing sync.Mutex // of let and b.seq
-		for range 200 { // connections
+		for range 200 {        // connections
 			go func() {
 				h, err := b.admit(t.Context(), "a", mebi, func() {})
 				if err == nil {

@@ -44,7 +44,7 @@ type Directory struct {
 
 	path     string
 	commands Commands
-	seed     maphash.Seed // of stamps
+	seed     maphash.Seed // of fingerprints
 	current  atomic.Pointer[listing]
 
 	plain, linked disk.Reader // of files in it, and of those that its links lead to
@@ -96,7 +96,7 @@ func Open(ctx context.Context, path string, commands Commands) (*Directory, []Pr
 // force; one that errors.Is calls fs.ErrNotExist says that there is none, and
 // Clear is for who takes that at its word.
 func (d *Directory) Reload(ctx context.Context) ([]Problem, error) {
-	sight, entries, err := d.look(ctx) // before it is read: what changes from here on is seen next time
+	fingerprint, entries, err := d.look(ctx) // before it is read: what changes from here on is seen next time
 	switch {
 	case gone(err):
 		return nil, fmt.Errorf("%s: %w", d.path, fs.ErrNotExist)
@@ -104,7 +104,7 @@ func (d *Directory) Reload(ctx context.Context) ([]Problem, error) {
 		return nil, fmt.Errorf("read the directory of allowed clients: %w", err)
 	}
 	r := reading{Directory: d, ctx: ctx, before: d.current.Load(),
-		listing: &listing{certificates: map[Fingerprint]string{}, clients: map[string]*client{}, fingerprint: sight}}
+		listing: &listing{certificates: map[Fingerprint]string{}, clients: map[string]*client{}, fingerprint: fingerprint}}
 	sortEntries(entries)
 	for _, e := range entries {
 		if name, ok := clientFile(e.Name(), ".pem"); ok {

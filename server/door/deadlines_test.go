@@ -86,7 +86,7 @@ func TestConnectionIsReadAfterItsDeadline(t *testing.T) {
 	})
 }
 
-// Who ends a session sets a deadline that is over: nobody waits for a look.
+// Who ends a connection sets a deadline that is over: nobody waits for a look.
 func TestDeadlineThatIsOverCountsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, _ := timedPair(t)

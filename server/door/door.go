@@ -77,10 +77,10 @@ type protocol interface {
 func New(o Options, who *access.Directory, in *intake.Intake) *Door {
 	d := &Door{options: o, access: who, intake: in, admission: admission{most: o.Connections},
 		unauthenticated: logx.NewThrottle(o.Log, logx.Limits{Lines: 60}),
-		lines:           logx.NewThrottle(o.Log, logx.Limits{Names: mostLogged}),
+		lines:           logx.NewThrottle(o.Log, logx.Limits{Names: maxLoggedLines}),
 		oldTLS:          logx.NewThrottle(o.Log, logx.Limits{Every: time.Hour, Keys: 10_000}),
 	}
-	d.protocols = map[string]protocol{wire.ALPN: massive{d}, "": old{d}}
+	d.protocols = map[string]protocol{wire.ALPN: massiveProtocol{d}, "": legacyProtocol{d}}
 	d.budget = wire.NewBudget(o.FrameMemory, d.logShort)
 	d.tls = certs.ServerConfig(o.End, tls.RequireAndVerifyClientCert, wire.ALPN)
 	configure := d.tls.GetConfigForClient

@@ -22,17 +22,17 @@ const (
 	submitLines = 5000
 )
 
-// mostLogged is how many refused lines of a message are logged each.
-const mostLogged = 20
+// maxLoggedLines is how many refused lines of a message are logged each.
+const maxLoggedLines = 20
 
-// old is the protocol of version 0.3.9.
-type old struct{ door *Door }
+// legacyProtocol is the protocol of version 0.3.9.
+type legacyProtocol struct{ door *Door }
 
 // refuse says nothing: to close in order would be to say that all is safe.
-func (o old) refuse(conn net.Conn, _ *wire.ByeError) { drop(conn) }
+func (o legacyProtocol) refuse(conn net.Conn, _ *wire.ByeError) { drop(conn) }
 
 // greet lets in a peer without our ALPN, unless told not to.
-func (o old) greet(ctx context.Context, conn net.Conn, p Peer) (rest func()) {
+func (o legacyProtocol) greet(ctx context.Context, conn net.Conn, p Peer) (rest func()) {
 	if !o.door.options.Legacy {
 		o.door.options.Clients.Warn(p.Client, "legacy").Stringer("peer", p.Address).
 			Str("why", fmt.Sprintf("client %q offers no ALPN %s: it is of version 0.3.9, which --legacy=false refuses", p.Client, wire.ALPN)).Msg("refused a connection")
@@ -123,7 +123,7 @@ func (c *connection) takeText(ctx context.Context, text []byte) (refusals, error
 		return refusals{}, err
 	}
 	defer release()
-	p := portion{connection: c, origin: record.Origin{Client: c.Client, Received: time.Now().UnixMicro()}}
+	p := chunk{connection: c, origin: record.Origin{Client: c.Client, Received: time.Now().UnixMicro()}}
 	for line := range bytes.SplitSeq(text, []byte("\n")) {
 		if len(bytes.Trim(line, " \t\r")) == 0 {
 			continue
@@ -133,14 +133,14 @@ func (c *connection) takeText(ctx context.Context, text []byte) (refusals, error
 		}
 	}
 	err = p.submit(ctx)
-	if more := p.refused.lines - mostLogged; more > 0 {
+	if more := p.refused.lines - maxLoggedLines; more > 0 {
 		c.about(c.door.options.Clients.Of(more).Warn(c.Client, "further lines")).Int("lines", more).Msg("refused further lines of an old message")
 	}
 	return p.refused, err
 }
 
-// portion is what of a message is submitted together.
-type portion struct {
+// chunk is the part of a message that is submitted at once.
+type chunk struct {
 	*connection
 	origin  record.Origin
 	entries []wire.Entry
@@ -149,7 +149,7 @@ type portion struct {
 	refused refusals // of the whole message
 }
 
-func (p *portion) add(ctx context.Context, line []byte) error {
+func (p *chunk) add(ctx context.Context, line []byte) error {
 	r, err := check.ParseLine(line)
 	if err != nil {
 		p.door.intake.CountMalformed()
@@ -167,7 +167,7 @@ func (p *portion) add(ctx context.Context, line []byte) error {
 	return p.submit(ctx)
 }
 
-func (p *portion) submit(ctx context.Context) error {
+func (p *chunk) submit(ctx context.Context) error {
 	if len(p.entries) == 0 {
 		return nil
 	}
@@ -184,11 +184,11 @@ func (p *portion) submit(ctx context.Context) error {
 
 // refuse notes a line that will never be taken. Some of them are logged, what a
 // client says again and again once a minute.
-func (p *portion) refuse(line []byte, why string) {
+func (p *chunk) refuse(line []byte, why string) {
 	if p.refused.lines++; p.refused.lines == 1 {
 		p.refused.first = why
 	}
-	if p.refused.lines > mostLogged {
+	if p.refused.lines > maxLoggedLines {
 		return
 	}
 	command := line

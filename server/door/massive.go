@@ -9,12 +9,14 @@ import (
 	"massive-passive/wire"
 )
 
-// massive is the protocol of package wire, version 1.
-type massive struct{ door *Door }
+// massiveProtocol is the protocol of package wire, version 1.
+type massiveProtocol struct{ door *Door }
 
-func (m massive) refuse(conn net.Conn, why *wire.ByeError) { wire.Refuse(conn, why.Reason, why.Text) }
+func (m massiveProtocol) refuse(conn net.Conn, why *wire.ByeError) {
+	wire.Refuse(conn, why.Reason, why.Text)
+}
 
-func (m massive) greet(ctx context.Context, conn net.Conn, p Peer) (rest func()) {
+func (m massiveProtocol) greet(ctx context.Context, conn net.Conn, p Peer) (rest func()) {
 	o := &m.door.options
 	c, ctx := m.door.open(ctx, p)
 	session := wire.Greet(ctx, conn, wire.ServerConfig{Version: o.Version, Account: c.account, End: c.end, MaxFrame: uint32(o.Frame), IdleTimeout: o.Idle}, c)

@@ -78,14 +78,14 @@ func (d *duplicates) reserve(file string) error {
 	return nil
 }
 
-// lineBytes is what a line of the checkpoint takes at most, but for the name.
-const lineBytes = 160
+// maxLineBytes is what a line of the checkpoint takes at most, but for the name.
+const maxLineBytes = 160
 
 // checkpointBytes is what a checkpoint takes, and some more.
 func (d *duplicates) checkpointBytes() int {
-	n := lineBytes
+	n := maxLineBytes
 	for client, instances := range d.clients {
-		n += len(instances) * (lineBytes + nameBytes(client))
+		n += len(instances) * (maxLineBytes + nameBytes(client))
 	}
 	return n
 }

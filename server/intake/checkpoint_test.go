@@ -88,7 +88,7 @@ func TestAFlushThatStopsHalfWay(t *testing.T) {
 		d.add(&o)
 		d.flushed()
 		first := uint64(10)
-		for _, parts := range [][]part{{{sequence: 7}, {sequence: 9}}, {{sequence: 10}, {sequence: 12}}} {
+		for _, parts := range [][]recordEnd{{{sequence: 7}, {sequence: 9}}, {{sequence: 10}, {sequence: 12}}} {
 			o.Sequence = parts[1].sequence
 			d.add(&o)
 			d.noteUnflushed(&o, first, parts)
@@ -204,7 +204,7 @@ func TestAServerStartsWithABadCheckpoint(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if !in.known.has(&record.Origin{Client: "web1", Instance: wire.Instance{1}, Sequence: 2}) {
+		if !in.duplicates.has(&record.Origin{Client: "web1", Instance: wire.Instance{1}, Sequence: 2}) {
 			t.Errorf("%s: what the journal holds is not known", name)
 		}
 		if told := strings.Contains(log.String(), "may be delivered twice"); told != c.told {
@@ -225,13 +225,13 @@ func TestNothingIsTakenForAConnectionThatIsOver(t *testing.T) {
 	over := make(chan struct{})
 	close(over)
 	o := record.Origin{Client: "c", Instance: wire.Instance{1}, Sequence: 7}
-	s := &submission{origin: o, parts: []part{{7, 1}}, buffer: []byte("x"), left: over}
-	if err := in.append(s); err == nil || in.known.highest("c", o.Instance) != 0 || in.Journal.Stats().Last != 0 {
-		t.Errorf("%v, known up to %d", err, in.known.highest("c", o.Instance))
+	s := &submission{origin: o, records: []recordEnd{{7, 1}}, buffer: []byte("x"), abandoned: over}
+	if err := in.append(s); err == nil || in.duplicates.highest("c", o.Instance) != 0 || in.Journal.Stats().Last != 0 {
+		t.Errorf("%v, known up to %d", err, in.duplicates.highest("c", o.Instance))
 	}
-	s.left = make(chan struct{})
-	if err := in.append(s); err != nil || in.known.highest("c", o.Instance) != 7 {
-		t.Errorf("%v, known up to %d", err, in.known.highest("c", o.Instance))
+	s.abandoned = make(chan struct{})
+	if err := in.append(s); err != nil || in.duplicates.highest("c", o.Instance) != 7 {
+		t.Errorf("%v, known up to %d", err, in.duplicates.highest("c", o.Instance))
 	}
 }
 

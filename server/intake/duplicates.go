@@ -21,16 +21,16 @@ type duplicates struct {
 	// mu is held where that goroutine changes clients, and by others to look
 	// at it.
 	mu         sync.Mutex
-	clients    map[string]map[wire.Instance]*seen
-	order      map[string]*ending // the same instances
-	notDurable []*seen            // whose last is beyond durable, each once
-	unflushed  []unflushed        // not flushed yet
-	looked     int64              // when forget last looked, seconds since the Unix epoch; owned by that goroutine
-	ran        time.Duration      // for how long it did, by a clock that nobody sets; owned by that goroutine
+	clients    map[string]map[wire.Instance]*instanceState
+	expiry     map[string]*expiryHeap // the same instances
+	notDurable []*instanceState       // whose last is beyond durable, each once
+	unflushed  []unflushed            // not flushed yet
+	looked     int64                  // when forget last looked, seconds since the Unix epoch; owned by that goroutine
+	ran        time.Duration          // for how long it did, by a clock that nobody sets; owned by that goroutine
 }
 
-// seen is one instance of a client.
-type seen struct {
+// instanceState is one instance of a client.
+type instanceState struct {
 	last    uint64 // appended
 	durable uint64 // flushed: all that a checkpoint may tell
 	expires int64  // seconds since the Unix epoch
@@ -41,28 +41,28 @@ type seen struct {
 
 // unflushed are results of an instance that follow each other in the journal.
 type unflushed struct {
-	by    *seen
-	first uint64 // the journal's sequence of the first
-	parts []part
+	by      *instanceState
+	first   uint64 // the journal's sequence of the first
+	records []recordEnd
 }
 
-// ending is a heap of a client's instances, with the one first that is to be
+// expiryHeap is a heap of a client's instances, with the one first that is to be
 // forgotten first: a client can have a new one in each batch of 60 bytes.
-type ending []*seen
+type expiryHeap []*instanceState
 
-func (e ending) Len() int           { return len(e) }
-func (e ending) Less(i, j int) bool { return e[i].expires < e[j].expires }
-func (e ending) Swap(i, j int) {
+func (e expiryHeap) Len() int           { return len(e) }
+func (e expiryHeap) Less(i, j int) bool { return e[i].expires < e[j].expires }
+func (e expiryHeap) Swap(i, j int) {
 	e[i], e[j] = e[j], e[i]
 	e[i].place, e[j].place = i, j
 }
 
-func (e *ending) Push(s any) {
-	s.(*seen).place = len(*e)
-	*e = append(*e, s.(*seen))
+func (e *expiryHeap) Push(s any) {
+	s.(*instanceState).place = len(*e)
+	*e = append(*e, s.(*instanceState))
 }
 
-func (e *ending) Pop() any {
+func (e *expiryHeap) Pop() any {
 	last := len(*e) - 1
 	s := (*e)[last]
 	(*e)[last] = nil
@@ -71,7 +71,7 @@ func (e *ending) Pop() any {
 }
 
 func newDuplicates() *duplicates {
-	return &duplicates{clients: map[string]map[wire.Instance]*seen{}, order: map[string]*ending{}}
+	return &duplicates{clients: map[string]map[wire.Instance]*instanceState{}, expiry: map[string]*expiryHeap{}}
 }
 
 // has tells whether the result of o was appended before. Results without an
@@ -108,19 +108,19 @@ func (d *duplicates) add(o *record.Origin) {
 	s.last = o.Sequence
 }
 
-func (d *duplicates) instance(client string, instance wire.Instance) *seen {
+func (d *duplicates) instance(client string, instance wire.Instance) *instanceState {
 	instances := d.clients[client]
 	if instances == nil {
-		instances = map[wire.Instance]*seen{}
-		d.clients[client], d.order[client] = instances, &ending{}
+		instances = map[wire.Instance]*instanceState{}
+		d.clients[client], d.expiry[client] = instances, &expiryHeap{}
 	}
 	s := instances[instance]
 	if s == nil {
-		order := d.order[client]
+		order := d.expiry[client]
 		if len(instances) >= maxInstances {
-			delete(instances, heap.Pop(order).(*seen).instance)
+			delete(instances, heap.Pop(order).(*instanceState).instance)
 		}
-		s = &seen{instance: instance}
+		s = &instanceState{instance: instance}
 		instances[instance] = s
 		heap.Push(order, s)
 	}
@@ -128,14 +128,14 @@ func (d *duplicates) instance(client string, instance wire.Instance) *seen {
 }
 
 // keep remembers an instance at least until expires.
-func (d *duplicates) keep(client string, s *seen, expires int64) {
+func (d *duplicates) keep(client string, s *instanceState, expires int64) {
 	if expires > s.expires {
 		s.expires = expires
-		heap.Fix(d.order[client], s.place)
+		heap.Fix(d.expiry[client], s.place)
 	}
 }
 
-// flushed tells that all that was added is durable.
+// flushed notes that all that was added is durable.
 func (d *duplicates) flushed() {
 	for _, s := range d.notDurable {
 		s.durable = s.last
@@ -145,19 +145,19 @@ func (d *duplicates) flushed() {
 	d.unflushed = d.unflushed[:0]
 }
 
-// noteUnflushed tells where in the journal results of o's instance were appended.
-func (d *duplicates) noteUnflushed(o *record.Origin, first uint64, parts []part) {
+// noteUnflushed notes where in the journal results of o's instance were appended.
+func (d *duplicates) noteUnflushed(o *record.Origin, first uint64, parts []recordEnd) {
 	if s := d.clients[o.Client][o.Instance]; s != nil {
 		d.unflushed = append(d.unflushed, unflushed{s, first, parts})
 	}
 }
 
-// flushedUpTo tells that of what was added since flushed was called only that is
-// durable which the journal has up to a sequence.
+// flushedUpTo notes that of the results added since the last call of flushed only
+// those are durable whose journal sequence is at most durable.
 func (d *duplicates) flushedUpTo(durable uint64) {
 	for _, l := range d.unflushed {
-		if n := min(durable+1-min(l.first, durable+1), uint64(len(l.parts))); n > 0 {
-			l.by.durable = max(l.by.durable, l.parts[n-1].sequence)
+		if n := min(durable+1-min(l.first, durable+1), uint64(len(l.records))); n > 0 {
+			l.by.durable = max(l.by.durable, l.records[n-1].sequence)
 		}
 	}
 }
@@ -166,10 +166,10 @@ func (d *duplicates) flushedUpTo(durable uint64) {
 // not as one that drifts.
 const clockStep = 60
 
-// forgetNobody is how long after a start nobody is forgotten: a machine that
+// forgetAfter is how long after a start nobody is forgotten: a machine that
 // boots with a wrong clock has it set right by then. What is remembered too
 // long meanwhile, maxInstances bounds.
-const forgetNobody = 15 * time.Minute
+const forgetAfter = 15 * time.Minute
 
 // forget drops the instances whose time is over. It is ran since the last call,
 // by a clock that nobody sets: that the machine's is set makes nobody forgotten.
@@ -177,39 +177,39 @@ func (d *duplicates) forget(now time.Time, ran time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.ran += ran
-	young := d.ran < forgetNobody
+	young := d.ran < forgetAfter
 	forward := now.Unix() - d.looked - int64(ran/time.Second)
 	// At first a clock that is set back may have been ahead since the boot: what
 	// an earlier process remembered is of a time when it was right.
 	if d.looked != 0 && (forward >= clockStep || forward <= -clockStep && !young) {
-		d.putOff(forward, now.Unix())
+		d.postpone(forward, now.Unix())
 	}
 	d.looked = now.Unix()
 	if young {
 		return
 	}
-	for client, order := range d.order {
+	for client, order := range d.expiry {
 		instances := d.clients[client]
 		for len(*order) > 0 && (*order)[0].expires < now.Unix() && (*order)[0].durable == (*order)[0].last {
-			delete(instances, heap.Pop(order).(*seen).instance)
+			delete(instances, heap.Pop(order).(*instanceState).instance)
 		}
 		if len(instances) == 0 {
 			delete(d.clients, client)
-			delete(d.order, client)
+			delete(d.expiry, client)
 		}
 	}
 }
 
-// putOffMost bounds what is put off, in seconds from now: an instance from
+// maxPostponed bounds what is put off, in seconds from now: an instance from
 // before a restart may be of a time when the clock was right.
-const putOffMost = 30 * 24 * 60 * 60
+const maxPostponed = 30 * 24 * 60 * 60
 
-// putOff gives each instance the time that it had before the clock was set
+// postpone gives each instance the time that it had before the clock was set
 // forward, or back. Who expires first stays first.
-func (d *duplicates) putOff(forward, now int64) {
-	for _, order := range d.order {
+func (d *duplicates) postpone(forward, now int64) {
+	for _, order := range d.expiry {
 		for _, s := range *order {
-			s.expires = min(s.expires+forward, max(s.expires, now+putOffMost))
+			s.expires = min(s.expires+forward, max(s.expires, now+maxPostponed))
 		}
 	}
 }

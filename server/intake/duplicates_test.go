@@ -33,8 +33,8 @@ func TestTheInstanceThatEndsFirstIsForgottenFirst(t *testing.T) {
 			t.Errorf("instance %d: known %v, want %v", n, got, want)
 		}
 	}
-	if n := len(d.clients["web1"]); n != maxInstances || len(*d.order["web1"]) != n {
-		t.Errorf("%d instances, %d in order", n, len(*d.order["web1"]))
+	if n := len(d.clients["web1"]); n != maxInstances || len(*d.expiry["web1"]) != n {
+		t.Errorf("%d instances, %d in order", n, len(*d.expiry["web1"]))
 	}
 }
 
@@ -42,7 +42,7 @@ func TestTheInstanceThatEndsFirstIsForgottenFirst(t *testing.T) {
 // nothing is forgotten that is not flushed.
 func TestOneShotInstancesDoNotPileUp(t *testing.T) {
 	d, now := newDuplicates(), time.Unix(1e9, 0)
-	d.forget(now, forgetNobody)
+	d.forget(now, forgetAfter)
 	for n := range 10 * 3000 {
 		d.add(origin(n, now, 11*time.Second))
 		d.flushed()
@@ -60,8 +60,8 @@ func TestOneShotInstancesDoNotPileUp(t *testing.T) {
 	}
 	d.flushed()
 	d.forget(now.Add(time.Hour), 0)
-	if len(d.clients)+len(d.order) != 0 {
-		t.Errorf("%d clients are remembered, %d in order", len(d.clients), len(d.order))
+	if len(d.clients)+len(d.expiry) != 0 {
+		t.Errorf("%d clients are remembered, %d in order", len(d.clients), len(d.expiry))
 	}
 }
 
@@ -71,7 +71,7 @@ func TestAClockThatIsSetForgetsNobody(t *testing.T) {
 	const day = 24 * time.Hour
 	for name, forward := range map[string]time.Duration{"two days": 2 * day, "from 1970": 20000 * day, "back": -2 * day, "a little": 30 * time.Second} {
 		d, now := newDuplicates(), time.Unix(2e9, 0)
-		d.forget(now, forgetNobody)
+		d.forget(now, forgetAfter)
 		d.add(origin(1, now, time.Minute))
 		d.add(origin(2, now, day))
 		d.flushed()
@@ -130,8 +130,8 @@ func TestAClockAheadAtTheStartForgetsNobody(t *testing.T) {
 	}
 	d.forget(now.Add(48*time.Hour), 0)
 	d.forget(now.Add(time.Minute), time.Minute)
-	d.forget(now.Add(forgetNobody), forgetNobody-time.Minute)
-	d.forget(now.Add(24*time.Hour), 24*time.Hour-forgetNobody)
+	d.forget(now.Add(forgetAfter), forgetAfter-time.Minute)
+	d.forget(now.Add(24*time.Hour), 24*time.Hour-forgetAfter)
 	if !d.has(origin(1, now, 0)) {
 		t.Error("forgotten before its time")
 	}

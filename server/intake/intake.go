@@ -66,7 +66,7 @@ type Intake struct {
 	pool             sync.Pool   // of *submission
 	groupCommit      groupCommit // owned by Run
 	payloads         [][]byte    // of one append; owned by Run
-	known            *duplicates // owned by Run
+	duplicates       *duplicates // owned by Run
 	recoveredFlushed bool        // what was there at the start is certainly on the disk; owned by Run
 	measured         time.Time   // when the journal's size was last looked at; owned by Run
 	trouble          atomic.Pointer[string]
@@ -90,7 +90,7 @@ const (
 // were taken before.
 func Open(o Options, judge Judge) (*Intake, error) {
 	in := &Intake{options: o, checkpoint: filepath.Join(o.StateDir, checkpointFile), judge: judge, requests: make(chan *submission, 1024),
-		known: newDuplicates(), rates: rates{perSecond: o.Rate}, shares: newShares(o.ClientShare, o.JournalBytes)}
+		duplicates: newDuplicates(), rates: rates{perSecond: o.Rate}, shares: newShares(o.ClientShare, o.JournalBytes)}
 	oldest := uint64(0) // sequence that is still there
 	var rec record.Record
 	var err error
@@ -100,7 +100,7 @@ func Open(o Options, judge Judge) (*Intake, error) {
 				oldest = r.Seq
 			}
 			if rec.Decode(r.Payload) == nil {
-				in.known.add(&rec.Origin)
+				in.duplicates.add(&rec.Origin)
 				in.shares.recover(rec.Client, int64(len(r.Payload)+recordOverhead), r.Seq)
 			}
 		},
@@ -108,7 +108,7 @@ func Open(o Options, judge Judge) (*Intake, error) {
 			if !in.recoveredFlushed {
 				return errNotFlushed
 			}
-			return in.known.save(in.checkpoint)
+			return in.duplicates.save(in.checkpoint)
 		},
 		Damaged: func(d journal.Damage) {
 			o.Log.Error().Str("journal", d.String()).Msg("the journal is damaged: what is good of it is used; unless the machine crashed, look after its disk")
@@ -117,7 +117,7 @@ func Open(o Options, judge Judge) (*Intake, error) {
 	if err != nil {
 		return nil, err
 	}
-	in.logForgotten(in.known.load(in.checkpoint), oldest) // only now: who had the journal until then may have written it
+	in.logForgotten(in.duplicates.load(in.checkpoint), oldest) // only now: who had the journal until then may have written it
 	in.flushRecovered()
 	in.reserve()
 	return in, nil
@@ -135,13 +135,13 @@ func (in *Intake) flushRecovered() {
 		in.logDisk(err)
 		return
 	}
-	in.known.flushed()
+	in.duplicates.flushed()
 	in.recoveredFlushed = true
 }
 
 // Waiting says why Submit takes long for a client.
 func (in *Intake) Waiting(client string) string {
-	if why := in.shares.why(client); why != "" {
+	if why := in.shares.waitReason(client); why != "" {
 		return why
 	}
 	if why := in.trouble.Load(); why != nil {
@@ -159,21 +159,21 @@ func (in *Intake) Run(ctx context.Context) error {
 	trim := time.NewTicker(trimInterval)
 	defer trim.Stop()
 	looked := time.Now()
-	in.known.forget(looked, 0)
-	in.shares.settle(furthest(in.Journal.Stats().Readers))
+	in.duplicates.forget(looked, 0)
+	in.shares.release(furthest(in.Journal.Stats().Readers))
 	for {
 		select {
 		case <-ctx.Done():
 			return in.close()
 		case first := <-in.requests:
-			in.commit(ctx, in.groupCommit.from(in.requests, first))
+			in.commit(ctx, in.groupCommit.collect(in.requests, first))
 		case now := <-trim.C:
-			in.known.forget(now, now.Sub(looked))
+			in.duplicates.forget(now, now.Sub(looked))
 			looked = now
 			in.flushRecovered()
 			in.reserve()
 			in.trim()
-			in.shares.settle(furthest(in.Journal.Stats().Readers))
+			in.shares.release(furthest(in.Journal.Stats().Readers))
 		}
 	}
 }
@@ -186,7 +186,7 @@ func (in *Intake) commit(ctx context.Context, work []*submission) {
 		if failed == nil {
 			refused[i] = in.append(s)
 		}
-		in.shares.land(s.holding, s.room, s.landed, s.lastLanded)
+		in.shares.arrive(s.holding, s.reserved, s.journaled, s.lastJournaled)
 	}
 	if failed == nil {
 		failed = in.flush(ctx)
@@ -202,12 +202,12 @@ func (in *Intake) flush(ctx context.Context) error {
 	for {
 		err := in.Journal.Flush()
 		if err == nil {
-			in.known.flushed()
+			in.duplicates.flushed()
 			in.recoveredFlushed = true
 			in.setTrouble("")
 			return nil
 		}
-		in.known.flushedUpTo(in.Journal.Stats().Durable) // may go, and must be in the checkpoint then
+		in.duplicates.flushedUpTo(in.Journal.Stats().Durable) // may go, and must be in the checkpoint then
 		in.setTrouble(fmt.Sprintf("the journal cannot be written: %v", err))
 		in.trim()
 		if err := pause(ctx, retryInterval); err != nil {
@@ -224,7 +224,7 @@ func (in *Intake) awaitRoom(ctx context.Context) error {
 	}
 	defer func() { in.measured = time.Now() }()
 	for stats := in.Journal.Stats(); ; stats = in.Journal.Stats() {
-		in.shares.settle(furthest(stats.Readers))
+		in.shares.release(furthest(stats.Readers))
 		if stats.Bytes < in.options.JournalBytes {
 			break
 		}
@@ -268,7 +268,7 @@ func (in *Intake) trim() {
 
 // reserve keeps room for the checkpoint while there is some.
 func (in *Intake) reserve() {
-	if err := in.known.reserve(in.checkpoint); err != nil {
+	if err := in.duplicates.reserve(in.checkpoint); err != nil {
 		in.logDisk(err)
 	}
 }

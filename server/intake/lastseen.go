@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// mostHeard bounds how many clients are known by when they were last heard of.
-const mostHeard = 50000
+// maxSeen bounds how many clients are known by when they were last heard of.
+const maxSeen = 50000
 
 // lastSeen knows when each client was last heard of since the start. Any
 // goroutine may use it.
@@ -15,7 +15,7 @@ type lastSeen struct {
 	clients map[string]*Client
 }
 
-// note is told that a client said something, with so many results in it.
+// note notes that a client sent something now, with so many results in it.
 func (h *lastSeen) note(client string, results int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -24,7 +24,7 @@ func (h *lastSeen) note(client string, results int) {
 		if h.clients == nil {
 			h.clients = map[string]*Client{}
 		}
-		if len(h.clients) >= mostHeard {
+		if len(h.clients) >= maxSeen {
 			h.forgetOldest()
 		}
 		c = &Client{}

@@ -16,12 +16,12 @@ import (
 // counts no more: for those that lag behind, it can be pushed out. Any goroutine
 // may use it.
 type shares struct {
-	most int64 // bytes that one client may hold while others have something there; 0: any
-	// from is how much all hold together before anybody is asked to wait, last the
-	// size from which on nobody needs to be kept out to be: the rest of the journal
-	// is for those that hold less than their share.
-	from, last int64
-	spanBytes  int64
+	clientMax int64 // bytes that one client may hold while others have something there; 0: any
+	// threshold is how much all clients hold together before one is asked to wait.
+	// From hardLimit on, who holds more than its share waits even where no other
+	// client has anything there: the rest of the journal is for the others.
+	threshold, hardLimit int64
+	spanBytes            int64
 
 	mu      sync.Mutex
 	clients map[string]*holding
@@ -34,11 +34,11 @@ type shares struct {
 // holding is what one client has in the journal. It is forgotten with the last
 // byte, so that there are never more than there are clients.
 type holding struct {
-	name   string
-	held   int64     // bytes in the journal
-	coming int64     // bytes that were let in and are not there yet
-	waits  int       // submissions that wait
-	since  time.Time // when the first of these began to
+	name     string
+	held     int64     // bytes in the journal
+	reserved int64     // bytes that were let in and are not in the journal yet
+	waits    int       // submissions that wait
+	since    time.Time // when the first of these began to
 }
 
 // span is a piece of the journal. The clients are counted by such pieces, of which
@@ -61,15 +61,14 @@ const (
 // newShares returns those of a journal of so many bytes; share is the part of it
 // that one client may hold.
 func newShares(share float64, journalBytes int64) *shares {
-	return &shares{most: int64(share * float64(journalBytes)), from: journalBytes / 2,
-		last:      journalBytes - max(journalBytes/8, journalBytes/16+segmentBytes),
+	return &shares{clientMax: int64(share * float64(journalBytes)), threshold: journalBytes / 2,
+		hardLimit: journalBytes - max(journalBytes/8, journalBytes/16+segmentBytes),
 		spanBytes: max(journalBytes/spansInJournal, 1), clients: map[string]*holding{}}
 }
 
 // admit waits while a client holds more than its share, and then counts n bytes as
-// on their way until land is told what became of them. told is called before it
-// waits.
-func (s *shares) admit(ctx context.Context, client string, n int64, told func()) (*holding, error) {
+// reserved until arrive is called. waits is called before each wait.
+func (s *shares) admit(ctx context.Context, client string, n int64, waits func()) (*holding, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.holdingOf(client)
@@ -84,7 +83,7 @@ func (s *shares) admit(ctx context.Context, client string, n int64, told func())
 		h.waits++
 		s.waiting++
 		s.mu.Unlock()
-		told()
+		waits()
 		select {
 		case <-changed:
 		case <-ctx.Done():
@@ -97,7 +96,7 @@ func (s *shares) admit(ctx context.Context, client string, n int64, told func())
 			return nil, context.Cause(ctx)
 		}
 	}
-	h.coming += n
+	h.reserved += n
 	s.all += n
 	if h.waits == 0 {
 		h.since = time.Time{}
@@ -107,19 +106,19 @@ func (s *shares) admit(ctx context.Context, client string, n int64, told func())
 
 // over tells whether a client has to wait.
 func (s *shares) over(h *holding) bool {
-	mine := h.held + h.coming
-	if s.most == 0 || mine <= s.most || s.all < s.from {
+	mine := h.held + h.reserved
+	if s.clientMax == 0 || mine <= s.clientMax || s.all < s.threshold {
 		return false
 	}
-	return s.all > mine || s.waiting > h.waits || s.all >= s.last
+	return s.all > mine || s.waiting > h.waits || s.all >= s.hardLimit
 }
 
-// land is told that of n bytes that were let in so many are in the journal now, as
+// arrive notes that of n bytes that were reserved so many are in the journal now, as
 // records up to the sequence last.
-func (s *shares) land(h *holding, n, bytes int64, last uint64) {
+func (s *shares) arrive(h *holding, n, bytes int64, last uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h.coming -= n
+	h.reserved -= n
 	s.all -= n
 	s.put(h, bytes, last)
 	if bytes < n {
@@ -151,8 +150,9 @@ func (s *shares) put(h *holding, bytes int64, last uint64) {
 	s.all += bytes
 }
 
-// settle is told up to which sequence of the journal a sink is done with all.
-func (s *shares) settle(done uint64) {
+// release forgets the bytes of what a sink is done with, up to a sequence of the
+// journal.
+func (s *shares) release(done uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	gone := 0
@@ -188,7 +188,7 @@ func (s *shares) holdingOf(client string) *holding {
 
 // forget drops a client that holds nothing.
 func (s *shares) forget(h *holding) {
-	if h.held == 0 && h.coming == 0 && h.waits == 0 {
+	if h.held == 0 && h.reserved == 0 && h.waits == 0 {
 		delete(s.clients, h.name)
 	}
 }
@@ -200,8 +200,8 @@ type Held struct {
 	Since  time.Time
 }
 
-// who lists the clients that have to wait.
-func (s *shares) who() (list []Held) {
+// waitingClients lists the clients that have to wait.
+func (s *shares) waitingClients() (list []Held) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range s.clients {
@@ -212,8 +212,8 @@ func (s *shares) who() (list []Held) {
 	return list
 }
 
-// why says why a client has to wait; "" if it has not to.
-func (s *shares) why(client string) string {
+// waitReason says why a client has to wait; "" if it has not to.
+func (s *shares) waitReason(client string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.clients[client]
@@ -221,7 +221,7 @@ func (s *shares) why(client string) string {
 		return ""
 	}
 	return fmt.Sprintf("the results of this client that no sink has taken yet fill %d bytes of the server's journal, more than the %d that one client may hold "+
-		"there (--max-client-share) while others need room: it goes on as the core takes them", h.held, s.most)
+		"there (--max-client-share) while others need room: it goes on as the core takes them", h.held, s.clientMax)
 }
 
 // furthest is up to where one of the readers at least has acknowledged all.

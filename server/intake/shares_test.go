@@ -32,12 +32,12 @@ func newBook(t *testing.T) *book { return &book{shares: newShares(0.25, 1600*meb
 func (b *book) put(client string, n int) {
 	b.t.Helper()
 	for range n {
-		h, err := b.admit(b.t.Context(), client, mebi, func() { b.t.Errorf("client %s waits: %s", client, b.why(client)) })
+		h, err := b.admit(b.t.Context(), client, mebi, func() { b.t.Errorf("client %s waits: %s", client, b.waitReason(client)) })
 		if err != nil {
 			b.t.Fatal(err)
 		}
 		b.seq++
-		b.land(h, mebi, mebi, b.seq)
+		b.arrive(h, mebi, mebi, b.seq)
 	}
 }
 
@@ -59,7 +59,7 @@ func (b *book) try(client string) bool {
 	if err != nil {
 		return false
 	}
-	b.land(h, mebi, 0, 0)
+	b.arrive(h, mebi, 0, 0)
 	return true
 }
 
@@ -74,7 +74,7 @@ func TestAClientWithMoreThanItsShareWaitsForOthers(t *testing.T) {
 	if b.try("a") || !b.try("b") || !b.try("c") {
 		t.Error("not only the one with half of the journal waits")
 	}
-	b.settle(700) // a has 90
+	b.release(700) // a has 90
 	if !b.try("a") {
 		t.Error("held with less than its share")
 	}
@@ -92,7 +92,7 @@ func TestAClientAloneLeavesRoomForOthers(t *testing.T) {
 		t.Error("one client may have it all")
 	}
 	b.put("b", 150)
-	b.settle(1550)
+	b.release(1550)
 	if len(b.clients) != 0 || b.all != 0 || len(b.spans) != 0 {
 		t.Errorf("remembered of an empty journal: %d clients, %d bytes, %d spans", len(b.clients), b.all, len(b.spans))
 	}
@@ -119,27 +119,27 @@ func TestWhoWaitsGoesOnOnceThereIsRoom(t *testing.T) {
 					defer landing.Unlock()
 					let++
 					b.seq++
-					b.land(h, mebi, mebi, b.seq)
+					b.arrive(h, mebi, mebi, b.seq)
 				}
 			}()
 			synctest.Wait()
 		}
-		if let != 0 || b.why("a") == "" || b.why("b") != "" {
-			t.Errorf("%d were let in, a is told %q, b %q", let, b.why("a"), b.why("b"))
+		if let != 0 || b.waitReason("a") == "" || b.waitReason("b") != "" {
+			t.Errorf("%d were let in, a is told %q, b %q", let, b.waitReason("a"), b.waitReason("b"))
 		}
 		time.Sleep(time.Minute)
-		if who := b.who(); len(who) != 1 || who[0].Client != "a" || who[0].Bytes != 1000*mebi || time.Since(who[0].Since) != time.Minute {
+		if who := b.waitingClients(); len(who) != 1 || who[0].Client != "a" || who[0].Bytes != 1000*mebi || time.Since(who[0].Since) != time.Minute {
 			t.Errorf("held are %+v", who)
 		}
-		b.settle(300) // of a 700 are left, of all 710: not half full
+		b.release(300) // of a 700 are left, of all 710: not half full
 		synctest.Wait()
 		if let != 90 { // up to 800
 			t.Errorf("%d were let in, want those that fit in", let)
 		}
-		b.settle(1000)
+		b.release(1000)
 		synctest.Wait()
-		if let != 200 || len(b.who()) != 0 || b.waiting != 0 {
-			t.Errorf("%d were let in, %+v are held", let, b.who())
+		if let != 200 || len(b.waitingClients()) != 0 || b.waiting != 0 {
+			t.Errorf("%d were let in, %+v are held", let, b.waitingClients())
 		}
 	})
 }
@@ -160,7 +160,7 @@ func TestWhatIsOnItsWayCounts(t *testing.T) {
 		t.Error("what is on its way does not count")
 	}
 	for _, h := range coming {
-		b.land(h, mebi, 0, 0) // duplicates, all of them
+		b.arrive(h, mebi, 0, 0) // duplicates, all of them
 	}
 	if !b.try("a") || b.clients["a"] != nil {
 		t.Errorf("left of what took no room: %+v", b.clients["a"])
@@ -176,8 +176,8 @@ func TestWhoGivesUpWaitingIsForgotten(t *testing.T) {
 	if _, err := b.admit(ctx, "a", mebi, func() { cancel(gone) }); !errors.Is(err, gone) {
 		t.Errorf("got %v", err)
 	}
-	if b.waiting != 0 || len(b.who()) != 0 {
-		t.Errorf("%d wait, %+v are held", b.waiting, b.who())
+	if b.waiting != 0 || len(b.waitingClients()) != 0 {
+		t.Errorf("%d wait, %+v are held", b.waiting, b.waitingClients())
 	}
 }
 
@@ -243,8 +243,8 @@ func TestSharesOutliveARestart(t *testing.T) {
 	}
 	p.deliver()
 	p.await("nothing is held any more", func() bool {
-		p.shares.settle(furthest(p.Journal.Stats().Readers))
-		return len(p.shares.who()) == 0 && p.shares.all == 0
+		p.shares.release(furthest(p.Journal.Stats().Readers))
+		return len(p.shares.waitingClients()) == 0 && p.shares.all == 0
 	})
 	p.end()
 }

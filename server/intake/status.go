@@ -26,7 +26,7 @@ type Client struct {
 func (in *Intake) Status() Status {
 	c := &in.counts
 	s := Status{Taken: c.taken.Load(), Duplicates: c.duplicate.Load(), Malformed: c.malformed.Load(), Denied: c.denied.Load(),
-		Held: in.shares.who(), Clients: in.lastSeen.all()}
+		Held: in.shares.waitingClients(), Clients: in.lastSeen.all()}
 	if why := in.trouble.Load(); why != nil {
 		s.Trouble = *why
 	}
@@ -38,13 +38,13 @@ func (in *Intake) PushedOut(sink string) uint64 { return in.pushedOut.of(sink) }
 
 // Highest returns up to which sequence an instance's results were appended.
 func (in *Intake) Highest(client string, instance wire.Instance) uint64 {
-	return in.known.highest(client, instance)
+	return in.duplicates.highest(client, instance)
 }
 
-// NoteSeen is told that a client connected or left.
+// NoteSeen notes that a client connected or left.
 func (in *Intake) NoteSeen(client string) { in.lastSeen.note(client, 0) }
 
-// CountMalformed is told that a door got what it cannot make a result of.
+// CountMalformed counts what a door received and could not make a result of.
 func (in *Intake) CountMalformed() { in.counts.malformed.Add(1) }
 
 // counts are what the intake did since its start.

@@ -13,23 +13,23 @@ import (
 	"massive-passive/wire/check"
 )
 
-// submission is what one Submit hands to the owner: records of the journal, one
-// behind the other in a buffer.
+// submission is what one Submit hands to Run: records of the journal, one behind
+// the other in a buffer.
 type submission struct {
-	origin record.Origin // of all, but for the sequence
-	parts  []part
-	buffer []byte
-	left   <-chan struct{} // closed when who waits has given up; nil: never
-	done   chan error
+	origin    record.Origin // of all, but for the sequence
+	records   []recordEnd
+	buffer    []byte
+	abandoned <-chan struct{} // closed when the caller of Submit has given up; nil: never
+	done      chan error
 
-	holding    *holding // of the client
-	room       int64    // bytes of the journal that were kept for it
-	landed     int64    // bytes that it took; the owner's, as what follows
-	lastLanded uint64   // the journal's sequence of its last record
+	holding       *holding // of the client
+	reserved      int64    // bytes of the journal that were kept for it
+	journaled     int64    // bytes that it took; owned by Run, as what follows
+	lastJournaled uint64   // the journal's sequence of its last record
 }
 
-// part is one record of a submission.
-type part struct {
+// recordEnd says where in the buffer a record ends.
+type recordEnd struct {
 	sequence uint64
 	end      int // in the buffer
 }
@@ -46,34 +46,34 @@ func (in *Intake) Submit(ctx context.Context, o record.Origin, entries []wire.En
 		return nil, err
 	}
 	s := in.newSubmission(o)
-	if err := in.await(ctx, s, entries); err != nil {
+	if err := in.awaitShare(ctx, s, entries); err != nil {
 		return nil, err
 	}
 	rejections, err := in.fill(s, entries)
-	if err != nil || len(s.parts) == 0 {
-		in.shares.land(s.holding, s.room, 0, 0)
+	if err != nil || len(s.records) == 0 {
+		in.shares.arrive(s.holding, s.reserved, 0, 0)
 	}
 	if err != nil {
 		return nil, err
 	}
 	in.logRejections(o.Client, rejections)
-	if len(s.parts) == 0 {
+	if len(s.records) == 0 {
 		return rejections, nil
 	}
 	if o.Instance != (wire.Instance{}) {
-		s.left = ctx.Done()
+		s.abandoned = ctx.Done()
 	}
 	select {
 	case in.requests <- s:
 	case <-ctx.Done():
-		in.shares.land(s.holding, s.room, 0, 0)
+		in.shares.arrive(s.holding, s.reserved, 0, 0)
 		return nil, context.Cause(ctx)
 	}
 	select {
 	case err := <-s.done:
 		in.pool.Put(s)
 		return rejections, err
-	case <-ctx.Done(): // the owner may still have it
+	case <-ctx.Done(): // Run may still have it
 		return nil, context.Cause(ctx)
 	}
 }
@@ -83,41 +83,41 @@ func (in *Intake) newSubmission(o record.Origin) *submission {
 	if !ok {
 		s = &submission{done: make(chan error, 1)}
 	}
-	s.origin, s.parts, s.buffer, s.left = o, s.parts[:0], s.buffer[:0], nil
-	s.holding, s.room, s.landed, s.lastLanded = nil, 0, 0, 0
+	s.origin, s.records, s.buffer, s.abandoned = o, s.records[:0], s.buffer[:0], nil
+	s.holding, s.reserved, s.journaled, s.lastJournaled = nil, 0, 0, 0
 	return s
 }
 
-// await waits until the client may have more in the journal. It does so before
-// the owner sees anything: whoever waits here keeps nobody else up.
-func (in *Intake) await(ctx context.Context, s *submission, entries []wire.Entry) (err error) {
+// awaitShare waits until the client may have more in the journal. It does so before
+// Run sees the submission, so that a client that waits holds up no other.
+func (in *Intake) awaitShare(ctx context.Context, s *submission, entries []wire.Entry) (err error) {
 	client := s.origin.Client
-	s.room = int64(sizeOf(entries))
-	s.holding, err = in.shares.admit(ctx, client, s.room, func() {
-		in.options.Clients.Warn(client, "share").Str("client", client).Str("why", in.shares.why(client)).Msg("results of a client wait for room in the journal")
+	s.reserved = int64(sizeOf(entries))
+	s.holding, err = in.shares.admit(ctx, client, s.reserved, func() {
+		in.options.Clients.Warn(client, "share").Str("client", client).Str("why", in.shares.waitReason(client)).Msg("results of a client wait for room in the journal")
 	})
 	return err
 }
 
-// mostTold is how many rejections for the same reason a client is told of in
+// maxRejectionTexts is how many rejections for the same reason a client is told of in
 // words. To what follows there is nothing to add, and it is not bounded by what
 // was paid for.
-const mostTold = 1000
+const maxRejectionTexts = 1000
 
 // fill judges entries and puts those that are taken into s.
 func (in *Intake) fill(s *submission, entries []wire.Entry) (rejections []wire.Rejection, err error) {
-	s.parts, s.buffer = slices.Grow(s.parts, len(entries)), slices.Grow(s.buffer, sizeOf(entries))
+	s.records, s.buffer = slices.Grow(s.records, len(entries)), slices.Grow(s.buffer, sizeOf(entries))
 	rec := record.Record{Origin: s.origin}
 	var r check.Result
 	told := map[wire.Reason]int{}
 	for _, e := range entries {
-		encoded, reason, err := in.examine(s.origin.Client, e.Result, &r)
+		encoded, reason, err := in.judgeEntry(s.origin.Client, e.Result, &r)
 		if err != nil && reason == 0 {
 			return nil, err
 		}
 		if err != nil {
 			rejection := wire.Rejection{Sequence: e.Sequence, Reason: reason}
-			if told[reason]++; told[reason] <= mostTold {
+			if told[reason]++; told[reason] <= maxRejectionTexts {
 				rejection.Text = err.Error()
 			}
 			rejections = append(rejections, rejection)
@@ -125,7 +125,7 @@ func (in *Intake) fill(s *submission, entries []wire.Entry) (rejections []wire.R
 		}
 		rec.Sequence, rec.Result = e.Sequence, encoded
 		s.buffer = rec.Append(s.buffer)
-		s.parts = append(s.parts, part{e.Sequence, len(s.buffer)})
+		s.records = append(s.records, recordEnd{e.Sequence, len(s.buffer)})
 	}
 	return rejections, nil
 }
@@ -138,10 +138,10 @@ func sizeOf(entries []wire.Entry) int {
 	return n
 }
 
-// examine says why a result will never be taken, or returns it as it is taken.
+// judgeEntry says why a result will never be taken, or returns it as it is taken.
 // An error without a reason is one of the client as a whole: it ends the
 // connection, and the client keeps the result. r is room for it.
-func (in *Intake) examine(client string, encoded []byte, r *check.Result) ([]byte, wire.Reason, error) {
+func (in *Intake) judgeEntry(client string, encoded []byte, r *check.Result) ([]byte, wire.Reason, error) {
 	err := r.Decode(encoded)
 	if err == nil {
 		err = r.Validate()
@@ -156,7 +156,7 @@ func (in *Intake) examine(client string, encoded []byte, r *check.Result) ([]byt
 	var denied *access.DeniedError
 	switch {
 	case err == nil:
-		return in.taken(encoded, r, sent), 0, nil
+		return in.trimmed(encoded, r, sent), 0, nil
 	case !errors.As(err, &denied):
 		return nil, 0, access.Refusal(err)
 	}
@@ -164,10 +164,10 @@ func (in *Intake) examine(client string, encoded []byte, r *check.Result) ([]byt
 	return nil, wire.Denied, err
 }
 
-// taken returns the encoding of a result as it is taken, which came as encoded, for
+// trimmed returns the encoding of a result as it is taken, which came as encoded, for
 // the host sent. An output that is over the limit is cut: the state that it comes
 // with is worth more than a rule.
-func (in *Intake) taken(encoded []byte, r *check.Result, sent string) []byte {
+func (in *Intake) trimmed(encoded []byte, r *check.Result, sent string) []byte {
 	if r.Host != sent && check.ValidName("host", r.Host) != nil {
 		r.Host = sent // no result can name this host: it is left to the core to find it
 	}
@@ -188,50 +188,52 @@ func (in *Intake) logRejections(client string, rejections []wire.Rejection) {
 	}
 }
 
-// appendMost is how many records are appended at once.
-const appendMost = 1000
+// appendBatch is how many records are appended at once.
+const appendBatch = 1000
 
-// append stops where the journal takes no more: what is behind it must not be
-// known before it. What a connection left behind that is over is not taken any
-// more: its client sends it again, and a newer connection of the same instance
-// was told already what is known of it.
+// append writes the records of a submission that are no duplicates to the journal. It
+// stops at the first batch that the journal does not take: the table of duplicates
+// knows the highest sequence of an instance only, so that a later record must not
+// be entered before an earlier one. The submission of a connection that is over is
+// not written: its client sends it again, and a newer connection of the same
+// instance was told the highest sequence already.
 func (in *Intake) append(s *submission) error {
-	in.known.mu.Lock()
-	defer in.known.mu.Unlock()
+	in.duplicates.mu.Lock()
+	defer in.duplicates.mu.Unlock()
 	select {
-	case <-s.left:
+	case <-s.abandoned:
 		return context.Canceled
 	default:
 	}
 	o, at := s.origin, 0
-	// Sequences rise, so that the duplicates stand before all others.
+	// Sequences rise, so that all duplicates stand before the first new record.
 	duplicates := 0
-	for ; duplicates < len(s.parts); duplicates++ {
-		if o.Sequence = s.parts[duplicates].sequence; !in.known.has(&o) {
+	for ; duplicates < len(s.records); duplicates++ {
+		if o.Sequence = s.records[duplicates].sequence; !in.duplicates.has(&o) {
 			break
 		}
-		in.known.add(&o)
-		at = s.parts[duplicates].end
+		in.duplicates.add(&o)
+		at = s.records[duplicates].end
 	}
 	in.counts.duplicate.Add(uint64(duplicates))
-	for parts := range slices.Chunk(s.parts[duplicates:], appendMost) {
+	for batch := range slices.Chunk(s.records[duplicates:], appendBatch) {
 		in.payloads = in.payloads[:0]
-		for _, p := range parts {
-			in.payloads = append(in.payloads, s.buffer[at:p.end])
-			at = p.end
+		for _, r := range batch {
+			in.payloads = append(in.payloads, s.buffer[at:r.end])
+			at = r.end
 		}
 		first, err := in.Journal.Append(in.payloads...)
 		if err != nil {
 			return fmt.Errorf("append to the journal: %w", err)
 		}
-		o.Sequence = parts[len(parts)-1].sequence
-		in.known.add(&o)
-		in.known.noteUnflushed(&o, first, parts)
-		s.lastLanded = first + uint64(len(parts)) - 1
+		o.Sequence = batch[len(batch)-1].sequence
+		in.duplicates.add(&o)
+		in.duplicates.noteUnflushed(&o, first, batch)
+		s.lastJournaled = first + uint64(len(batch)) - 1
 		for _, payload := range in.payloads {
-			s.landed += int64(len(payload)) + recordOverhead
+			s.journaled += int64(len(payload)) + recordOverhead
 		}
-		in.counts.taken.Add(uint64(len(parts)))
+		in.counts.taken.Add(uint64(len(batch)))
 	}
 	return nil
 }

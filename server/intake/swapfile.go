@@ -21,8 +21,8 @@ import (
 type swapFile struct{ file string }
 
 const (
-	swapSuffix = ".spare"
-	swapLeast  = 64 << 10 // bytes that a file has
+	swapSuffix   = ".spare"
+	swapMinBytes = 64 << 10 // bytes that a file has
 )
 
 func (s swapFile) other() string { return s.file + swapSuffix }
@@ -36,7 +36,7 @@ func (s swapFile) replace(data []byte) error {
 	}
 	info, err := f.Stat()
 	if err == nil {
-		blanks := max(info.Size(), swapLeast) - int64(len(data))
+		blanks := max(info.Size(), swapMinBytes) - int64(len(data))
 		_, err = f.WriteAt(append(data, bytes.Repeat([]byte(" "), int(max(blanks, 0)))...), 0)
 	}
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
@@ -48,12 +48,12 @@ func (s swapFile) replace(data []byte) error {
 	return disk.SyncDir(filepath.Dir(s.file))
 }
 
-// swap has the spare take the file's name, and the file the spare's.
+// swap exchanges the names of the file and of the other one beside it.
 func (s swapFile) swap() error {
 	err := unix.Renameat2(unix.AT_FDCWD, s.other(), unix.AT_FDCWD, s.file, unix.RENAME_EXCHANGE)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
-		// There is no file yet, or the file system cannot, as NFS: without a
-		// spare, the next one needs room.
+		// There is no file yet, or the file system cannot exchange names, as NFS:
+		// there is no other file then, and the next change needs room.
 		return os.Rename(s.other(), s.file)
 	}
 	if err != nil {
@@ -65,7 +65,7 @@ func (s swapFile) swap() error {
 // reserve makes room for data of so many bytes, in both files, while the disk
 // has some. rewrite replaces the file with what it holds already.
 func (s swapFile) reserve(need int, rewrite func() error) error {
-	ample := max(2*need, swapLeast) // so that it is not needed again soon
+	ample := max(2*need, swapMinBytes) // so that it is not needed again soon
 	if sizeOfFile(s.file) < int64(need) {
 		if err := s.extend(ample); err != nil {
 			return err
@@ -80,7 +80,7 @@ func (s swapFile) reserve(need int, rewrite func() error) error {
 	return nil
 }
 
-// extend makes the spare at least so many bytes long.
+// extend makes the other file at least so many bytes long.
 func (s swapFile) extend(size int) error {
 	f, err := os.OpenFile(s.other(), os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW, 0o600)
 	if err != nil {

@@ -42,7 +42,7 @@ func TestADiskFilledByTheJournalHeals(t *testing.T) {
 	}
 }
 
-// inodes are those of a standby's file and of its spare.
+// inodes are those of the file and of the other one beside it.
 func inodes(t *testing.T, s swapFile) (file, spare uint64) {
 	t.Helper()
 	for name, to := range map[string]*uint64{s.file: &file, s.other(): &spare} {
@@ -55,7 +55,7 @@ func inodes(t *testing.T, s swapFile) (file, spare uint64) {
 	return file, spare
 }
 
-// As long as it was reserved for, a change writes over the spare's blocks and
+// As long as it was reserved for, a change writes over the other file's blocks and
 // makes nothing.
 func TestAStandbyNeedsNoRoom(t *testing.T) {
 	s := swapFile{filepath.Join(t.TempDir(), "f")}
@@ -69,7 +69,7 @@ func TestAStandbyNeedsNoRoom(t *testing.T) {
 			t.Fatalf("of %d bytes %d came back, %v", len(text), len(strings.TrimRight(string(data), " ")), err)
 		}
 	}
-	last := strings.Repeat("x", 3*swapLeast)
+	last := strings.Repeat("x", 3*swapMinBytes)
 	rewrite := func() error { return s.replace([]byte("first")) }
 	if err := s.reserve(len(last), rewrite); err != nil {
 		t.Fatal(err)
@@ -90,7 +90,7 @@ func TestAStandbyNeedsNoRoom(t *testing.T) {
 			}
 		}
 	}
-	put(strings.Repeat("y", 20*swapLeast)) // more than that only asks the disk
+	put(strings.Repeat("y", 20*swapMinBytes)) // more than that only asks the disk
 	if err := os.RemoveAll(s.other()); err != nil {
 		t.Fatal(err)
 	}

@@ -15,15 +15,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fileFingerprint stands for what decides what some files say, as far as that can be told
-// without reading them. The zero one is that of none.
+// fileFingerprint changes when some files do, as far as that can be told without
+// reading them. The zero one is that of none.
 type fileFingerprint struct {
 	files int
 	sum   uint64 // of the hashes of all, in whatever order they come
 }
 
-// dirFingerprint is what there is to be seen of the directory at one moment. The zero
-// one is that of a directory that is not there.
+// dirFingerprint is what stat tells of the directory at one moment. The zero one is
+// that of a directory that is not there.
 type dirFingerprint struct {
 	all    fileFingerprint // of the directory and all its files that count
 	dir    fileFingerprint // of the directory, which changes when a name in it does
@@ -76,7 +76,7 @@ func (d *Directory) eventful(ctx context.Context) bool {
 	return err == nil && ownFileSystems[uint32(system.Type)]
 }
 
-// unanswered stands in a stamp for what the disk does not answer about. It is the
+// unanswered stands in a fingerprint for what the disk does not answer about. It is the
 // same until it does.
 const unanswered = -1
 

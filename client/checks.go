@@ -67,7 +67,7 @@ func (c *checks) load(again bool) (change, error) {
 		if f.Err != nil {
 			bad = append(bad, f.Name)
 			if isNews(f.Err.Error()) {
-				c.tellBad(f, known)
+				c.logBad(f, known)
 			}
 			if known {
 				now[f.Name] = before
@@ -77,7 +77,7 @@ func (c *checks) load(again bool) (change, error) {
 		now[f.Name] = f.Check
 		if !known || !checkfile.Same(before, f.Check) {
 			found.set = append(found.set, f.Check)
-			c.tellNeverAgain(f)
+			c.logNeverAgain(f)
 		}
 	}
 	for name := range c.good {
@@ -96,7 +96,7 @@ func nothingIn(dirs []string) string {
 	return fmt.Sprintf("no *.cfg in %s: nothing to do", strings.Join(dirs, " and "))
 }
 
-func (c *checks) tellBad(f checkfile.File, known bool) {
+func (c *checks) logBad(f checkfile.File, known bool) {
 	event, message := c.log.Error(), "a check file was passed over"
 	if known {
 		message = "a check file became invalid: its last good version stays in force"
@@ -108,7 +108,7 @@ func (c *checks) tellBad(f checkfile.File, known bool) {
 	event.Err(f.Err).Msg(message)
 }
 
-func (c *checks) tellNeverAgain(f checkfile.File) {
+func (c *checks) logNeverAgain(f checkfile.File) {
 	if neverAgain(f.Check, time.Now()) {
 		c.log.Warn().Str("file", f.Name).Msg("the calendar of this check never fires again")
 	}

@@ -3,7 +3,6 @@ package client
 import (
 	"bytes"
 	"context"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -93,30 +92,6 @@ func TestWhatIsWrongIsSaidAtEachLoad(t *testing.T) {
 	}
 }
 
-func TestOneNameWithTwoAddressesIsTwoServers(t *testing.T) {
-	of := func(address string) checkfile.Check {
-		return checkfile.Check{Servers: []checkfile.Server{{Name: "core", Address: address}}}
-	}
-	all := map[string]checkfile.Check{"a.cfg": of("127.0.0.1:1"), "b.cfg": of("127.0.0.1:2"), "c.cfg": of("127.0.0.1:1")}
-	for had, want := range map[string]map[string]string{
-		"":            {"core": "127.0.0.1:1", "core=127.0.0.1:2": "127.0.0.1:2"},
-		"127.0.0.1:2": {"core": "127.0.0.1:2", "core=127.0.0.1:1": "127.0.0.1:1"},
-		"127.0.0.1:3": {"core": "127.0.0.1:1", "core=127.0.0.1:2": "127.0.0.1:2"},
-	} {
-		d := &deliveries{kept: &serverAddresses{known: map[string]string{"core": had}}}
-		addresses := d.name(all)
-		if !maps.Equal(addresses, want) {
-			t.Errorf("core was at %q: got %v, want %v", had, addresses, want)
-		}
-		d.addresses.Store(&addresses)
-		for _, c := range all {
-			if got, late, gone := d.servers(c); len(got) != 1 || len(late)+len(gone) > 0 || addresses[got[0]] != c.Servers[0].Address {
-				t.Errorf("core was at %q: results for %v go to %q", had, c.Servers[0], got)
-			}
-		}
-	}
-}
-
 // A client without anything to do says so, once.
 func TestADirectoryWithoutCheckFilesIsNamed(t *testing.T) {
 	var log bytes.Buffer
@@ -147,18 +122,18 @@ func TestAFirstLoadThatFailsEndsNothing(t *testing.T) {
 	must(t, os.Remove(s.dir))
 	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan error, 1)
-	go func() { over <- agent.outbox.run(ctx) }()
+	go func() { over <- agent.outbox.Run(ctx) }()
 	defer func() { cancel(); must(t, <-over) }()
-	d := &agent.deliveries
-	d.begin(t.Context())
-	defer d.end(t.Context())
+	d := agent.routes
+	d.Begin(t.Context())
+	defer d.End(t.Context())
 	agent.reload(false)
-	d.tidy()
+	d.Tidy()
 	must(t, os.Mkdir(s.dir, 0o700))
 	s.write("a", service("a", 3600, "/bin/true"))
 	agent.reload(false)
-	if len(d.running) != 1 {
-		t.Errorf("%d ways are open once there are check files, want 1", len(d.running))
+	if routes := agent.status().Destinations; len(routes) != 1 || routes[0].Target == "" {
+		t.Errorf("once there are check files, the routes are %+v, want one", routes)
 	}
 }
 

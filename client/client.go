@@ -15,10 +15,14 @@ import (
 	"time"
 
 	"massive-passive/client/checkfile"
+	"massive-passive/client/outbox"
 	"massive-passive/client/plugin"
+	"massive-passive/client/routes"
 	"massive-passive/internal/logx"
 	"massive-passive/sched"
 	"massive-passive/sched/watch"
+	"massive-passive/sender"
+	"massive-passive/wire"
 	"massive-passive/wire/certs"
 	"massive-passive/wire/check"
 
@@ -35,22 +39,20 @@ const reapInterval = 5 * time.Second
 
 // Client is one agent, loaded and checked.
 type Client struct {
-	options    Options
-	log        zerolog.Logger
-	process    *process
-	checks     checks
-	runner     *plugin.Runner
-	scheduler  *sched.Scheduler
-	outbox     *outbox
-	deliveries deliveries
-	disk       diskWatch
-	modern     *modernServers
-	plugins    context.Context // of all running plugins, ended at the stop
-	troubles   sync.Map        // by check file: the plugin.Trouble of its last run
-	throttle   *logx.Throttle  // of what happens by itself, again and again
-	timedOut   atomic.Uint64
-	started    time.Time
-	answering  chan struct{} // closed once the status socket answers, or cannot be made
+	options   Options
+	log       zerolog.Logger
+	checks    checks
+	runner    *plugin.Runner
+	scheduler *sched.Scheduler
+	certs     certs.End
+	outbox    *outbox.Outbox
+	routes    *routes.Routes
+	plugins   context.Context // of all running plugins, ended at the stop
+	troubles  sync.Map        // by check file: the plugin.Trouble of its last run
+	throttle  *logx.Throttle  // of what happens by itself, again and again
+	timedOut  atomic.Uint64
+	started   time.Time
+	answering chan struct{} // closed once the status socket answers, or cannot be made
 }
 
 // New reads everything that can be wrong and starts nothing. An *option.Error
@@ -88,36 +90,22 @@ func New(o Options, log zerolog.Logger) (*Client, error) {
 	if c.runner, err = plugin.New(0); err != nil {
 		return nil, err
 	}
-	if err := c.loadState(); err != nil {
+	if c.outbox, err = outbox.Open(outbox.Options{StateDir: o.StateDir, MaxBytes: o.JournalMaxBytes, MaxAge: o.JournalMaxAge}, log, c.throttle); err != nil {
 		return nil, err
 	}
-	c.outbox, err = openOutbox(o, log, c.throttle)
-	return c, err
+	c.routes = routes.New(c.routeOptions(), c.outbox, log, c.throttle)
+	return c, nil
 }
 
-// loadState reads what earlier runs noted beside the journal. The check that
-// would report the disk must not be silenced by it.
-func (c *Client) loadState() error {
-	dir := c.options.StateDir
-	if err := os.MkdirAll(dir, 0o700); err != nil && !isDiskTrouble(err) {
-		return fmt.Errorf("make the state directory (another can be named with --state-dir): %w", err)
+func (c *Client) routeOptions() routes.Options {
+	o := &c.options
+	host, _ := os.Hostname() // only for people
+	s := sender.Options{End: c.certs, Verify: certs.Verify(o.SSLVerify),
+		Hello: wire.Hello{Version: o.Version, Host: host, Remember: uint32(o.JournalMaxAge / time.Second)}}
+	if o.BatchMode {
+		s.BatchWait, s.BatchItems = o.BatchWaitTime, o.BatchMaxItems
 	}
-	var unread [3]error
-	c.modern, unread[0] = loadModernServers(dir)
-	c.process, unread[1] = loadProcess(dir, c.throttle)
-	c.deliveries.kept, unread[2] = loadServerAddresses(dir)
-	for i, what := range []string{
-		"a server that spoke version 1 before is known as such only once it does again, until a restart after the disk was mended",
-		"what an earlier run measured on a machine that was cloned or put back may be taken for what another sent",
-		"where check files give a server several addresses, what waits for it may go to another one of them",
-	} {
-		if err := unread[i]; isDiskTrouble(err) {
-			c.log.Error().Err(err).Msg(what)
-		} else if err != nil {
-			return err
-		}
-	}
-	return nil
+	return routes.Options{Sender: s, MaxAge: o.JournalMaxAge, StopTimeout: o.StopTimeout}
 }
 
 func (c *Client) loadCertificates() error {
@@ -128,12 +116,9 @@ func (c *Client) loadCertificates() error {
 		}
 		c.log.Info().Strs("files", files).Msg("certificates read anew")
 	}
-	end, err := certs.Load(c.options.certificates(), report)
-	if err != nil {
-		return err
-	}
-	c.deliveries.client, c.deliveries.certs = c, end
-	return nil
+	var err error
+	c.certs, err = certs.Load(c.options.certificates(), report)
+	return err
 }
 
 // Run schedules checks and delivers their results until ctx ends; asked asks
@@ -150,8 +135,8 @@ func (c *Client) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 	defer stopOutbox()
 	var outboxDone, scheduling, loading sync.WaitGroup
 	var outboxErr error
-	outboxDone.Go(func() { outboxErr = c.outbox.run(outboxCtx) })
-	c.deliveries.begin(own)
+	outboxDone.Go(func() { outboxErr = c.outbox.Run(outboxCtx) })
+	c.routes.Begin(own)
 	c.reload(false)
 	c.log.Info().Int("checks", len(c.checks.good)).Str("confdir", strings.Join(c.options.ConfDirs, ":")).Str("version", c.options.Version).Msg("started")
 	scheduling.Go(func() { c.scheduler.Run(ctx) })
@@ -159,8 +144,8 @@ func (c *Client) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 		loading.Go(func() { plugin.ReapOrphans(ctx, reapInterval) })
 	}
 	loading.Go(func() { c.keepLoading(ctx, reload) })
-	loading.Go(func() { certs.Daily(ctx, c.tellEnding) })
-	c.tellLoose()
+	loading.Go(func() { certs.Daily(ctx, c.logEnding) })
+	c.logLoose()
 	reportCtx, stopReport := context.WithCancel(own)
 	defer stopReport()
 	var reporting sync.WaitGroup
@@ -171,7 +156,7 @@ func (c *Client) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 	patience := time.AfterFunc(c.options.StopTimeout, stopPlugins)
 	scheduling.Wait()
 	patience.Stop()
-	c.deliveries.end(own)
+	c.routes.End(own)
 	stopReport()
 	reporting.Wait()
 	stopOutbox()
@@ -186,6 +171,10 @@ func (c *Client) Answering() <-chan struct{} { return c.answering }
 
 // Alive returns as soon as the scheduler answers.
 func (c *Client) Alive() { c.scheduler.Stats() }
+
+// tidyInterval is how often the routes to servers that no check names are looked
+// after.
+const tidyInterval = time.Minute
 
 // lookInterval is how often the check files are read where the system does not
 // tell of changes, as where all inotify instances are taken.
@@ -225,7 +214,7 @@ func (c *Client) keepLoading(ctx context.Context, asked <-chan func()) {
 		})
 	}
 	defer watching.Wait()
-	tidy := time.NewTicker(sweepInterval)
+	tidy := time.NewTicker(tidyInterval)
 	defer tidy.Stop()
 	look := time.NewTicker(lookInterval)
 	defer look.Stop()
@@ -234,7 +223,7 @@ func (c *Client) keepLoading(ctx context.Context, asked <-chan func()) {
 		case <-ctx.Done():
 			return
 		case done := <-asked:
-			c.deliveries.certs.Reread()
+			c.certs.Reread()
 			c.reload(false)
 			done()
 		case <-w.changed:
@@ -247,7 +236,7 @@ func (c *Client) keepLoading(ctx context.Context, asked <-chan func()) {
 			if c.checks.unread {
 				c.reload(true) // what comes back makes no event
 			}
-			c.deliveries.tidy()
+			c.routes.Tidy()
 		}
 	}
 }
@@ -260,7 +249,7 @@ func (c *Client) reload(again bool) {
 		c.log.Error().Err(err).Msg("the checks stay as they were")
 		return
 	}
-	if err := c.deliveries.route(c.checks.good); err != nil {
+	if err := c.routes.Apply(c.checks.good); err != nil {
 		c.log.Error().Err(err).Msg("cannot deliver to all servers")
 	}
 	jobs := make([]sched.Job, 0, len(found.set))
@@ -293,17 +282,7 @@ func (c *Client) check(k checkfile.Check) {
 		return // it says nothing about the service
 	}
 	r := result(k, out)
-	servers, late, gone := c.deliveries.servers(k)
-	for _, name := range gone {
-		c.outbox.dropped.add(name, forgotten, 1)
-		c.throttle.Error(name, forgotten).Str("file", k.File).Str("server", name).Str("why", forgotten).Msg("a result was given up")
-	}
-	if len(servers) > 0 {
-		c.outbox.put(entry{instance: *c.process.instance.Load(), result: r.Append(nil), servers: servers})
-	}
-	for _, name := range late {
-		c.outbox.closed(name) // but for this one
-	}
+	c.routes.Put(k, r.Append(nil))
 }
 
 func result(k checkfile.Check, out plugin.Outcome) check.Result {

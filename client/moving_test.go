@@ -2,21 +2,30 @@ package client
 
 import (
 	"context"
-	"maps"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"massive-passive/client/checkfile"
+	"massive-passive/client/outbox"
 	"massive-passive/wire/check"
-	"massive-passive/wire/journal"
 
 	"github.com/rs/zerolog"
 )
 
 // nowhere is an address that refuses connections.
 const nowhere = "127.0.0.1:1"
+
+// asks are checks that name a server main at these addresses.
+func asks(addresses ...string) map[string]checkfile.Check {
+	checks := map[string]checkfile.Check{}
+	for i, address := range addresses {
+		checks[fmt.Sprint(i)] = checkfile.Check{Servers: []checkfile.Server{{Name: "main", Address: address}}}
+	}
+	return checks
+}
 
 // serverFor has a check file say where its results go.
 func (s *station) serverFor(file, address string) {
@@ -62,24 +71,24 @@ func TestAServerThatNoCheckNamesGetsWhatWaitsForIt(t *testing.T) {
 	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan error, 1)
-	go func() { over <- agent.outbox.run(ctx) }()
+	go func() { over <- agent.outbox.Run(ctx) }()
 	defer func() { cancel(); must(t, <-over) }()
-	d := &agent.deliveries
-	d.begin(t.Context())
-	defer d.end(t.Context())
-	must(t, d.follow(map[string]string{"main": nowhere, "main=" + address: address}))
-	must(t, d.follow(map[string]string{"main": nowhere}))
+	d := agent.routes
+	d.Begin(t.Context())
+	defer d.End(t.Context())
+	must(t, d.Apply(asks(nowhere, address)))
+	must(t, d.Apply(asks(nowhere)))
 	r := check.Result{Kind: check.Host, Host: "h", Output: []byte("late")}
-	agent.outbox.put(entry{instance: *agent.process.instance.Load(), result: r.Append(nil), servers: []string{"main=" + address}})
-	for looks := 0; len(agent.outbox.journal.Load().Stats().Readers) > 1; looks++ {
+	agent.outbox.Put(r.Append(nil), []string{"main=" + address})
+	for looks := 0; len(agent.outbox.Stats().Readers) > 1; looks++ {
 		eventually(t, "the result", func() bool { return s.count() == 1 })
-		d.tidy()
+		d.Tidy()
 		if looks > 5 {
-			t.Fatalf("the server is not forgotten: %+v", agent.outbox.journal.Load().Stats().Readers)
+			t.Fatalf("the server is not forgotten: %+v", agent.outbox.Stats().Readers)
 		}
 	}
-	if len(d.running) != 1 {
-		t.Errorf("%d ways are open, want that to main", len(d.running))
+	if open := agent.status().Destinations; len(open) != 1 || open[0].Target != nowhere {
+		t.Errorf("the routes are %+v, want that to main", open)
 	}
 }
 
@@ -94,7 +103,8 @@ func TestAServerThatIsRenamedGetsWhatWaitsForIt(t *testing.T) {
 	eventually(t, "results that wait", func() bool { return waiting(agent) > 1 })
 	stop()
 	// It is back, while the files name another one.
-	must(t, os.WriteFile(filepath.Join(s.options.StateDir, "server-addresses"), []byte("main="+address+"\n"), 0o600))
+	state := fmt.Sprintf(`{"version": 1, "server_addresses": {"main": %q}}`, address)
+	must(t, os.WriteFile(filepath.Join(s.options.StateDir, outbox.StateFile), []byte(state), 0o600))
 	k := service("a", 1, "/bin/echo", "a")
 	k["servers"] = map[string]any{"renamed": nowhere}
 	s.write("a", k)
@@ -114,23 +124,26 @@ func TestWhatIsTooOldForAServerThatNoCheckNames(t *testing.T) {
 		must(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		over := make(chan error, 1)
-		go func() { over <- agent.outbox.run(ctx) }()
-		d := &agent.deliveries
-		d.begin(t.Context())
-		must(t, d.follow(map[string]string{"main": nowhere}))
+		go func() { over <- agent.outbox.Run(ctx) }()
+		d := agent.routes
+		d.Begin(t.Context())
+		must(t, d.Apply(asks(nowhere)))
 		r := check.Result{Kind: check.Host, Host: "h"}
-		agent.outbox.put(entry{instance: *agent.process.instance.Load(), result: r.Append(nil), servers: []string{"main"}})
+		agent.outbox.Put(r.Append(nil), []string{"main"})
 		time.Sleep(age)
-		must(t, d.follow(map[string]string{}))
+		must(t, d.Apply(asks()))
 		eventually(t, "the server is forgotten", func() bool {
-			d.tidy()
-			return len(agent.outbox.journal.Load().Stats().Readers) == 0
+			d.Tidy()
+			return len(agent.outbox.Stats().Readers) == 0
 		})
-		lost := agent.outbox.dropped.of("main")
-		if lost[tooOld]+lost[nameless] != 1 || len(d.running)+len(d.spare) != 0 {
-			t.Errorf("given up %v, ways %v, spare %v", lost, d.running, d.spare)
+		var lost uint64
+		for _, n := range agent.outbox.GivenUp("main") {
+			lost += n
 		}
-		d.end(t.Context())
+		if routes := agent.status().Destinations; lost != 1 || len(routes) != 1 || routes[0].Target != "" {
+			t.Errorf("given up %v, routes %+v", lost, routes)
+		}
+		d.End(t.Context())
 		cancel()
 		must(t, <-over)
 	}
@@ -144,21 +157,25 @@ func TestAResultForAServerThatWasForgottenIsCounted(t *testing.T) {
 	agent, err := New(s.options, zerolog.New(log))
 	must(t, err)
 	agent.plugins = t.Context()
-	agent.deliveries.begin(t.Context())
-	defer agent.deliveries.end(t.Context())
+	agent.routes.Begin(t.Context())
+	defer agent.routes.End(t.Context())
 	agent.check(checkfile.Check{File: "a.cfg", Kind: check.Host, Hostname: "h", Timeout: time.Minute,
 		MaxInstances: 1, Servers: []checkfile.Server{{Name: "gone", Address: nowhere}}})
-	if n := agent.outbox.dropped.of("gone")[forgotten]; n != 1 || log.times(`"file":"a.cfg","server":"gone","why":"`+forgotten) != 1 {
+	const forgotten = "its server was forgotten while the check ran, for no check named it any more"
+	if n := agent.outbox.GivenUp("gone")[forgotten]; n != 1 || log.times(`"file":"a.cfg","server":"gone","why":"`+forgotten) != 1 {
 		t.Errorf("counted %d, said %s", n, &log.text)
 	}
-	if n := len(agent.outbox.puts); n > 0 {
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	must(t, agent.outbox.Run(stopped)) // takes what was put
+	if n := agent.outbox.Stats().Last; n > 0 {
 		t.Errorf("%d results are for nobody", n)
 	}
 }
 
 // waiting is for how many results some server waits, at least.
 func waiting(agent *Client) (n uint64) {
-	for _, r := range agent.outbox.journal.Load().Stats().Readers {
+	for _, r := range agent.outbox.Stats().Readers {
 		n = max(n, r.Pending)
 	}
 	return n
@@ -199,36 +216,7 @@ func TestWhatWaitsUnderANameStaysWithItsAddressAfterARestart(t *testing.T) {
 	if n := len(s.results("b")); n > 0 {
 		t.Errorf("%d results of b came to another server", n)
 	}
-	if at := agent.deliveries.kept.known["main"]; at != nowhere {
+	if at, _ := agent.outbox.State.Address("main"); at != nowhere {
 		t.Errorf("main is at %s", at)
-	}
-}
-
-func TestServerAddressesOutliveTheProcess(t *testing.T) {
-	dir := t.TempDir()
-	named := map[string]string{"a": "[::1]:1", "second with a blank": "h:2", "a=h:3": "h:3"}
-	a, err := loadServerAddresses(dir)
-	must(t, err)
-	must(t, a.keep(named, nil))
-	must(t, a.keep(map[string]string{"b": "h:4"}, []journal.ReaderStats{{Name: "a"}, {Name: "unknown"}}))
-	a, err = loadServerAddresses(dir)
-	must(t, err)
-	if want := map[string]string{"a": "[::1]:1", "b": "h:4"}; !maps.Equal(a.known, want) {
-		t.Errorf("known are %v, want %v", a.known, want)
-	}
-}
-
-func TestServerAddressesThatTheDiskRefusesAreKeptLater(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "state")
-	a, err := loadServerAddresses(dir)
-	must(t, err)
-	named := map[string]string{"a": "h:1"}
-	if err := a.keep(named, nil); err == nil || a.known["a"] != "h:1" {
-		t.Errorf("not kept: %v, known for this run: %v", err, a.known)
-	}
-	must(t, os.Mkdir(dir, 0o700))
-	must(t, a.keep(named, nil))
-	if a, err = loadServerAddresses(dir); err != nil || a.known["a"] != "h:1" {
-		t.Errorf("%v, %v", a.known, err)
 	}
 }

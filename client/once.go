@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"massive-passive/client/checkfile"
+	"massive-passive/client/outbox"
 	"massive-passive/client/plugin"
 	"massive-passive/internal/disk"
 	"massive-passive/sender"
@@ -78,7 +79,7 @@ func readOne(o Options, file string, warn io.Writer) (checkfile.Check, error) {
 const sendOnceTimeout = 10 * time.Second
 
 func sendOnce(ctx context.Context, o Options, end certs.End, servers []checkfile.Server, r *check.Result, out io.Writer) error {
-	modern, err := loadModernServers(o.StateDir)
+	state, err := outbox.ReadState(o.StateDir)
 	if err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func sendOnce(ctx context.Context, o Options, end certs.End, servers []checkfile
 	var failed error
 	for _, s := range servers {
 		so := sender.Options{Name: s.Name, Address: s.Address, End: end, Verify: certs.Verify(o.SSLVerify), Hello: hello,
-			Modern: modern.has(s.Name)}
+			Modern: state.Modern(s.Name)}
 		short, cancel := context.WithTimeout(ctx, sendOnceTimeout)
 		err := sender.Deliver(short, so, []sender.Item{{Instance: hello.Instance, Sequence: 1, Result: r.Append(nil)}})
 		cancel()

@@ -68,7 +68,7 @@ func handshake(ctx context.Context, conn *tls.Conn) error {
 // errDowngrade is a server that spoke version 1 once and now does not.
 var errDowngrade = errors.New("the server spoke " + wire.ALPN + " before and offers only the protocol of version 0.3.9 now, " +
 	"which somebody between may want; if an old server took its place on purpose, " +
-	"stop the client, remove the server's line from modern-servers in --state-dir, and start it again")
+	"stop the client, take the server's name out of modern_servers in state.json in --state-dir, and start it again")
 
 // modern notes that the server speaks version 1.
 func (o *Options) modern() {

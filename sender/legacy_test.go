@@ -190,10 +190,10 @@ func TestNobodyTalksUsBackIntoTheOldProtocol(t *testing.T) {
 	s.set(func() { s.modern = false })
 	d.session.Load().Close()
 	q.add(oldResult(2))
-	eventually(t, "the server is found out", func() bool { return strings.Contains(d.State(), "modern-servers") })
+	eventually(t, "the server is found out", func() bool { return strings.Contains(d.State(), "modern_servers") })
 	o.Modern = true // known from an earlier run
 	err := Deliver(t.Context(), o, []Item{{wire.Instance{1}, 1, []byte(oldResult(1))}})
-	if err == nil || !strings.Contains(err.Error(), "modern-servers") {
+	if err == nil || !strings.Contains(err.Error(), "modern_servers") {
 		t.Errorf("told %v", err)
 	}
 	if got := s.all(); got != "" {

@@ -14,17 +14,17 @@ var throttled = []string{"client", "sender", "server", "wire"}
 // occasion that bounds how often they do.
 var unthrottled = map[string][]string{
 	"a start or a stop": {
-		"client.openOutbox", "client.outbox.tellLeft", "client.Client.loadState", "client.Client.Run", "client.Client.tellLoose", "client.Client.reporter",
+		"outbox.Open", "outbox.OpenState", "outbox.Outbox.logLeft", "client.Client.Run", "client.Client.logLoose", "client.Client.reporter",
 		"intake.Open", "intake.Intake.logForgotten", "server.Server.fitFiles", "server.Server.listen", "server.Server.makeSink", "server.Server.openOwner",
 		"server.Server.openSinks", "server.Server.tellOtherDoor", "server.Server.tellOtherDoor", "server.Server.Run", "server.Server.reporter", "server.Server.logLoose", "server.Server.logOwn",
 	},
 	"a change that somebody made to files of this machine": {
-		"client.Client.keepLoading", "client.Client.loadCertificates", "client.Client.reload", "client.checks.load", "client.checks.tellBad", "client.checks.tellNeverAgain",
-		"client.deliveries.follow", "client.deliveries.sender", "server.Server.keepLoading", "server.Server.loadCertificates",
+		"client.Client.keepLoading", "client.Client.loadCertificates", "client.Client.reload", "client.checks.load", "client.checks.logBad", "client.checks.logNeverAgain",
+		"routes.Routes.keepAddresses", "routes.Routes.delivery", "server.Server.keepLoading", "server.Server.loadCertificates",
 		"server.Server.logAccess", "server.Server.logUnread", "server.Server.warnPassedBy",
 	},
-	"a minute's look at the disk": {"client.deliveries.moveTo", "client.outbox.moveTo", "client.outbox.onDisk", "client.hangs.tell"},
-	"a day":                       {"client.Client.tellEnding", "server.Server.logEnding"},
+	"a minute's look at the disk": {"routes.Routes.reopen", "outbox.Outbox.moveTo", "outbox.Outbox.onDisk", "outbox.hangs.watch"},
+	"a day":                       {"client.Client.logEnding", "server.Server.logEnding"},
 }
 
 // TestNoLogLineEscapesTheThrottle finds calls of a logger itself. Lines of the

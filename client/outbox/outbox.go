@@ -1,8 +1,13 @@
-package client
+// Package outbox keeps the results of checks until each of their servers has
+// them: the client's journal, each server's view of it, and the client's state
+// file. How a server is reached is the business of package routes.
+package outbox
 
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -23,12 +28,21 @@ const (
 	sweepInterval = time.Minute
 )
 
-// outbox keeps every result until each of its servers has it. One goroutine,
-// run's, owns the journal; checks hand over their results through put.
-type outbox struct {
+// Options say where an Outbox keeps results, and for how long.
+type Options struct {
+	StateDir string
+	MaxBytes int64
+	MaxAge   time.Duration
+}
+
+// Outbox keeps every result until each of its servers has it. One goroutine,
+// Run's, owns the journal; checks hand over their results through Put.
+type Outbox struct {
+	State     *State
+	Instances *Instances
+
+	o        Options
 	journal  atomic.Pointer[journal.Journal]
-	maxBytes int64
-	maxAge   time.Duration
 	log      zerolog.Logger
 	throttle *logx.Throttle
 	puts     chan []byte
@@ -36,45 +50,60 @@ type outbox struct {
 	dropped  drops
 	hangs    hangs
 	diskless atomic.Pointer[string] // why there is no journal on disk; nil: there is one
+	found    chan *journal.Journal  // of LookForDisk's try that is under way; nil: none is
 
-	// Owned by run.
+	// Owned by Run.
 	dirty   bool          // something is not flushed
 	retry   time.Duration // from the last flush, which failed, to the next; 0: it did not
 	triedAt time.Time     // that flush
 	swept   time.Time
 	begun   uint64            // the last sequence of earlier runs
-	until   map[string]uint64 // up to where there may be results for a server whose way was closed
+	until   map[string]uint64 // up to where there may be results for a server that Close was told of
 	left    map[string]span   // what a server has, whatever its reader says
 }
 
-func openOutbox(o Options, log zerolog.Logger, to *logx.Throttle) (*outbox, error) {
-	b := &outbox{maxBytes: o.JournalMaxBytes, maxAge: o.JournalMaxAge, log: log, throttle: to, puts: make(chan []byte, 1024), calls: make(chan func()),
+// Open opens the journal and the state file. The check that would report the
+// disk must not be silenced by it: where the disk refuses, results are kept in
+// memory until LookForDisk finds it again.
+func Open(o Options, log zerolog.Logger, throttle *logx.Throttle) (*Outbox, error) {
+	if err := os.MkdirAll(o.StateDir, 0o700); err != nil && !isDiskTrouble(err) {
+		return nil, fmt.Errorf("make the state directory (another can be named with --state-dir): %w", err)
+	}
+	b := newOutbox(o, log, throttle)
+	j, err := journal.Open(b.onDisk())
+	switch {
+	case err == nil:
+		b.begun = j.Stats().Last
+	case isDiskTrouble(err):
+		b.noDisk(err)
+		log.Error().Err(err).Msg("the state directory cannot be used: results are kept in memory only until it can be, which is tried each minute")
+		j, err = b.inMemory()
+	}
+	if err != nil {
+		return nil, err
+	}
+	b.journal.Store(j)
+	if b.State, err = OpenState(o.StateDir, log); err != nil { // behind the journal's lock: nobody else writes the file
+		return nil, errors.Join(err, j.Close())
+	}
+	b.Instances = newInstances(b.State, throttle)
+	return b, nil
+}
+
+func newOutbox(o Options, log zerolog.Logger, throttle *logx.Throttle) *Outbox {
+	return &Outbox{o: o, log: log, throttle: throttle, puts: make(chan []byte, 1024), calls: make(chan func()),
 		until: map[string]uint64{}, left: map[string]span{}}
-	onDisk, err := journal.Open(b.onDisk(o))
-	if err == nil {
-		b.begun = onDisk.Stats().Last
-		b.journal.Store(onDisk)
-	}
-	if !isDiskTrouble(err) {
-		return b, err
-	}
-	// The check that would report the disk must not be silenced by it.
-	b.noDisk(err)
-	log.Error().Err(err).Msg("the state directory cannot be used: results are kept in memory only until it can be, which is tried each minute")
-	inMemory, err := b.inMemory()
-	b.journal.Store(inMemory)
-	return b, err
 }
 
 // inMemory opens a journal that one on the disk can take over: its sequences are
 // higher than any that results were counted up to.
-func (b *outbox) inMemory() (*journal.Journal, error) {
+func (b *Outbox) inMemory() (*journal.Journal, error) {
 	return journal.Open(journal.Options{ReadUnflushed: true, First: uint64(max(time.Now().UnixNano(), 1))})
 }
 
-func (b *outbox) onDisk(o Options) journal.Options {
+func (b *Outbox) onDisk() journal.Options {
 	return journal.Options{
-		Dir:           filepath.Join(o.StateDir, "journal"),
+		Dir:           filepath.Join(b.o.StateDir, "journal"),
 		ReadUnflushed: true,
 		Damaged: func(d journal.Damage) {
 			b.log.Error().Str("journal", d.String()).Msg("the journal is damaged: what is good of it is used; unless the machine crashed, look after its disk")
@@ -88,28 +117,36 @@ func isDiskTrouble(err error) bool {
 	return slices.ContainsFunc([]error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO, syscall.EUCLEAN, syscall.EBADMSG}, func(e error) bool { return errors.Is(err, e) })
 }
 
-// put takes an entry. It blocks only while the owner waits for the disk.
-func (b *outbox) put(e entry) { b.puts <- e.append(nil) }
+// Put takes a result for servers. It blocks only while the owner waits for the
+// disk.
+func (b *Outbox) Put(result []byte, servers []string) {
+	b.put(entry{instance: *b.Instances.now.Load(), result: result, servers: servers})
+}
+
+func (b *Outbox) put(e entry) { b.puts <- e.append(nil) }
+
+// Stats are those of the journal.
+func (b *Outbox) Stats() journal.Stats { return b.journal.Load().Stats() }
 
 // call has the owner run do, and waits for it.
-func (b *outbox) call(do func()) {
+func (b *Outbox) call(do func()) {
 	done := make(chan struct{})
 	b.calls <- func() { defer close(done); do() }
 	<-done
 }
 
-// run owns the journal until ctx ends; nobody may put or call any more then.
-func (b *outbox) run(ctx context.Context) error {
+// Run owns the journal until ctx ends; nobody may put or call any more then.
+func (b *Outbox) Run(ctx context.Context) error {
 	b.swept = time.Now()
 	flush, trim := time.NewTimer(flushInterval), time.NewTicker(trimInterval)
 	flush.Stop()
 	defer flush.Stop()
 	defer trim.Stop()
-	var telling sync.WaitGroup
-	tellCtx, stopTelling := context.WithCancel(context.WithoutCancel(ctx))
-	telling.Go(func() { b.hangs.tell(tellCtx, b.log) })
-	defer telling.Wait()
-	defer stopTelling()
+	var watching sync.WaitGroup
+	watchCtx, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	watching.Go(func() { b.hangs.watch(watchCtx, b.log) })
+	defer watching.Wait()
+	defer stopWatching()
 	for {
 		b.hangs.end()
 		select {
@@ -143,13 +180,13 @@ func (b *outbox) run(ctx context.Context) error {
 // append never fails for good: while the disk refuses and memory is full, the
 // oldest results make room. Memory may also be full of what came since the last
 // flush.
-func (b *outbox) append(payload []byte) {
+func (b *Outbox) append(payload []byte) {
 	_, err := b.journal.Load().Append(payload)
 	if errors.Is(err, journal.ErrTailFull) && time.Since(b.triedAt) >= b.retry && b.flush() {
 		_, err = b.journal.Load().Append(payload)
 	}
 	for errors.Is(err, journal.ErrTailFull) {
-		b.tellLost(b.journal.Load().DropTailOldest(1000), memoryFull)
+		b.logLost(b.journal.Load().DropTailOldest(1000), memoryFull)
 		_, err = b.journal.Load().Append(payload)
 	}
 	if err != nil {
@@ -160,7 +197,7 @@ func (b *outbox) append(payload []byte) {
 
 // flush tells whether the disk took all. One that does not is tried less and
 // less often: each try writes what room there is full, only to take it back.
-func (b *outbox) flush() bool {
+func (b *Outbox) flush() bool {
 	if err := b.journal.Load().Flush(); err != nil {
 		b.throttle.Still("").Error("", "unwritable").Err(err).Msg("the journal cannot be written: results are kept in memory only")
 		b.retry = min(max(2*b.retry, flushInterval), flushRetry)
@@ -174,7 +211,7 @@ func (b *outbox) flush() bool {
 	return true
 }
 
-func (b *outbox) trim() {
+func (b *Outbox) trim() {
 	if err := b.journal.Load().Trim(); err != nil && b.retry == 0 {
 		b.throttle.Still("").Error("", "untrimmed").Err(err).Msg("the journal cannot be trimmed")
 	}
@@ -183,108 +220,26 @@ func (b *outbox) trim() {
 		b.swept = time.Now()
 		b.forget(stats)
 	}
-	if over := stats.Bytes - b.maxBytes; over > 0 {
+	if over := stats.Bytes - b.o.MaxBytes; over > 0 {
 		lost, err := b.journal.Load().PushOut(over)
-		b.tellLost(lost, journalFull)
+		b.logLost(lost, journalFull)
 		if err != nil {
 			b.throttle.Still("").Error("", "no room").Err(err).Msg("cannot make room in the journal")
 		}
 	}
 }
 
-// reader opens the journal for a server, and returns what it has, though the journal
-// does not know that any more.
-func (b *outbox) reader(server string) (r *journal.Reader, has span, err error) {
-	b.call(func() {
-		r, err = b.journal.Load().Reader(server, journal.Oldest)
-		has = b.left[server]
-	})
-	return r, has, err
-}
-
-// closed tells that no result that is put from now on is for a server.
-func (b *outbox) closed(server string) {
-	b.call(func() { b.until[server] = b.journal.Load().Stats().Last + uint64(len(b.puts)) })
-}
-
-// forget drops servers that no check names any more, once nothing that waits
-// for them is young enough to be delivered.
-func (b *outbox) forget(stats journal.Stats) {
-	for _, r := range stats.Readers {
-		switch {
-		case r.Open:
-		case r.Pending == 0:
-			b.drop(r, 0, tooOld)
-		case !r.Unsure && time.Since(r.Oldest) > b.maxAge:
-			b.passOld(r)
-		}
-	}
-}
-
-// passOld gives up what is too old of what waits for a server that no check
-// names, and then drops the server if nothing is left that may be for it.
-func (b *outbox) passOld(r journal.ReaderStats) {
-	reader, err := b.journal.Load().Reader(r.Name, journal.Oldest)
-	if err != nil {
-		b.throttle.Still("").Error(r.Name, "unread").Err(err).Str("server", r.Name).Msg("cannot look after a server that no check names")
-		return
-	}
-	waits := b.waits(r)
-	n, err := reader.PassOlder(time.Now().Add(-b.maxAge))
-	if err != nil {
-		b.throttle.Still("").Error(r.Name, "age").Err(err).Str("server", r.Name).Msg("cannot tell which results are over --journal-max-age")
-	}
-	lost := min(uint64(n), waits)
-	r.Acked = reader.Acked()
-	reader.Close()
-	switch {
-	case b.waits(r) == 0:
-		b.drop(r, lost, tooOld)
-	case lost > 0:
-		b.tellGivenUp(r.Name, lost, tooOld)
-	}
-}
-
-// waits is how many results at most wait for a server that no check names: what
-// came later is for others.
-func (b *outbox) waits(r journal.ReaderStats) uint64 {
-	until, closed := b.until[r.Name]
-	if !closed {
-		until = b.begun
-	}
-	return min(r.Pending, max(until, r.Acked)-r.Acked)
-}
-
-// drop has the journal keep nothing any more for a server.
-func (b *outbox) drop(r journal.ReaderStats, lost uint64, why string) {
-	if err := b.journal.Load().RemoveReader(r.Name); err != nil {
-		b.throttle.Error(r.Name, "kept").Err(err).Str("server", r.Name).Msg("the next start will know a server again that no check names")
-	}
-	b.left[r.Name] = span{0, r.Acked}
-	if lost > 0 {
-		b.tellGivenUp(r.Name, lost, why)
-		return
-	}
-	b.dropped.forget(r.Name)
-	b.throttle.Still("").Info(r.Name, "forgot").Str("server", r.Name).Msg("forgot a server that no check names")
-}
-
-func (b *outbox) tellGivenUp(server string, lost uint64, why string) {
-	b.dropped.add(server, why, lost)
-	b.throttle.Of(int(lost)).Error(server, why+" unnamed").Str("server", server).Uint64("up_to", lost).Str("why", why).Msg("results that waited for a server that no check names were given up")
-}
-
-// tellLost counts for each server all that went before it came to it, for the
+// logLost counts for each server all that went before it came to it, for the
 // journal does not know for whom a result is.
-func (b *outbox) tellLost(lost map[string]int, why string) {
+func (b *Outbox) logLost(lost map[string]int, why string) {
 	for server, n := range lost {
 		b.dropped.add(server, why, uint64(n))
 		b.throttle.Of(n).Error(server, why).Str("server", server).Int("up_to", n).Str("why", why).Msg("the oldest results were given up; those for other servers only count here, too")
 	}
 }
 
-// tellLeft tells what ends with a journal in memory.
-func (b *outbox) tellLeft() {
+// logLeft names what is lost with a journal in memory.
+func (b *Outbox) logLeft() {
 	for _, r := range b.journal.Load().Stats().Readers {
 		if r.Pending > 0 {
 			b.dropped.add(r.Name, stopped, r.Pending)
@@ -295,7 +250,7 @@ func (b *outbox) tellLeft() {
 
 // close takes what was put before and closes the journal, which tries the disk
 // once more, whenever that was done last.
-func (b *outbox) close() error {
+func (b *Outbox) close() error {
 	b.triedAt = time.Time{}
 	for {
 		select {
@@ -305,7 +260,7 @@ func (b *outbox) close() error {
 		default:
 		}
 		if b.diskless.Load() != nil {
-			b.tellLeft()
+			b.logLeft()
 		}
 		return b.journal.Load().Close()
 	}

@@ -1,4 +1,4 @@
-package client
+package outbox
 
 import (
 	"context"
@@ -19,7 +19,7 @@ const (
 	// SD card with a full queue, has answered by then.
 	hangsFrom = 10 * time.Second
 	hangsLook = time.Second
-	hangsTell = time.Minute // between two lines
+	hangsLog  = time.Minute // between two lines
 )
 
 func (h *hangs) begin() {
@@ -37,12 +37,12 @@ func (h *hangs) lasts() time.Duration {
 	return time.Since(*at)
 }
 
-// tell says until ctx ends that the disk hangs, once a minute, and that it does no
+// watch says until ctx ends that the disk hangs, once a minute, and that it does no
 // more. The owner itself cannot.
-func (h *hangs) tell(ctx context.Context, log zerolog.Logger) {
+func (h *hangs) watch(ctx context.Context, log zerolog.Logger) {
 	look := time.NewTicker(hangsLook)
 	defer look.Stop()
-	var hung, told time.Duration // as last looked at, and as last told
+	var hung, logged time.Duration // as last looked at, and as last logged
 	for {
 		select {
 		case <-ctx.Done():
@@ -51,13 +51,13 @@ func (h *hangs) tell(ctx context.Context, log zerolog.Logger) {
 		}
 		switch d := h.lasts(); {
 		case d >= hangsFrom && d >= hung:
-			if hung = d; told == 0 || d-told >= hangsTell {
-				told = d
+			if hung = d; logged == 0 || d-logged >= hangsLog {
+				logged = d
 				log.Error().Stringer("for", d.Round(time.Second)).Msg("the disk of the state directory does not answer: results are held up until it does")
 			}
 		case hung > 0:
 			log.Info().Stringer("after", hung.Round(time.Second)).Msg("the disk of the state directory answers again")
-			hung, told = 0, 0
+			hung, logged = 0, 0
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package client
+package outbox
 
 import (
 	"context"
@@ -18,7 +18,7 @@ func TestADiskThatHangsIsTold(t *testing.T) {
 		b, _ := smallOutbox(t, zerolog.New(log))
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
-		running.Go(func() { must(t, b.run(ctx)) })
+		running.Go(func() { must(t, b.Run(ctx)) })
 		time.Sleep(time.Hour) // idle
 		if log.times("does not answer") != 0 || b.hangs.lasts() != 0 {
 			t.Errorf("an outbox without work: %v, %s", b.hangs.lasts(), &log.text)

@@ -1,4 +1,4 @@
-package client
+package outbox
 
 import (
 	"context"
@@ -43,21 +43,20 @@ func TestWhatIsTheDisksTrouble(t *testing.T) {
 // open, is a mistake that must be mended; results in memory would hide it.
 func TestAnOutboxThatCannotBeOpened(t *testing.T) {
 	dir := t.TempDir()
-	o := DefaultOptions()
-	o.StateDir = filepath.Join(dir, "used")
-	first, err := openOutbox(o, zerolog.Nop(), nil)
+	o := Options{StateDir: filepath.Join(dir, "used"), MaxBytes: 1 << 30, MaxAge: time.Hour}
+	first, err := Open(o, zerolog.Nop(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer first.journal.Load().Close()
-	if _, err := openOutbox(o, zerolog.Nop(), nil); err == nil || !strings.Contains(err.Error(), "in use by process") {
+	if _, err := Open(o, zerolog.Nop(), nil); err == nil || !strings.Contains(err.Error(), "in use by process") {
 		t.Errorf("a second one: %v", err)
 	}
 	o.StateDir = filepath.Join(dir, "file")
 	if err := os.WriteFile(o.StateDir, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openOutbox(o, zerolog.Nop(), nil); err == nil || !strings.Contains(err.Error(), o.StateDir) {
+	if _, err := Open(o, zerolog.Nop(), nil); err == nil || !strings.Contains(err.Error(), o.StateDir) {
 		t.Errorf("a file in its place: %v", err)
 	}
 }
@@ -65,13 +64,11 @@ func TestAnOutboxThatCannotBeOpened(t *testing.T) {
 // A server whose checks are away for some minutes gets nothing twice when they
 // come back: one of version 0.3.9 would not know it again.
 func TestAServerThatWasForgottenGoesOnWhereItWas(t *testing.T) {
-	o := DefaultOptions()
-	o.StateDir = t.TempDir()
-	b, err := openOutbox(o, zerolog.Nop(), nil)
+	b, err := Open(Options{StateDir: t.TempDir(), MaxBytes: 1 << 30, MaxAge: time.Hour}, zerolog.Nop(), nil)
 	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan error, 1)
-	go func() { over <- b.run(ctx) }()
+	go func() { over <- b.Run(ctx) }()
 	defer func() { cancel(); must(t, <-over) }()
 	put := func(output string) {
 		r := check.Result{Kind: check.Host, Host: "h", Output: []byte(output)}
@@ -80,10 +77,9 @@ func TestAServerThatWasForgottenGoesOnWhereItWas(t *testing.T) {
 	// next reads for the server what it is to get, acknowledges it, and leaves.
 	next := func() string {
 		t.Helper()
-		reader, has, err := b.reader("x")
+		s, err := b.Reader("x")
 		must(t, err)
-		defer reader.Close()
-		s := &source{reader: reader, server: "x", process: &process{}, has: has, maxAge: time.Hour, drops: &b.dropped}
+		defer s.Close()
 		items, err := s.Next(t.Context(), nil, 10, 1<<20)
 		must(t, err)
 		r, err := check.Decode(items[0].Result)
@@ -96,7 +92,7 @@ func TestAServerThatWasForgottenGoesOnWhereItWas(t *testing.T) {
 		if got := next(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		b.call(func() { b.forget(b.journal.Load().Stats()) })
+		b.Forget()
 		if n := len(b.journal.Load().Stats().Readers); n != 0 {
 			t.Fatalf("%d readers after all were forgotten", n)
 		}
@@ -105,13 +101,12 @@ func TestAServerThatWasForgottenGoesOnWhereItWas(t *testing.T) {
 
 // smallOutbox has room for some ten results of a KiB in memory. Its owner is
 // who calls it, until run does.
-func smallOutbox(t *testing.T, log zerolog.Logger) (b *outbox, dir string) {
+func smallOutbox(t *testing.T, log zerolog.Logger) (b *Outbox, dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "journal")
 	j, err := journal.Open(journal.Options{Dir: dir, ReadUnflushed: true, TailBytes: 12 << 10})
 	must(t, err)
-	b = &outbox{maxBytes: 1 << 30, maxAge: time.Hour, log: log, throttle: logx.NewThrottle(log, logx.Limits{}), puts: make(chan []byte, 1024), calls: make(chan func()),
-		until: map[string]uint64{}, left: map[string]span{}}
+	b = newOutbox(Options{MaxBytes: 1 << 30, MaxAge: time.Hour}, log, logx.NewThrottle(log, logx.Limits{}))
 	b.journal.Store(j)
 	return b, dir
 }
@@ -156,7 +151,7 @@ func TestADiskThatRefusesIsTriedLessOftenAndHealsSoon(t *testing.T) {
 		must(t, os.RemoveAll(dir))
 		ctx, cancel := context.WithCancel(t.Context())
 		over := make(chan error, 1)
-		go func() { over <- b.run(ctx) }()
+		go func() { over <- b.Run(ctx) }()
 		for range 600 { // memory is full all the time
 			b.puts <- kibibyte("away")
 			time.Sleep(100 * time.Millisecond)
@@ -226,21 +221,21 @@ func TestForgettingAServerTellsWhatWaitedForIt(t *testing.T) {
 		b, _ := smallOutbox(t, zerolog.New(log))
 		ctx, cancel := context.WithCancel(t.Context())
 		over := make(chan error, 1)
-		go func() { over <- b.run(ctx) }()
-		reader, _, err := b.reader("gone")
+		go func() { over <- b.Run(ctx) }()
+		reader, err := b.Reader("gone")
 		must(t, err)
 		b.puts <- kibibyte("gone")
 		b.puts <- kibibyte("gone")
 		eventually(t, "both", func() bool { return b.journal.Load().Stats().Last == 2 })
-		_, err = reader.TryNext(nil, 2, 1<<20)
+		_, err = reader.reader.TryNext(nil, 2, 1<<20)
 		must(t, err)
-		reader.Ack(c.acked)
+		reader.reader.Ack(c.acked)
 		must(t, reader.Close())
-		b.closed("gone")
+		b.NoMore("gone")
 		b.puts <- kibibyte("here")
 		eventually(t, "another server's", func() bool { return b.journal.Load().Stats().Last == 3 })
-		b.maxAge = 0
-		b.call(func() { b.forget(b.journal.Load().Stats()) })
+		b.o.MaxAge = 0
+		b.Forget()
 		cancel()
 		must(t, <-over)
 		if n := b.dropped.of("gone")[tooOld]; n != c.lost || log.times(c.words) != 1 {
@@ -260,7 +255,7 @@ func TestAServerThatNoCheckNamesLosesOnlyWhatIsTooOld(t *testing.T) {
 		b.append(kibibyte("gone"))
 		b.append(kibibyte("gone"))
 		must(t, b.journal.Load().Flush())
-		time.Sleep(b.maxAge - time.Minute)
+		time.Sleep(b.o.MaxAge - time.Minute)
 		b.append(kibibyte("gone"))
 		must(t, b.journal.Load().Flush())
 		b.begun = 3 // all of them are of an earlier run
@@ -268,7 +263,7 @@ func TestAServerThatNoCheckNamesLosesOnlyWhatIsTooOld(t *testing.T) {
 		for _, step := range []struct {
 			after      time.Duration
 			lost, left uint64
-		}{{0, 0, 4}, {2 * time.Minute, 2, 2}, {time.Minute, 2, 2}, {b.maxAge, 3, 0}} {
+		}{{0, 0, 4}, {2 * time.Minute, 2, 2}, {time.Minute, 2, 2}, {b.o.MaxAge, 3, 0}} {
 			time.Sleep(step.after)
 			b.forget(b.journal.Load().Stats())
 			var left uint64
@@ -290,11 +285,11 @@ func TestWhatKeepsTheJournalFullIsToldOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &words{}
 		b, dir := smallOutbox(t, zerolog.New(log))
-		b.maxBytes = 0
+		b.o.MaxBytes = 0
 		ctx, cancel := context.WithCancel(t.Context())
 		over := make(chan error, 1)
-		go func() { over <- b.run(ctx) }()
-		_, _, err := b.reader("away")
+		go func() { over <- b.Run(ctx) }()
+		_, err := b.Reader("away")
 		must(t, err)
 		b.puts <- kibibyte("away")
 		time.Sleep(2 * flushInterval)

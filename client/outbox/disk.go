@@ -1,4 +1,4 @@
-package client
+package outbox
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ type span struct{ from, to uint64 }
 func (s span) holds(seq uint64) bool { return s.from <= seq && seq <= s.to }
 
 // noDisk notes why results are in memory only.
-func (b *outbox) noDisk(err error) {
+func (b *Outbox) noDisk(err error) {
 	why := fmt.Sprintf("%v; results are kept in memory only until it can be used, which is tried each minute", err)
 	b.diskless.Store(&why)
 }
@@ -21,58 +21,38 @@ func (b *outbox) noDisk(err error) {
 // diskPatience is how long the check files wait at most for a try to open the journal.
 const diskPatience = time.Second
 
-// diskWatch gets a client that began without a disk over to it.
-type diskWatch struct {
-	found chan *journal.Journal // of the try that is under way; nil: none is
-}
-
-// look begins a try each minute, and goes over to the journal that one has opened.
-// Nothing waits for a disk that hangs: it is not asked again until it has answered.
-func (w *diskWatch) look(d *deliveries) {
-	b := d.client.outbox
+// LookForDisk begins a try to open the journal on the disk, where results are in
+// memory only, and returns what goes over to the journal that a try has opened,
+// or nil. move must be called while no Reader is open. Nothing waits for a disk
+// that hangs: it is not asked again until it has answered.
+func (b *Outbox) LookForDisk() (move func()) {
 	if b.diskless.Load() == nil {
-		return
+		return nil
 	}
-	if w.found == nil {
-		w.found = make(chan *journal.Journal, 1)
-		options := b.onDisk(d.client.options)
+	if b.found == nil {
+		b.found = make(chan *journal.Journal, 1)
 		go func(found chan<- *journal.Journal) {
-			j, err := journal.Open(options)
+			j, err := journal.Open(b.onDisk())
 			if err != nil {
 				b.noDisk(err)
 			}
 			found <- j
-		}(w.found)
+		}(b.found)
 	}
 	select {
-	case j := <-w.found:
-		w.found = nil
+	case j := <-b.found:
+		b.found = nil
 		if j != nil {
-			d.moveTo(j)
+			return func() { b.call(func() { b.moveTo(j) }) }
 		}
 	case <-time.After(diskPatience):
 	}
-}
-
-// moveTo has all results go through the journal on the disk from now on. The ways
-// to the servers are closed meanwhile, and begin with what the disk still has.
-func (d *deliveries) moveTo(onDisk *journal.Journal) {
-	for name, way := range d.running {
-		way.end()
-		<-way.ended
-		d.mu.Lock()
-		delete(d.running, name)
-		d.mu.Unlock()
-	}
-	d.client.outbox.call(func() { d.client.outbox.moveTo(onDisk) })
-	if err := d.follow(*d.addresses.Load()); err != nil {
-		d.client.log.Error().Err(err).Msg("cannot deliver to all servers")
-	}
+	return nil
 }
 
 // moveTo is called by the owner. What a server has of the journal in memory it does
 // not get again.
-func (b *outbox) moveTo(onDisk *journal.Journal) {
+func (b *Outbox) moveTo(onDisk *journal.Journal) {
 	inMemory := b.journal.Load()
 	stats, begun := inMemory.Stats(), onDisk.Stats().Last
 	if err := onDisk.Adopt(inMemory); err != nil {

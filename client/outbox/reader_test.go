@@ -1,4 +1,4 @@
-package client
+package outbox
 
 import (
 	"context"
@@ -33,20 +33,27 @@ func TestEntryEncodesAndDecodes(t *testing.T) {
 	}
 }
 
+// plainOutbox is one without a journal of its own.
+func plainOutbox(log zerolog.Logger) *Outbox {
+	b := newOutbox(Options{MaxAge: time.Hour}, log, logx.NewThrottle(log, logx.Limits{}))
+	b.Instances = &Instances{}
+	return b
+}
+
 // newSources are two servers' views of one journal.
-func newSources(t *testing.T) (*journal.Journal, *source, *source) {
+func newSources(t *testing.T) (*journal.Journal, *Reader, *Reader) {
 	t.Helper()
 	j, err := journal.Open(journal.Options{Dir: t.TempDir(), ReadUnflushed: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { j.Close() })
-	view := func(server string) *source {
+	view := func(server string) *Reader {
 		reader, err := j.Reader(server, journal.Oldest)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &source{reader: reader, server: server, process: &process{}, maxAge: time.Hour, drops: &drops{}}
+		return &Reader{reader: reader, server: server, outbox: plainOutbox(zerolog.Nop())}
 	}
 	return j, view("a"), view("b")
 }
@@ -59,7 +66,7 @@ func add(t *testing.T, j *journal.Journal, result string, servers ...string) {
 	}
 }
 
-func take(t *testing.T, s *source) (results []string) {
+func take(t *testing.T, s *Reader) (results []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
@@ -124,7 +131,7 @@ func TestAnEntryThatMakesNoSenseIsCountedOnce(t *testing.T) {
 		}
 		a.Rewind()
 	}
-	if n := a.drops.of("a")[unreadable]; n != 1 {
+	if n := a.outbox.dropped.of("a")[unreadable]; n != 1 {
 		t.Errorf("counted %d times", n)
 	}
 }
@@ -137,7 +144,7 @@ func TestWhatCanBeReadGoesOnWhereAgesCannot(t *testing.T) {
 	reader, err := j.Reader("a", journal.Oldest)
 	must(t, err)
 	log := &words{}
-	a := &source{reader: reader, server: "a", process: &process{}, maxAge: time.Hour, drops: &drops{}, log: logx.NewThrottle(zerolog.New(log), logx.Limits{})}
+	a := &Reader{reader: reader, server: "a", outbox: plainOutbox(zerolog.New(log))}
 	add(t, j, "one", "a")
 	must(t, j.Flush())
 	if got := take(t, a); len(got) != 1 {
@@ -150,10 +157,10 @@ func TestWhatCanBeReadGoesOnWhereAgesCannot(t *testing.T) {
 		must(t, os.Symlink(s, s)) // ELOOP, where its times are read
 	}
 	add(t, j, "two", "a")
-	a.maxAge, a.aged = 0, time.Time{} // last looked a while ago
+	a.outbox.o.MaxAge, a.aged = 0, time.Time{} // last looked a while ago
 	if got := take(t, a); !reflect.DeepEqual(got, []string{"2 two"}) || log.times("cannot tell which") != 1 {
 		t.Errorf("a has %v, and says %s", got, &log.text)
 	}
 }
 
-var _ sender.Source = (*source)(nil)
+var _ sender.Source = (*Reader)(nil)

@@ -1,4 +1,4 @@
-package client
+package outbox
 
 import "testing"
 

@@ -6,18 +6,18 @@ import (
 	"massive-passive/wire/certs"
 )
 
-// tellEnding warns of certificates in use that end soon.
-func (c *Client) tellEnding(now time.Time) {
-	for _, cert := range c.deliveries.certs.Certificates() {
+// logEnding warns of certificates in use that end soon.
+func (c *Client) logEnding(now time.Time) {
+	for _, cert := range c.certs.Certificates() {
 		if why := cert.Ending(now); why != "" {
 			c.log.Warn().Str("why", why).Time("until", cert.Ends).Msg("a certificate ends")
 		}
 	}
 }
 
-// tellLoose warns of what others can do to this client by way of its files:
+// logLoose warns of what others can do to this client by way of its files:
 // whoever may write check files runs programs as its user.
-func (c *Client) tellLoose() {
+func (c *Client) logLoose() {
 	o := &c.options
 	problems := []string{certs.LooseKey(o.SSLKey)}
 	for _, dir := range o.ConfDirs {
@@ -26,10 +26,10 @@ func (c *Client) tellLoose() {
 	for _, file := range append([]string{o.SSLCACert, o.SSLCert}, o.ConfDirs...) {
 		problems = append(problems, certs.LooseFile(file))
 	}
-	told := map[string]bool{"": true}
+	logged := map[string]bool{"": true}
 	for _, p := range problems {
-		if !told[p] {
-			told[p] = true
+		if !logged[p] {
+			logged[p] = true
 			c.log.Warn().Str("why", p).Msg("this client's files are not safe")
 		}
 	}

@@ -21,6 +21,7 @@ func TestE2EDocuments(t *testing.T) {
 		pages++
 		page := strings.TrimSuffix(strings.TrimPrefix(name, scenes+"/"), ".sh")
 		t.Run(page, func(t *testing.T) {
+			t.Parallel() // each is in a machine of its own, and waits most of the time
 			inMachine(t, "--systemd", "/source/packaging/tests/document", packagedFirst(), page)
 		})
 		return nil

@@ -120,10 +120,21 @@ func ReadState(stateDir string) (*State, error) {
 		s.content, err = parseState(s.path, data)
 		s.old = oldFiles(stateDir) // of a crash, or of an older release that ran meanwhile
 	}
-	if s.ServerAddresses == nil {
-		s.ServerAddresses = map[string]string{}
-	}
+	s.fill()
 	return s, err
+}
+
+// fill makes what is empty look so in the file.
+func (c *content) fill() {
+	if c.ModernServers == nil {
+		c.ModernServers = []string{}
+	}
+	if c.ServerAddresses == nil {
+		c.ServerAddresses = map[string]string{}
+	}
+	if c.RenewedInstances == nil {
+		c.RenewedInstances = []renewal{}
+	}
 }
 
 // DamagedStateError is a state file that makes no sense.

@@ -148,13 +148,17 @@ func (e *DamagedStateError) Error() string { return fmt.Sprintf("%s is damaged: 
 func (e *DamagedStateError) Unwrap() error { return e.Why }
 
 func parseState(path string, data []byte) (content, error) {
-	var any struct{ Version int }
-	if err := json.Unmarshal(data, &any); err != nil {
+	var found struct{ Version int }
+	if err := json.Unmarshal(data, &found); err != nil {
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			err = fmt.Errorf("line %d: %w", 1+bytes.Count(data[:syntax.Offset], []byte("\n")), err)
+		}
 		return content{}, &DamagedStateError{path, err}
 	}
-	if any.Version > stateVersion {
+	if found.Version > stateVersion {
 		return content{}, fmt.Errorf("%s has version %d, and this release reads up to version %d: it is left as it is; "+
-			"start the release that wrote it, or move it away to go on without: then %s", path, any.Version, stateVersion, forgottenState)
+			"start the release that wrote it, or move it away to go on without: then %s", path, found.Version, stateVersion, forgottenState)
 	}
 	var c content
 	d := json.NewDecoder(bytes.NewReader(data))

@@ -54,9 +54,11 @@ type Directory struct {
 type listing struct {
 	certificates map[Fingerprint]string // whose they are
 	clients      map[string]*client
-	fingerprint  dirFingerprint // of the moment before it was read
-	incomplete   bool           // a file was there and could not be read
-	content      uint64         // a sum over what the files say
+	withheld     map[Fingerprint]string // those of clients whose files are bad, which count for nobody else
+	unread       map[string]bool        // of these clients nobody knows what their files held
+	fingerprint  dirFingerprint         // of the moment before it was read
+	incomplete   bool                   // a file was there and could not be read
+	content      uint64                 // a sum over what the files say
 }
 
 // client is what is known of one.
@@ -104,7 +106,8 @@ func (d *Directory) Reload(ctx context.Context) ([]Problem, error) {
 		return nil, fmt.Errorf("read the directory of allowed clients: %w", err)
 	}
 	r := reading{Directory: d, ctx: ctx, before: d.current.Load(),
-		listing: &listing{certificates: map[Fingerprint]string{}, clients: map[string]*client{}, fingerprint: fingerprint}}
+		listing: &listing{certificates: map[Fingerprint]string{}, clients: map[string]*client{}, withheld: map[Fingerprint]string{},
+			unread: map[string]bool{}, fingerprint: fingerprint}}
 	sortEntries(entries)
 	for _, e := range entries {
 		if name, ok := clientFile(e.Name(), ".pem"); ok {
@@ -201,10 +204,15 @@ func (r *reading) add(name string, e fs.DirEntry) {
 	}
 	if err != nil {
 		r.problem(e, name, err)
+		r.withhold(name, list)
 		return
 	}
 	c := &client{policy: &policy{}}
 	for _, cert := range list {
+		if other, is := r.withheldFor(name, cert); is {
+			r.problem(e, name, fmt.Errorf("its certificate is also that of client %q, whose file is bad: it is refused until that is mended", other))
+			continue
+		}
 		if other, taken := r.certificates[cert.Fingerprint]; taken && other != name {
 			r.problem(e, "", fmt.Errorf("its certificate is also that of client %q, which counts", other))
 			continue
@@ -215,6 +223,35 @@ func (r *reading) add(name string, e fs.DirEntry) {
 	if len(c.certificates) > 0 {
 		r.clients[name] = c
 	}
+}
+
+// withhold keeps the certificates of a client whose file is bad from counting as
+// another's, who may be bounded less: those that could be read, and those that it
+// had before.
+func (r *reading) withhold(name string, readable []Certificate) {
+	known := false
+	if before := r.before.clients[name]; before != nil {
+		readable, known = append(readable, before.certificates...), true
+	}
+	for _, cert := range readable {
+		r.withheld[cert.Fingerprint] = name
+	}
+	for fingerprint, of := range r.before.withheld {
+		if of == name {
+			r.withheld[fingerprint], known = name, true
+		}
+	}
+	r.unread[name] = !known || r.before.unread[name]
+}
+
+// withheldFor tells whether a certificate in the file of a client belongs to
+// another one, whose file is bad. Of a file that was never read only the name
+// tells.
+func (r *reading) withheldFor(name string, cert Certificate) (other string, is bool) {
+	if other, is = r.withheld[cert.Fingerprint]; is {
+		return other, other != name
+	}
+	return cert.CommonName, cert.CommonName != name && r.unread[cert.CommonName]
 }
 
 func (r *reading) readCertificates(e fs.DirEntry) (list []Certificate, err error) {

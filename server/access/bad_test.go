@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -110,6 +111,50 @@ func TestWhatIsThereButBadRefusesTheClient(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A certificate that lies under two names counts as that of the narrowed one, and
+// not as the other's while the narrowed one's file is bad.
+func TestABadFileGivesItsCertificateToNobodyElse(t *testing.T) {
+	for name, put := range bad {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t)
+			data, err := os.ReadFile(f.file("web1.pem"))
+			f.must(err)
+			f.must(os.WriteFile(f.file("all.pem"), data, 0o644))
+			before, _, err := Open(t.Context(), f.dir, Commands{})
+			f.must(err)
+			if name, err := before.Client(f.web1); name != "web1" {
+				t.Fatalf("it counts as %q, %v", name, err)
+			}
+			f.must(os.Remove(f.file("web1.pem")))
+			f.must(put(f.file("web1.pem")))
+			for range 2 {
+				_, err = before.Reload(t.Context())
+				f.must(err)
+			}
+			started, problems, err := Open(t.Context(), f.dir, Commands{})
+			f.must(err)
+			for _, d := range []*Directory{before, started} {
+				if name, err := d.Client(f.web1); err == nil {
+					t.Errorf("it counts as %q, who is not narrowed", name)
+				}
+				if _, err := d.Client(f.web2); err != nil {
+					t.Errorf("another is refused: %v", err)
+				}
+			}
+			if !slices.ContainsFunc(problems, func(p Problem) bool { return p.Refused == "all" && p.File == f.file("all.pem") }) {
+				t.Errorf("nothing tells of it: %v", problems)
+			}
+			f.must(os.RemoveAll(f.file("web1.pem")))
+			f.must(os.WriteFile(f.file("web1.pem"), data, 0o644))
+			_, err = before.Reload(t.Context())
+			f.must(err)
+			if name, err := before.Client(f.web1); name != "web1" || err != nil {
+				t.Errorf("once mended: %q, %v", name, err)
+			}
+		})
 	}
 }
 

@@ -46,6 +46,7 @@ type service interface {
 type daemonOptions struct {
 	foreground                   bool
 	pidfile, user, group         string
+	statusGroup                  string
 	logFile, logLevel, logFormat string
 	silent                       bool
 	stateDir                     string
@@ -69,6 +70,7 @@ func daemonFlags(role string) []cli.Flag {
 		&cli.StringFlag{Category: runningGroup, Name: "user", Aliases: []string{"u"}, DefaultText: "whoever starts it",
 			Usage: "`USER` to become, with all groups of that user, once port, keys, log and pidfile are open"},
 		&cli.StringFlag{Category: runningGroup, Name: "group", Aliases: []string{"g"}, DefaultText: "the user's", Usage: "`GROUP` to become"},
+		&cli.StringFlag{Category: runningGroup, Name: "status-group", DefaultText: "the daemon's own", Usage: "`GROUP` that may ask for the status, as nagios"},
 		&cli.StringFlag{Category: logGroup, Name: "logfile", DefaultText: logfileOf(role) + " in the background",
 			Usage: "`FILE` to log to as well; opened anew when it was rotated"},
 		&cli.StringFlag{Category: logGroup, Name: "loglevel", Aliases: []string{"l"}, Value: "info", Usage: "`LEVEL`: notset, debug, info, warning or error"},
@@ -80,7 +82,7 @@ func daemonFlags(role string) []cli.Flag {
 // readDaemonOptions takes the files as seen from where the caller stands: in
 // the background the process works in /.
 func readDaemonOptions(c *cli.Context, role string) (o daemonOptions, err error) {
-	o = daemonOptions{foreground: c.Bool("foreground"), user: c.String("user"), group: c.String("group"), logLevel: c.String("loglevel"),
+	o = daemonOptions{foreground: c.Bool("foreground"), user: c.String("user"), group: c.String("group"), statusGroup: c.String("status-group"), logLevel: c.String("loglevel"),
 		logFormat: c.String("log-format"), silent: c.Bool("silent"), stateMode: 0o700}
 	if role == "server" {
 		o.stateMode = 0o711 // the core passes through to the spool
@@ -157,6 +159,7 @@ type daemonProcess struct {
 	logFile          *logFile // nil: none
 	pidfile          *pidfile // nil: none
 	identity         *identity
+	statusGroup      int
 	manager          manager
 	hangups, reports chan os.Signal
 }
@@ -178,7 +181,10 @@ func (std streams) newDaemon(o daemonOptions) (*daemonProcess, error) {
 }
 
 func (d *daemonProcess) findIdentity() (err error) {
-	d.identity, err = findIdentity(d.options.user, d.options.group)
+	if d.identity, err = findIdentity(d.options.user, d.options.group); err != nil {
+		return err
+	}
+	d.statusGroup, err = findStatusGroup(d.options.statusGroup)
 	return err
 }
 
@@ -210,13 +216,16 @@ func (d *daemonProcess) close() {
 	}
 }
 
-// drop gives the state directory and the log to the user to become, and
-// becomes it.
+// drop gives the state directory and the log to the user to become, lets the
+// group in that may ask for the status, and becomes the user.
 func (d *daemonProcess) drop() error {
 	if d.identity == nil {
-		return nil
+		return letPass(d.statusGroup, d.options.stateDir, d.options.stateMode, nil)
 	}
 	if err := d.identity.own(d.options.stateDir, d.options.stateMode); err != nil {
+		return err
+	}
+	if err := letPass(d.statusGroup, d.options.stateDir, d.options.stateMode, d.identity); err != nil {
 		return err
 	}
 	if d.logFile != nil {

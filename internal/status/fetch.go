@@ -29,7 +29,7 @@ func (e *SilentError) Error() string {
 	case errors.Is(e.Err, syscall.ECONNREFUSED):
 		return fmt.Sprintf("no process is running behind %s: it was killed, and not started again", e.Path)
 	case errors.Is(e.Err, fs.ErrPermission):
-		return fmt.Sprintf("no permission for %s: run this as root, or as the user that the client or server runs as", e.Path)
+		return fmt.Sprintf("no permission for %s: run this as root, as the user that the client or server runs as, or in the group that its --status-group names", e.Path)
 	}
 	return fmt.Sprintf("no answer from %s: %v", e.Path, e.Err)
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -74,11 +75,28 @@ func (s socket) listen() (*net.UnixListener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(s.path, socketMode); err != nil {
+	if err := errors.Join(s.give(), os.Chmod(s.path, socketMode)); err != nil {
 		l.Close()
 		return nil, err
 	}
 	return l, nil
+}
+
+// give lets the group ask that the directory belongs to, which is not always the
+// process's: --status-group gave it to another.
+func (s socket) give() error {
+	dir, err := os.Stat(filepath.Dir(s.path))
+	if err != nil {
+		return err
+	}
+	gid := dir.Sys().(*syscall.Stat_t).Gid
+	if is, err := os.Lstat(s.path); err == nil && is.Sys().(*syscall.Stat_t).Gid == gid {
+		return nil
+	}
+	if err := os.Lchown(s.path, -1, int(gid)); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return nil // a group that the process is not in was not let in by it
 }
 
 // keep answers on the socket in dir until ctx ends, with what page returns. A

@@ -18,6 +18,7 @@ import (
 	"massive-passive/client/outbox"
 	"massive-passive/client/plugin"
 	"massive-passive/client/routes"
+	"massive-passive/internal/disk"
 	"massive-passive/internal/logx"
 	"massive-passive/sched"
 	"massive-passive/sched/watch"
@@ -48,6 +49,7 @@ type Client struct {
 	outbox    *outbox.Outbox
 	routes    *routes.Routes
 	plugins   context.Context // of all running plugins, ended at the stop
+	scheduled chan struct{}   // closed when no plugin runs any more
 	troubles  sync.Map        // by check file: the plugin.Trouble of its last run
 	throttle  *logx.Throttle  // of what happens by itself, again and again
 	timedOut  atomic.Uint64
@@ -74,7 +76,7 @@ func New(o Options, log zerolog.Logger) (*Client, error) {
 		return nil, err
 	}
 	for _, dir := range o.ConfDirs { // as the user who reads them again and again
-		if _, err := os.ReadDir(dir); err != nil {
+		if _, err := disk.ReadDir(context.Background(), dir); err != nil {
 			return nil, fmt.Errorf("read the directory of check files (--confdir): %w", err)
 		}
 	}
@@ -125,12 +127,30 @@ func (c *Client) loadCertificates() error {
 // for the status in the log, reload for check files and certificates to be read
 // again: what comes by it is called when that is done. The stop goes in the
 // reverse order of the start: no new checks, the running ones, deliveries,
-// journal.
+// journal. It waits for no disk that does not answer: what hangs there is left
+// behind, but for plugins.
 func (c *Client) Run(ctx context.Context, reload <-chan func(), asked <-chan os.Signal) error {
-	own := context.WithoutCancel(ctx)
 	var stopPlugins context.CancelFunc
-	c.plugins, stopPlugins = context.WithCancel(own)
+	c.plugins, stopPlugins = context.WithCancel(context.WithoutCancel(ctx))
 	defer stopPlugins()
+	c.scheduled = make(chan struct{})
+	ended := make(chan error, 1)
+	go func() { ended <- c.run(ctx, stopPlugins, reload, asked) }()
+	err := disk.Outlast(ctx, c.options.StateDir, ended)
+	if !errors.Is(err, disk.ErrSilent) {
+		return err
+	}
+	c.log.Error().Err(err).Msg("the disk of the state directory does not answer: stopped without it, as if killed; results that it did not take are lost")
+	stopPlugins()
+	select {
+	case <-c.scheduled:
+	case <-time.After(2 * plugin.DefaultGrace): // those that SIGKILL does not end are the kernel's
+	}
+	return err
+}
+
+func (c *Client) run(ctx context.Context, stopPlugins func(), reload <-chan func(), asked <-chan os.Signal) error {
+	own := context.WithoutCancel(ctx)
 	outboxCtx, stopOutbox := context.WithCancel(own)
 	defer stopOutbox()
 	var outboxDone, scheduling, loading sync.WaitGroup
@@ -139,7 +159,7 @@ func (c *Client) Run(ctx context.Context, reload <-chan func(), asked <-chan os.
 	c.routes.Begin(own)
 	c.reload(false)
 	c.log.Info().Int("checks", len(c.checks.good)).Str("confdir", strings.Join(c.options.ConfDirs, ":")).Str("version", c.options.Version).Msg("started")
-	scheduling.Go(func() { c.scheduler.Run(ctx) })
+	scheduling.Go(func() { defer close(c.scheduled); c.scheduler.Run(ctx) })
 	if os.Getpid() == 1 { // of a container
 		loading.Go(func() { plugin.ReapOrphans(ctx, reapInterval) })
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"massive-passive/internal/core"
+	"massive-passive/internal/disk"
 	"massive-passive/internal/option"
 	"massive-passive/server/access"
 	"massive-passive/server/door"
@@ -193,8 +194,19 @@ func (s *Server) Addrs() []net.Addr {
 // Run serves until ctx ends, and writes its status to the log each time that
 // asked has something. What comes by reload is called when certificates and
 // allowed clients were read again. It stops in the reverse order of the start:
-// listeners, connections, sinks, journal.
+// listeners, connections, sinks, journal. It waits for no disk that does not answer:
+// what hangs there is left behind.
 func (s *Server) Run(ctx context.Context, reload <-chan func(), asked <-chan os.Signal) error {
+	ended := make(chan error, 1)
+	go func() { ended <- s.run(ctx, reload, asked) }()
+	err := disk.Outlast(ctx, s.options.StateDir, ended)
+	if errors.Is(err, disk.ErrSilent) {
+		s.log.Error().Err(err).Msg("the disk of the state directory does not answer: stopped without it, as if killed; clients still have what was not acknowledged")
+	}
+	return err
+}
+
+func (s *Server) run(ctx context.Context, reload <-chan func(), asked <-chan os.Signal) error {
 	own := context.WithoutCancel(ctx)
 	journalCtx, stopJournal := context.WithCancel(own)
 	sinkCtx, stopSink := context.WithCancel(own)

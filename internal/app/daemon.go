@@ -127,11 +127,35 @@ func (std streams) daemon(c *cli.Context, role string, start func(daemonEnv) (se
 	if err != nil {
 		return err
 	}
-	s, err := start(daemonEnv{log: d.log, drop: d.drop, sockets: sockets})
+	s, err := unlessStopped(c.Context, func() (service, error) { return start(daemonEnv{log: d.log, drop: d.drop, sockets: sockets}) })
 	if err != nil {
 		return err
 	}
 	return d.run(c.Context, s)
+}
+
+// startFarewell is how long a start may go on after a signal to stop.
+const startFarewell = 5 * time.Second
+
+// unlessStopped returns what start does, unless ctx ends meanwhile and start goes
+// on: then it reads a long journal, or hangs on a disk, and nothing that it did
+// would be lost by a kill either.
+func unlessStopped(ctx context.Context, start func() (service, error)) (service, error) {
+	var s service
+	var err error
+	started := make(chan struct{})
+	go func() { defer close(started); s, err = start() }()
+	select {
+	case <-started:
+		return s, err
+	case <-ctx.Done():
+	}
+	select {
+	case <-started:
+		return s, err
+	case <-time.After(startFarewell):
+		return nil, errors.New("stopped before the start was over: a long journal was being read, or a disk or file server does not answer")
+	}
 }
 
 // becomeUser makes this process the user that a daemon's options name, or leaves

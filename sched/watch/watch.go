@@ -28,6 +28,9 @@ const (
 	recheck = 10 * time.Second
 	// pause is for a path that changes while it is being looked up.
 	pause = 10 * time.Millisecond
+	// farewell is how long a watch may take to end. One that takes longer hangs on
+	// a disk or file server, which may never answer.
+	farewell = time.Second
 )
 
 // errMoved says that the path no longer leads where it led.
@@ -43,12 +46,33 @@ var errMoved = errors.New("the path leads elsewhere")
 // and needs no change: what was read before may be out of date. Calls do not
 // overlap. Where there were too many changes to be told of, changed is called too.
 //
-// Dir returns nil when ctx ends, or an error when the system cannot watch.
+// Dir returns nil when ctx ends, or an error when the system cannot watch. What
+// then hangs, because the directory lies on a file server that does not answer,
+// it leaves behind; that calls changed no more.
 func Dir(ctx context.Context, path string, settle time.Duration, changed func()) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return fmt.Errorf("watch %q: %w", path, err)
 	}
+	ended := make(chan error, 1)
+	go func() { ended <- watch(ctx, path, settle, changed) }()
+	select {
+	case err = <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(farewell)
+	defer timer.Stop()
+	select {
+	case err = <-ended:
+		return err
+	case <-timer.C:
+		return nil
+	}
+}
+
+// watch is Dir, but may hang in the kernel.
+func watch(ctx context.Context, path string, settle time.Duration, changed func()) error {
 	q := &settling{settle: settle, timer: time.NewTimer(settle)}
 	defer q.timer.Stop()
 	q.note()
@@ -149,7 +173,9 @@ func receive(ctx context.Context, path string, w *fsnotify.Watcher, t trail, q *
 			}
 		case <-settled:
 			q.pending = false
-			changed()
+			if ctx.Err() == nil {
+				changed()
+			}
 		}
 	}
 }

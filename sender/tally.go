@@ -18,20 +18,20 @@ type sent struct {
 	results int
 }
 
-// counters counts what became of results. Any goroutine may use it.
-type counters struct {
+// tally counts what became of results. Any goroutine may use it.
+type tally struct {
 	mu        sync.Mutex
 	delivered uint64
 	rejected  map[string]uint64
 }
 
-func (t *counters) deliver(n int) {
+func (t *tally) deliver(n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.delivered += uint64(max(n, 0)) // an ACK inside a batch brings its rejections first
 }
 
-func (t *counters) reject(why string) {
+func (t *tally) reject(why string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.rejected == nil {
@@ -43,9 +43,9 @@ func (t *counters) reject(why string) {
 // Counts returns how many results the server took since New, and how many it
 // never will, by reason.
 func (d *Delivery) Counts() (delivered uint64, rejected map[string]uint64) {
-	d.counters.mu.Lock()
-	defer d.counters.mu.Unlock()
+	d.tally.mu.Lock()
+	defer d.tally.mu.Unlock()
 	rejected = map[string]uint64{}
-	maps.Copy(rejected, d.counters.rejected)
-	return d.counters.delivered, rejected
+	maps.Copy(rejected, d.tally.rejected)
+	return d.tally.delivered, rejected
 }

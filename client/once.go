@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"massive-passive/client/checkfile"
@@ -126,12 +127,14 @@ func show(out io.Writer, k checkfile.Check, r *check.Result, stderr []byte) {
 
 // aMissingPart is what shells, env and the interpreters of plugins say when they
 // do not find a program or a library.
-var aMissingPart = regexp.MustCompile(`(?i)(: |command )not found|ModuleNotFoundError|No module named|env: .*No such file|in @INC|cannot load such file`)
+var aMissingPart = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(: |command )not found|ModuleNotFoundError|No module named|env: .*No such file|in @INC|cannot load such file`)
+})
 
 // hint says what may be missing in the environment of a plugin that did not find
 // what it needs; it is empty where that is not the trouble.
 func hint(ctx context.Context, k checkfile.Check, o plugin.Outcome) string {
-	missing := o.Trouble == plugin.NotFound || o.Trouble == plugin.NotExecutable || aMissingPart.Match(o.Output) || aMissingPart.Match(o.Stderr)
+	missing := o.Trouble == plugin.NotFound || o.Trouble == plugin.NotExecutable || aMissingPart().Match(o.Output) || aMissingPart().Match(o.Stderr)
 	if o.Trouble == plugin.None && o.Code == 0 || !missing {
 		return ""
 	}

@@ -1,7 +1,6 @@
 package sender
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -56,7 +55,7 @@ func readConfig(file string, o *SendOptions) (usedFile string, ignored []string,
 const maxConfig = 1 << 20
 
 func readConfigFile(file string, o *SendOptions) (ignored []string, err error) {
-	data, err := disk.ReadFile(context.Background(), file, maxConfig)
+	data, err := disk.ReadNow(file, maxConfig)
 	if err != nil {
 		return nil, &ConfigError{file, 0, err}
 	}

@@ -42,7 +42,7 @@ func Run(ctx context.Context, env Env, o SendOptions) error {
 	if len(in.good) == 0 {
 		return &NotSentError{"nothing was sent: there is no good input", ExitNotSent}
 	}
-	end, err := certs.Load(certs.Files{Cert: o.SSLCert, Key: o.SSLKey, CA: o.SSLCACert, MinVersion: o.TLSMinVersion}, nil)
+	end, err := certs.Load(certs.Files{Cert: o.SSLCert, Key: o.SSLKey, CA: o.SSLCACert, MinVersion: o.TLSMinVersion, Once: true}, nil)
 	if err != nil {
 		return &NotSentError{err.Error(), ExitNotSent}
 	}

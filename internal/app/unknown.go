@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/urfave/cli/v2"
 	"github.com/xrash/smetrics"
@@ -30,7 +31,9 @@ func (u *unknown) tell(say func(text string)) {
 
 // ofAKubernetesService is what a cluster sets in each container for a service
 // that is called massive-passive or begins so.
-var ofAKubernetesService = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_(TCP|UDP)(_.+)?)$`)
+var ofAKubernetesService = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_(TCP|UDP)(_.+)?)$`)
+})
 
 // findUnknown looks through the environment. What another command knows is no
 // mistake: one file may have the settings of several.
@@ -40,7 +43,7 @@ func findUnknown(std streams, environment []string) *unknown {
 	for _, v := range environment {
 		name, value, _ := strings.Cut(v, "=")
 		if strings.HasPrefix(name, environmentPrefix) && !strings.HasPrefix(name, environmentPrefix+"PKI_") &&
-			!ofAKubernetesService.MatchString(name) && !strings.HasPrefix(value, "tcp://") {
+			!ofAKubernetesService().MatchString(name) && !strings.HasPrefix(value, "tcp://") {
 			names = append(names, name)
 		}
 	}

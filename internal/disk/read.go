@@ -75,21 +75,25 @@ func ReadDir(ctx context.Context, path string) ([]fs.DirEntry, error) {
 
 // ReadFile is the function of this name, with the reader's patience.
 func (r *Reader) ReadFile(ctx context.Context, path string, limit int64) ([]byte, error) {
-	return Within(ctx, r, path, func() ([]byte, error) {
-		f, err := Open(path)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		data, err := io.ReadAll(io.LimitReader(f, limit+1))
-		if err == nil && int64(len(data)) > limit {
-			err = &fs.PathError{Op: "read", Path: path, Err: &TooLongError{limit}}
-		}
-		if err != nil {
-			return nil, err
-		}
-		return data, nil
-	})
+	return Within(ctx, r, path, func() ([]byte, error) { return ReadNow(path, limit) })
+}
+
+// ReadNow is ReadFile without its patience: it waits for the disk. It is for commands
+// that end at once where all is well, and that somebody can end where it is not.
+func ReadNow(path string, limit int64) ([]byte, error) {
+	f, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = &fs.PathError{Op: "read", Path: path, Err: &TooLongError{limit}}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
 }
 
 // TooLongError says that a file has more bytes than anybody needs.

@@ -259,6 +259,42 @@ func TestImportRules(t *testing.T) {
 	}
 }
 
+// TestNoPatternIsCompiledAtTheStart keeps regular expressions out of the
+// initialisation of packages: each call of send would pay for all of them.
+func TestNoPatternIsCompiledAtTheStart(t *testing.T) {
+	for _, s := range tree(t) {
+		for _, d := range s.file.Decls {
+			g, ok := d.(*ast.GenDecl)
+			if !ok || s.test() {
+				continue
+			}
+			for _, spec := range g.Specs {
+				v, ok := spec.(*ast.ValueSpec)
+				if !ok {
+					continue
+				}
+				for _, value := range v.Values {
+					if call, ok := value.(*ast.CallExpr); ok && strings.HasPrefix(called(call), "regexp.") {
+						t.Errorf("%s: %s is called at every start: put it into sync.OnceValue", s.set.Position(call.Pos()), called(call))
+					}
+				}
+			}
+		}
+	}
+}
+
+// called is the package and the name of the function that a call is of.
+func called(call *ast.CallExpr) string {
+	f, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return ""
+	}
+	if on, ok := f.X.(*ast.Ident); ok {
+		return on.Name + "." + f.Sel.Name
+	}
+	return ""
+}
+
 // The most lines of a file, of a function, and of the ninth decile of all
 // functions outside of tests. From its first line to its last, both counted.
 const (

@@ -38,6 +38,7 @@ type reloading[T any] struct {
 	files  []string
 	load   func() (T, error)
 	report Reloaded
+	once   bool // nobody looks whether the files change
 
 	mu      sync.Mutex
 	value   T
@@ -47,9 +48,28 @@ type reloading[T any] struct {
 	times   uint64 // that the value was made anew
 }
 
-func newReloading[T any](files []string, report Reloaded, load func() (T, error)) (*reloading[T], error) {
-	r := &reloading[T]{files: files, load: load, report: report}
-	r.seen, r.looked = r.stat(), time.Now()
+// reader reads files; true is for a command that reads them once and ends. That
+// waits for its disk as any command does: what lets a daemon go on without an answer
+// would cost it a tenth of its time.
+type reader bool
+
+const (
+	again reader = false
+	once  reader = true
+)
+
+func (r reader) file(path string, limit int64) ([]byte, error) {
+	if r {
+		return disk.ReadNow(path, limit)
+	}
+	return disk.ReadFile(context.Background(), path, limit)
+}
+
+func newReloading[T any](files []string, report Reloaded, read reader, load func() (T, error)) (*reloading[T], error) {
+	r := &reloading[T]{files: files, load: load, report: report, once: bool(read)}
+	if !r.once {
+		r.seen, r.looked = r.stat(), time.Now()
+	}
 	var err error
 	r.value, err = load()
 	return r, err
@@ -68,7 +88,7 @@ func (r *reloading[T]) stat() []fs.FileInfo {
 func (r *reloading[T]) current() T {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if time.Since(r.looked) < recheck {
+	if r.once || time.Since(r.looked) < recheck {
 		return r.value
 	}
 	r.looked = time.Now()
@@ -126,8 +146,12 @@ type Pair struct{ *reloading[*tls.Certificate] }
 
 // LoadPair reads the pair. Errors name the file and what is wrong with it.
 func LoadPair(certFile, keyFile string, report Reloaded) (*Pair, error) {
-	r, err := newReloading([]string{certFile, keyFile}, report, func() (*tls.Certificate, error) {
-		return readPair(certFile, keyFile)
+	return loadPair(certFile, keyFile, report, again)
+}
+
+func loadPair(certFile, keyFile string, report Reloaded, read reader) (*Pair, error) {
+	r, err := newReloading([]string{certFile, keyFile}, report, read, func() (*tls.Certificate, error) {
+		return readPair(certFile, keyFile, read)
 	})
 	if err != nil {
 		return nil, err
@@ -141,12 +165,12 @@ func (p *Pair) Leaf() *x509.Certificate { return p.current().Leaf }
 // CertFile is where the certificate is read from.
 func (p *Pair) CertFile() string { return p.files[0] }
 
-func readPair(certFile, keyFile string) (*tls.Certificate, error) {
-	list, err := ReadFile(certFile)
+func readPair(certFile, keyFile string, read reader) (*tls.Certificate, error) {
+	list, err := read.certificates(certFile)
 	if err != nil {
 		return nil, err
 	}
-	keyPEM, err := disk.ReadFile(context.Background(), keyFile, maxFile)
+	keyPEM, err := read.file(keyFile, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the private key: %w", err)
 	}
@@ -180,9 +204,11 @@ type authorities struct {
 }
 
 // LoadPool reads the CA certificates in file. Errors name the file.
-func LoadPool(file string, report Reloaded) (*Pool, error) {
-	r, err := newReloading([]string{file}, report, func() (*authorities, error) {
-		list, err := ReadFile(file)
+func LoadPool(file string, report Reloaded) (*Pool, error) { return loadPool(file, report, again) }
+
+func loadPool(file string, report Reloaded, read reader) (*Pool, error) {
+	r, err := newReloading([]string{file}, report, read, func() (*authorities, error) {
+		list, err := read.certificates(file)
 		if err != nil {
 			return nil, err
 		}
@@ -208,8 +234,10 @@ var ErrNoCertificate = errors.New("holds no certificate in PEM form")
 
 // ReadFile reads all certificates of a PEM file, at least one. Other whole PEM
 // blocks in it, such as a key, are passed over; what is damaged is an error.
-func ReadFile(file string) ([]*x509.Certificate, error) {
-	data, err := disk.ReadFile(context.Background(), file, maxFile)
+func ReadFile(file string) ([]*x509.Certificate, error) { return again.certificates(file) }
+
+func (r reader) certificates(file string) ([]*x509.Certificate, error) {
+	data, err := r.file(file, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the certificate: %w", err)
 	}

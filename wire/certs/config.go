@@ -30,6 +30,7 @@ type Files struct {
 	CRL           string // path of revocation lists; empty: none
 	MinVersion    string // of TLS, as ParseVersion reads it
 	Server        bool   // they are a server's, for the advice where one is missing
+	Once          bool   // they are read now and never again, by a command that ends
 }
 
 // Load makes an End. Errors name the file and what is wrong with it; report is
@@ -56,10 +57,10 @@ func (f Files) read(report Reloaded) (e End, err error) {
 	if e.MinVersion, err = ParseVersion(f.MinVersion); err != nil {
 		return End{}, err
 	}
-	if e.Pair, err = LoadPair(f.Cert, f.Key, report); err != nil {
+	if e.Pair, err = loadPair(f.Cert, f.Key, report, reader(f.Once)); err != nil {
 		return End{}, err
 	}
-	if e.Pool, err = LoadPool(f.CA, report); err != nil {
+	if e.Pool, err = loadPool(f.CA, report, reader(f.Once)); err != nil {
 		return End{}, err
 	}
 	if f.CRL != "" {

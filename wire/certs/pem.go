@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -29,16 +30,43 @@ func (e *PEMError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.
 
 const byteOrderMark = "\uFEFF"
 
-var (
-	begin = regexp.MustCompile(`^-----BEGIN ([^-]+(?:-[^-]+)*)-----$`)
-	end   = regexp.MustCompile(`^-----END ([^-]+(?:-[^-]+)*)-----`)
-	// almost is what a damaged first or last line of a block looks like. The
-	// dashes may be those that a word processor made of them.
-	almost = regexp.MustCompile(`(?i)[-–—]{2,}[ \t]*(BEGIN|END)\b|\b(BEGIN|END) [^-–—]*[-–—]{2,}`)
-	header = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]*):[ \t]*(.*)$`)
-	// body is a line of a certificate, key or list whose block is not there.
-	body = regexp.MustCompile(`^MI[A-Za-z0-9+/=]{58,}$`)
-)
+// almost is what a damaged first or last line of a block looks like. The dashes may
+// be those that a word processor made of them. It is made at its first use: every
+// send would pay for it at its start.
+var almost = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)[-–—]{2,}[ \t]*(BEGIN|END)\b|\b(BEGIN|END) [^-–—]*[-–—]{2,}`)
+})
+
+// looksLikeLabel tells a line that almost would match, which few lines can.
+func looksLikeLabel(line string) bool {
+	upper := strings.ToUpper(line)
+	return (strings.Contains(upper, "BEGIN") || strings.Contains(upper, "END")) && almost().MatchString(line)
+}
+
+// label returns the type in the first or last line of a block, which begins with
+// word, and what stands behind it.
+func label(line, word string) (kind, rest string, ok bool) {
+	line, ok = strings.CutPrefix(line, "-----"+word+" ")
+	if !ok {
+		return "", "", false
+	}
+	kind, rest, ok = strings.Cut(line, "-----")
+	return kind, rest, ok && kind != "" && kind[0] != '-' && !strings.Contains(kind, "--")
+}
+
+// header returns the parts of a line "name: value".
+func header(line string) (name, value string, ok bool) {
+	name, value, ok = strings.Cut(line, ":")
+	if !ok || name == "" || strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-'
+	}) {
+		return "", "", false
+	}
+	return name, strings.TrimLeft(value, " \t"), true
+}
+
+// isBody tells a line of a certificate, key or list whose block is not there.
+func isBody(line string) bool { return len(line) >= 60 && strings.HasPrefix(line, "MI") && plain(line) }
 
 // ReadPEM reads all blocks of a PEM file. Package encoding/pem passes over what
 // it cannot read, and with it over certificates and revocation lists; here that
@@ -108,16 +136,16 @@ func (p *pemParser) line(raw string) error {
 }
 
 func (p *pemParser) outside(line string) error {
-	if m := begin.FindStringSubmatch(line); m != nil {
-		p.open, p.headers = &Block{Type: m[1], Line: p.number}, true
+	if kind, rest, ok := label(line, "BEGIN"); ok && rest == "" {
+		p.open, p.headers = &Block{Type: kind, Line: p.number}, true
 		p.text.Reset()
 		return nil
 	}
 	switch {
-	case almost.MatchString(line):
+	case looksLikeLabel(line):
 		return p.fail("%q looks like the first or last line of a block and is neither: such a line stands alone, "+
 			"as -----BEGIN CERTIFICATE-----, and each last one has its first", clip(line))
-	case body.MatchString(line):
+	case isBody(line):
 		return p.fail("there is a piece of a certificate, key or list without the line -----BEGIN …----- before it")
 	case strings.ContainsFunc(line, func(r rune) bool { return r < ' ' && r != '\t' && r != '\v' && r != '\f' }):
 		return p.fail("there are bytes that are no text, as of a file in DER form: convert that to PEM (openssl x509 or crl -inform DER)")
@@ -126,16 +154,16 @@ func (p *pemParser) outside(line string) error {
 }
 
 func (p *pemParser) inside(raw, line string) error {
-	if m := end.FindStringSubmatch(line); m != nil {
-		if m[1] != p.open.Type {
-			return p.fail("the block %q that begins in line %d ends as %q", p.open.Type, p.open.Line, m[1])
+	if kind, rest, ok := label(line, "END"); ok {
+		if kind != p.open.Type {
+			return p.fail("the block %q that begins in line %d ends as %q", p.open.Type, p.open.Line, kind)
 		}
 		if err := p.close(); err != nil {
 			return err
 		}
-		return p.line(line[len(m[0]):])
+		return p.line(rest)
 	}
-	if !plain(line) && almost.MatchString(line) {
+	if !plain(line) && looksLikeLabel(line) {
 		return p.fail("the block %q that begins in line %d breaks off: %q is not its last line", p.open.Type, p.open.Line, clip(line))
 	}
 	if p.headers {
@@ -143,11 +171,11 @@ func (p *pemParser) inside(raw, line string) error {
 			p.headers = p.open.Headers == nil // blank lines before the first
 			return nil
 		}
-		if m := header.FindStringSubmatch(line); m != nil {
+		if name, value, ok := header(line); ok {
 			if p.open.Headers == nil {
 				p.open.Headers = map[string]string{}
 			}
-			p.open.Headers[m[1]] = m[2]
+			p.open.Headers[name] = value
 			return nil
 		}
 		if p.open.Headers != nil && (raw[0] == ' ' || raw[0] == '\t') {

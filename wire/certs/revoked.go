@@ -39,7 +39,7 @@ func (e *RevokedError) Error() string {
 // must be signed by a CA in caFile: whoever can write the file alone can lock
 // nobody out. Errors name the file.
 func LoadRevoked(file, caFile string, report Reloaded) (*Revoked, error) {
-	r, err := newReloading([]string{file, caFile}, report, func() (*revocations, error) {
+	r, err := newReloading([]string{file, caFile}, report, again, func() (*revocations, error) {
 		authorities, err := ReadFile(caFile)
 		if err != nil {
 			return nil, err

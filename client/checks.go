@@ -22,7 +22,7 @@ type checks struct {
 	defaults checkfile.Defaults
 	log      zerolog.Logger
 	good     map[string]checkfile.Check // the last good version of each file
-	told     map[string]bool            // what the last load said
+	logged   map[string]bool            // what the last load said
 	unread   bool                       // the disk did not give all at the last load
 
 	// What other goroutines may know.
@@ -45,10 +45,10 @@ func (c *checks) load(again bool) (change, error) {
 	if err != nil {
 		return change{}, err
 	}
-	said := c.told
-	c.told = map[string]bool{}
+	said := c.logged
+	c.logged = map[string]bool{}
 	isNews := func(text string) bool {
-		c.told[text] = true
+		c.logged[text] = true
 		return !again || !said[text]
 	}
 	for _, w := range warnings {

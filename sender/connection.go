@@ -56,7 +56,7 @@ func (d *Delivery) deliver(ctx context.Context, conn net.Conn, s *wire.Session) 
 		lastWord = c.receive(receiving)
 	}()
 	err = c.send(life)
-	c.settle(ctx.Err() != nil)
+	c.confirm(ctx.Err() != nil)
 	stopReceiving()
 	<-c.over
 	if c.acked == 0 && c.last > 0 { // the line may break before more is through
@@ -72,10 +72,10 @@ func (d *Delivery) deliver(ctx context.Context, conn net.Conn, s *wire.Session) 
 	return steady, err
 }
 
-// settle waits for the end of what is received, or, if stopping, for the ACKs
+// confirm waits for the end of what is received, or, if stopping, for the ACKs
 // of what is in flight.
-func (c *connection) settle(stopping bool) {
-	limit := time.NewTimer(settleTime)
+func (c *connection) confirm(stopping bool) {
+	limit := time.NewTimer(confirmTime)
 	defer limit.Stop()
 	for !stopping || c.session.InFlight() > 0 {
 		select {
@@ -147,7 +147,7 @@ func about(line *zerolog.Event, result []byte) *zerolog.Event {
 func (c *connection) skip(it Item) {
 	text := fmt.Sprintf("a result of %d bytes is over this server's limit of %d", len(it.Result), c.session.Welcome.MaxFrame)
 	about(c.throttle.Error(c.options.Address, "too large"), it.Result).Uint64("sequence", it.Sequence).Str("why", text).Msg("gave up a result: make the plugin say less")
-	c.tally.reject(tooLarge)
+	c.counters.reject(tooLarge)
 	if c.options.Rejected != nil {
 		c.options.Rejected(wire.Rejection{Sequence: it.Sequence, Reason: wire.Refused, Text: text})
 	}
@@ -264,7 +264,7 @@ func (c *connection) receive(ctx context.Context) error {
 		c.rejections(ack.Rejections)
 		done := c.acknowledge(ack.Sequence)
 		c.bytes.Store(min(2*c.bytes.Load(), mostBytes))
-		c.tally.deliver(done - len(ack.Rejections))
+		c.counters.deliver(done - len(ack.Rejections))
 		select {
 		case c.progress <- struct{}{}:
 		default:
@@ -294,7 +294,7 @@ func (c *connection) acknowledge(sequence uint64) (done int) {
 // send nothing would fill its log: they are logged once a minute.
 func (c *connection) rejections(list []wire.Rejection) {
 	for _, r := range list {
-		c.tally.reject(r.Reason.String())
+		c.counters.reject(r.Reason.String())
 		if c.options.Rejected != nil {
 			c.options.Rejected(r)
 		}

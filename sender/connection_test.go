@@ -137,7 +137,7 @@ func TestAStopDoesNotWaitForTheWindow(t *testing.T) {
 			t.Fatal("nothing is in flight")
 		}
 		stop()
-		time.Sleep(settleTime + wire.DrainTimeout)
+		time.Sleep(confirmTime + wire.DrainTimeout)
 		synctest.Wait()
 		if d.session.Load() != nil {
 			t.Error("the session goes on")

@@ -80,9 +80,8 @@ func graver(a, b int) int {
 	return a
 }
 
-// shipment is the way of results to one server, over as many connections as
-// it takes.
-type shipment struct {
+// attempt is to get results to one server, over as many connections as it takes.
+type attempt struct {
 	o        Options
 	items    []Item
 	done     int    // of items, from the first: acknowledged
@@ -103,10 +102,10 @@ const mostPause = 2 * time.Second
 // connection that is refused is tried again like any other that fails: a server
 // that restarts refuses, too. Otherwise the error is a *DeliveryError.
 func Deliver(ctx context.Context, o Options, items []Item) error {
-	s := &shipment{o: o, items: items}
+	s := &attempt{o: o, items: items}
 	var last error
 	for wait := retryFirst; ; wait = min(2*wait, mostPause) {
-		err := s.attempt(ctx)
+		err := s.try(ctx)
 		if s.done == len(items) {
 			break
 		}
@@ -136,7 +135,7 @@ func ended(ctx context.Context) bool {
 
 // failed says what became of the results; refused tells that the server takes
 // nothing from us at all.
-func (s *shipment) failed(err error, refused bool) error {
+func (s *attempt) failed(err error, refused bool) error {
 	e := &DeliveryError{All: len(s.items), Refused: s.rejected, Unknown: max(s.left-s.done, 0), Why: s.explain(err)}
 	rest := len(s.items) - max(s.left, s.done)
 	if refused {
@@ -149,7 +148,7 @@ func (s *shipment) failed(err error, refused bool) error {
 
 // explain is Explain, but knows a server that answers, and only acknowledges
 // nothing, from one that is out of reach.
-func (s *shipment) explain(err error) string {
+func (s *attempt) explain(err error) string {
 	late := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 	if !late || !s.welcomed {
 		return Explain(err, &s.o)
@@ -173,8 +172,8 @@ func refused(err error) bool {
 	return told || errors.As(err, &bye) && (bye.Reason == wire.NotListed || bye.Reason == wire.BadPolicy)
 }
 
-// attempt sends what is not acknowledged over one connection.
-func (s *shipment) attempt(ctx context.Context) error {
+// try sends what is not acknowledged over one connection.
+func (s *attempt) try(ctx context.Context) error {
 	s.welcomed, s.waiting = false, ""
 	conn, err := dial(ctx, s.o)
 	if err != nil {
@@ -182,7 +181,7 @@ func (s *shipment) attempt(ctx context.Context) error {
 	}
 	defer conn.Close()
 	if conn.old {
-		return s.attemptOld(ctx, conn)
+		return s.tryOld(ctx, conn)
 	}
 	s.o.modern()
 	items := s.items[s.done:]
@@ -222,7 +221,7 @@ func (s *shipment) attempt(ctx context.Context) error {
 	return err
 }
 
-func (s *shipment) take(ack wire.Ack) {
+func (s *attempt) take(ack wire.Ack) {
 	for _, r := range ack.Rejections {
 		s.reject(fmt.Sprintf("%s: %q", r.Reason, r.Text))
 	}
@@ -231,7 +230,7 @@ func (s *shipment) take(ack wire.Ack) {
 	}
 }
 
-func (s *shipment) reject(reason string) {
+func (s *attempt) reject(reason string) {
 	if s.rejected == 0 {
 		s.reason = reason
 	}

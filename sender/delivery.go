@@ -78,18 +78,18 @@ const (
 	drainTick        = 20 * time.Millisecond
 	steadyConnection = 30 * time.Second // resets the back-off, as an ACK does
 	pingRecheck      = 5 * time.Second  // while an ACK keeps a PING from going
-	settleTime       = time.Second      // for the last ACKs at a stop, and the last word of a server
+	confirmTime      = time.Second      // for the last ACKs at a stop, and the last word of a server
 )
 
 // Delivery gets the results of a source to one server, in order.
 type Delivery struct {
-	options Options
-	source  Source
-	state   atomic.Pointer[string]       // why it is not connected; nil while it is
-	held    atomic.Pointer[string]       // what the server said instead of an ACK; nil once one came
-	session atomic.Pointer[wire.Session] // nil while not connected
-	inHand  atomic.Bool                  // the source gave something that is not all sent
-	tally   tally
+	options  Options
+	source   Source
+	state    atomic.Pointer[string]       // why it is not connected; nil while it is
+	held     atomic.Pointer[string]       // what the server said instead of an ACK; nil once one came
+	session  atomic.Pointer[wire.Session] // nil while not connected
+	inHand   atomic.Bool                  // the source gave something that is not all sent
+	counters counters
 	// bytes of a batch: fewer after each connection that brought nothing through,
 	// more after each ACK. A connection's goroutine that receives writes it.
 	bytes atomic.Int64
@@ -197,7 +197,7 @@ func (d *Delivery) connectAndDeliver(ctx context.Context) (steady bool, err erro
 		steady, err = d.deliver(ctx, link, session)
 	}
 	if isTaken(err) && ctx.Err() == nil {
-		me.process.Renew(me.current)
+		me.instances.Renew(me.current)
 		d.throttle.Warn(d.options.Address, "taken").Msg("another process sends as this very run of the client, as after a machine was cloned or restored while it ran: " +
 			"what is not acknowledged is sent under a new instance")
 	}

@@ -8,9 +8,9 @@ import (
 	"massive-passive/wire"
 )
 
-// Process is one run of a program, as the Identity for one server sees it. Any
-// goroutine may call it.
-type Process interface {
+// Instances are those of one run of a program, as the Identity for one server
+// sees them. Any goroutine may call it.
+type Instances interface {
 	// Instances are those of this run, oldest first.
 	Instances() []wire.Instance
 	// Renew has the last of Instances be another one than taken from now on.
@@ -25,14 +25,14 @@ type Process interface {
 // Identity notices nothing follows at its next connection. One Delivery at a
 // time may use it.
 type Identity struct {
-	process Process
-	current wire.Instance   // that of the connection, once there was one
-	before  []wire.Instance // those of this process before current
-	sent    uint64          // the highest sequence that may have reached the server
+	instances Instances
+	current   wire.Instance   // that of the connection, once there was one
+	before    []wire.Instance // those of this process before current
+	sent      uint64          // the highest sequence that may have reached the server
 }
 
-// NewIdentity returns that of a process.
-func NewIdentity(p Process) *Identity { return &Identity{process: p} }
+// NewIdentity returns the one that uses these instances.
+func NewIdentity(i Instances) *Identity { return &Identity{instances: i} }
 
 // of is the instance under which a result travels that is not acknowledged
 // yet; what an earlier process left behind keeps its own.
@@ -49,7 +49,7 @@ func (i *Identity) isTaken(last uint64) bool { return last > i.sent }
 
 // follow makes the process's last instance the current one.
 func (i *Identity) follow() {
-	all := i.process.Instances()
+	all := i.instances.Instances()
 	i.before, i.current = all[:len(all)-1], all[len(all)-1]
 }
 

@@ -127,8 +127,8 @@ func (in *input) warnOfEmpty(w io.Writer) {
 	}
 }
 
-// tell names what was sent.
-func (in *input) tell(w io.Writer, verbose int) {
+// report names what was sent.
+func (in *input) report(w io.Writer, verbose int) {
 	for i := range in.good {
 		r := &in.good[i]
 		switch {

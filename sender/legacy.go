@@ -49,9 +49,9 @@ func (d *Delivery) deliverOld(ctx context.Context, l *link) (modern *link, stead
 	}
 }
 
-// attemptOld is attempt for a server of version 0.3.9, and its first
+// tryOld is try for a server of version 0.3.9, and its first
 // connection: each message needs another.
-func (s *shipment) attemptOld(ctx context.Context, l *link) error {
+func (s *attempt) tryOld(ctx context.Context, l *link) error {
 	for {
 		n, err := sendOld(ctx, l, s.items[s.done:], func(_ Item, why error) { s.reject(why.Error()) })
 		l.Close()
@@ -96,7 +96,7 @@ func (d *Delivery) gatherOld(ctx context.Context) ([]Item, error) {
 func settling(ctx context.Context) (context.Context, context.CancelFunc) {
 	short, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		pause(short, settleTime)
+		pause(short, confirmTime)
 		cancel()
 	})
 	return short, func() { stop(); cancel() }
@@ -129,6 +129,6 @@ func (d *Delivery) giveUp(it Item, why error) {
 		return
 	}
 	d.gaveUp = it.Sequence
-	d.tally.reject(unspeakable)
+	d.counters.reject(unspeakable)
 	about(d.throttle.Error(d.options.Address, "unspeakable"), it.Result).Uint64("sequence", it.Sequence).Err(why).Msg("gave up a result")
 }

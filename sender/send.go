@@ -58,7 +58,7 @@ func Run(ctx context.Context, env Env, o SendOptions) error {
 	if err := sendAll(ctx, base, o.Servers, encode(in.good, base.Hello.Instance)); err != nil {
 		return err
 	}
-	in.tell(env.Stderr, o.Verbose)
+	in.report(env.Stderr, o.Verbose)
 	if !o.Quiet {
 		fmt.Fprintf(env.Stdout, "%d data packet(s) sent to host successfully.\n", len(in.good))
 	}

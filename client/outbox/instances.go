@@ -56,7 +56,7 @@ func (i *Instances) current(kept wire.Instance) wire.Instance {
 // For returns the instances as one server knows them.
 func (i *Instances) For(server string) InstancesFor { return InstancesFor{i, server} }
 
-// InstancesFor is a sender.Process.
+// InstancesFor is a sender.Instances.
 type InstancesFor struct {
 	of     *Instances
 	server string

@@ -58,7 +58,7 @@ type Outbox struct {
 	triedAt time.Time     // that flush
 	swept   time.Time
 	begun   uint64            // the last sequence of earlier runs
-	until   map[string]uint64 // up to where there may be results for a server that Close was told of
+	until   map[string]uint64 // up to where there may be results for a server, by NoMore
 	left    map[string]span   // what a server has, whatever its reader says
 }
 

@@ -120,10 +120,21 @@ func ReadState(stateDir string) (*State, error) {
 		s.content, err = parseState(s.path, data)
 		s.old = oldFiles(stateDir) // of a crash, or of an older release that ran meanwhile
 	}
-	if s.ServerAddresses == nil {
-		s.ServerAddresses = map[string]string{}
-	}
+	s.fill()
 	return s, err
+}
+
+// fill makes what is empty look so in the file.
+func (c *content) fill() {
+	if c.ModernServers == nil {
+		c.ModernServers = []string{}
+	}
+	if c.ServerAddresses == nil {
+		c.ServerAddresses = map[string]string{}
+	}
+	if c.RenewedInstances == nil {
+		c.RenewedInstances = []renewal{}
+	}
 }
 
 // DamagedStateError is a state file that makes no sense.
@@ -137,13 +148,17 @@ func (e *DamagedStateError) Error() string { return fmt.Sprintf("%s is damaged: 
 func (e *DamagedStateError) Unwrap() error { return e.Why }
 
 func parseState(path string, data []byte) (content, error) {
-	var any struct{ Version int }
-	if err := json.Unmarshal(data, &any); err != nil {
+	var found struct{ Version int }
+	if err := json.Unmarshal(data, &found); err != nil {
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			err = fmt.Errorf("line %d: %w", 1+bytes.Count(data[:syntax.Offset], []byte("\n")), err)
+		}
 		return content{}, &DamagedStateError{path, err}
 	}
-	if any.Version > stateVersion {
+	if found.Version > stateVersion {
 		return content{}, fmt.Errorf("%s has version %d, and this release reads up to version %d: it is left as it is; "+
-			"start the release that wrote it, or move it away to go on without: then %s", path, any.Version, stateVersion, forgottenState)
+			"start the release that wrote it, or move it away to go on without: then %s", path, found.Version, stateVersion, forgottenState)
 	}
 	var c content
 	d := json.NewDecoder(bytes.NewReader(data))

@@ -78,11 +78,11 @@ func (r *Routes) follow(addresses map[string]string) error {
 	readers := r.outbox.Stats().Readers
 	r.keepAddresses(addresses, readers)
 	for _, reader := range readers {
-		_, address, told := strings.Cut(reader.Name, "=")
-		if !told {
-			address, told = r.outbox.State.Address(reader.Name)
+		_, address, known := strings.Cut(reader.Name, "=")
+		if !known {
+			address, known = r.outbox.State.Address(reader.Name)
 		}
-		if _, named := addresses[reader.Name]; !named && told && (reader.Open || reader.Pending > 0) {
+		if _, named := addresses[reader.Name]; !named && known && (reader.Open || reader.Pending > 0) {
 			wanted[reader.Name] = address
 		}
 	}

@@ -174,7 +174,7 @@ func (d *Door) greet(ctx context.Context, conn *pendingConn, open *sync.WaitGrou
 	conn.proved()
 	state := secured.ConnectionState()
 	speaks := d.protocols[state.NegotiatedProtocol]
-	proof := &certificate{d.access, d.options.End, state.PeerCertificates[0], state.VerifiedChains}
+	proof := &certificate{d, state.PeerCertificates[0], state.VerifiedChains}
 	client, err := d.access.Client(proof.leaf)
 	if err != nil {
 		d.logUnlisted(conn, proof.leaf, err)

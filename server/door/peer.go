@@ -8,7 +8,6 @@ import (
 
 	"massive-passive/server/access"
 	"massive-passive/wire"
-	"massive-passive/wire/certs"
 )
 
 // Peer is who is at the other end of a connection, once that is proved.
@@ -27,8 +26,7 @@ type Proof interface {
 
 // certificate is the proof of a peer that showed one in its handshake.
 type certificate struct {
-	access *access.Directory
-	end    certs.End
+	door   *Door
 	leaf   *x509.Certificate
 	chains [][]*x509.Certificate // those that the handshake proved
 }
@@ -36,12 +34,12 @@ type certificate struct {
 // Refused asks whether this very certificate is still listed for the client, still
 // leads to a CA that is trusted, and is neither revoked nor over.
 func (c *certificate) Refused(client string) *wire.ByeError {
-	name, err := c.access.Client(c.leaf)
+	name, err := c.door.access.Client(c.leaf)
 	if err == nil && name != client {
 		err = access.ErrNotListed
 	}
 	if err == nil {
-		err = c.end.Check(c.chains)
+		err = c.door.options.End.Check(c.chains)
 	}
 	switch {
 	case err != nil:

@@ -18,20 +18,20 @@ type sent struct {
 	results int
 }
 
-// tally counts what became of results. Any goroutine may use it.
-type tally struct {
+// counters counts what became of results. Any goroutine may use it.
+type counters struct {
 	mu        sync.Mutex
 	delivered uint64
 	rejected  map[string]uint64
 }
 
-func (t *tally) deliver(n int) {
+func (t *counters) deliver(n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.delivered += uint64(max(n, 0)) // an ACK inside a batch brings its rejections first
 }
 
-func (t *tally) reject(why string) {
+func (t *counters) reject(why string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.rejected == nil {
@@ -43,9 +43,9 @@ func (t *tally) reject(why string) {
 // Counts returns how many results the server took since New, and how many it
 // never will, by reason.
 func (d *Delivery) Counts() (delivered uint64, rejected map[string]uint64) {
-	d.tally.mu.Lock()
-	defer d.tally.mu.Unlock()
+	d.counters.mu.Lock()
+	defer d.counters.mu.Unlock()
 	rejected = map[string]uint64{}
-	maps.Copy(rejected, d.tally.rejected)
-	return d.tally.delivered, rejected
+	maps.Copy(rejected, d.counters.rejected)
+	return d.counters.delivered, rejected
 }

@@ -69,9 +69,9 @@ type State struct {
 	lost bool     // the file could not be read, and is left as it is
 	old  []string // files of earlier releases, which the next save replaces
 
-	saving sync.Mutex // held to write the file
-	mu     sync.Mutex // held to use what follows
-	content
+	saving  sync.Mutex // held to write the file
+	mu      sync.Mutex // held to use what follows
+	content content
 	unsaved bool // the disk refused the last content
 }
 
@@ -113,14 +113,14 @@ func ReadState(stateDir string) (*State, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		s.old = oldFiles(stateDir)
-		err = s.readOld(s.old)
+		err = s.content.readOld(s.old)
 	case err != nil:
 		err = fmt.Errorf("read the client's state: %w", err)
 	default:
 		s.content, err = parseState(s.path, data)
 		s.old = oldFiles(stateDir) // of a crash, or of an older release that ran meanwhile
 	}
-	s.fill()
+	s.content.fill()
 	return s, err
 }
 
@@ -193,16 +193,16 @@ func putAside(path string) (aside string, err error) {
 func (s *State) Modern(server string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Contains(s.ModernServers, server)
+	return slices.Contains(s.content.ModernServers, server)
 }
 
 // AddModern notes that a server speaks version 1.
 func (s *State) AddModern(server string) error {
 	return s.change("note that a server speaks version 1", func() bool {
-		if slices.Contains(s.ModernServers, server) {
+		if slices.Contains(s.content.ModernServers, server) {
 			return false
 		}
-		s.ModernServers = append(s.ModernServers, server)
+		s.content.ModernServers = append(s.content.ModernServers, server)
 		return true
 	})
 }
@@ -211,7 +211,7 @@ func (s *State) AddModern(server string) error {
 func (s *State) Address(server string) (address string, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	address, known = s.ServerAddresses[server]
+	address, known = s.content.ServerAddresses[server]
 	return address, known
 }
 
@@ -221,14 +221,14 @@ func (s *State) KeepAddresses(named map[string]string, stays []string) error {
 	return s.change("note the addresses of servers", func() bool {
 		now := maps.Clone(named)
 		for _, server := range stays {
-			if address, ok := s.ServerAddresses[server]; ok && named[server] == "" {
+			if address, ok := s.content.ServerAddresses[server]; ok && named[server] == "" {
 				now[server] = address
 			}
 		}
-		if maps.Equal(now, s.ServerAddresses) {
+		if maps.Equal(now, s.content.ServerAddresses) {
 			return false
 		}
-		s.ServerAddresses = now
+		s.content.ServerAddresses = now
 		return true
 	})
 }
@@ -236,14 +236,14 @@ func (s *State) KeepAddresses(named map[string]string, stays []string) error {
 func (s *State) renewals() []renewal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.RenewedInstances)
+	return slices.Clone(s.content.RenewedInstances)
 }
 
 // renew notes that what is kept under was travels under is.
 func (s *State) renew(was, is wire.Instance) error {
 	return s.change("note a renewed instance", func() bool {
-		s.RenewedInstances = append(s.RenewedInstances, renewal{instanceText(was), instanceText(is)})
-		s.RenewedInstances = s.RenewedInstances[max(0, len(s.RenewedInstances)-mostRenewals):]
+		s.content.RenewedInstances = append(s.content.RenewedInstances, renewal{instanceText(was), instanceText(is)})
+		s.content.RenewedInstances = s.content.RenewedInstances[max(0, len(s.content.RenewedInstances)-mostRenewals):]
 		return true
 	})
 }
@@ -282,7 +282,7 @@ func (s *State) save() error {
 	s.saving.Lock()
 	defer s.saving.Unlock()
 	s.mu.Lock()
-	s.Version = stateVersion
+	s.content.Version = stateVersion
 	data, err := json.MarshalIndent(s.content, "", "  ")
 	s.mu.Unlock()
 	if err == nil {

@@ -84,7 +84,7 @@ func TestTheStateOfAnEarlierReleaseIsTakenOver(t *testing.T) {
 	look, err := ReadState(dir)
 	must(t, err)
 	if names := namesIn(t, dir); !look.Modern("a") || len(names) != 3 {
-		t.Errorf("a look at the state: %v is modern, %v is left", look.ModernServers, names)
+		t.Errorf("a look at the state: %v is modern, %v is left", look.content.ModernServers, names)
 	}
 	for range 2 {
 		s, err := OpenState(dir, zerolog.Nop())
@@ -113,7 +113,7 @@ func TestTheStateOfAnEarlierReleaseThatCannotBeReadStays(t *testing.T) {
 		must(t, err)
 		must(t, s.AddModern("c"))
 		if names := namesIn(t, dir); !s.Modern("a=b:1") || slices.Contains(names, StateFile) || !slices.Contains(names, "modern-servers") {
-			t.Errorf("modern are %q, left %q", s.ModernServers, names)
+			t.Errorf("modern are %q, left %q", s.content.ModernServers, names)
 		}
 	})
 }
@@ -186,7 +186,7 @@ func TestAStateFileThatWasEdited(t *testing.T) {
 	s, err := OpenState(dir, zerolog.Nop())
 	must(t, err)
 	if s.Modern("a") || !s.Modern("b") {
-		t.Errorf("modern are %q", s.ModernServers)
+		t.Errorf("modern are %q", s.content.ModernServers)
 	}
 	must(t, s.KeepAddresses(map[string]string{"b": "h:1"}, nil))
 }
@@ -268,8 +268,8 @@ func TestServerAddressesOutliveTheProcess(t *testing.T) {
 	must(t, a.KeepAddresses(map[string]string{"b": "h:4"}, []string{"a", "unknown"}))
 	a, err = OpenState(dir, zerolog.Nop())
 	must(t, err)
-	if want := map[string]string{"a": "[::1]:1", "b": "h:4"}; !maps.Equal(a.ServerAddresses, want) {
-		t.Errorf("known are %v, want %v", a.ServerAddresses, want)
+	if want := map[string]string{"a": "[::1]:1", "b": "h:4"}; !maps.Equal(a.content.ServerAddresses, want) {
+		t.Errorf("known are %v, want %v", a.content.ServerAddresses, want)
 	}
 }
 
@@ -278,12 +278,12 @@ func TestServerAddressesThatTheDiskRefusesAreKeptLater(t *testing.T) {
 	a, err := OpenState(dir, zerolog.Nop())
 	must(t, err)
 	named := map[string]string{"a": "h:1"}
-	if err := a.KeepAddresses(named, nil); err == nil || a.ServerAddresses["a"] != "h:1" {
-		t.Errorf("not kept: %v, known for this run: %v", err, a.ServerAddresses)
+	if err := a.KeepAddresses(named, nil); err == nil || a.content.ServerAddresses["a"] != "h:1" {
+		t.Errorf("not kept: %v, known for this run: %v", err, a.content.ServerAddresses)
 	}
 	must(t, os.Mkdir(dir, 0o700))
 	must(t, a.KeepAddresses(named, nil))
-	if a, err = OpenState(dir, zerolog.Nop()); err != nil || a.ServerAddresses["a"] != "h:1" {
-		t.Errorf("%v, %v", a.ServerAddresses, err)
+	if a, err = OpenState(dir, zerolog.Nop()); err != nil || a.content.ServerAddresses["a"] != "h:1" {
+		t.Errorf("%v, %v", a.content.ServerAddresses, err)
 	}
 }

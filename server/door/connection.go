@@ -27,7 +27,7 @@ type connection struct {
 }
 
 // open makes the connection of a client that is listed. Its context is ended by
-// openConnections, with a reason. Who called it calls close at the end.
+// openConnections, with a reason. The caller of open calls close at the end.
 func (d *Door) open(ctx context.Context, p Peer) (*connection, context.Context) {
 	ctx, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	c := &connection{Peer: p, door: d, end: end, account: d.budget.Open(p.Client)}
@@ -46,8 +46,8 @@ func (c *connection) close() {
 	c.end(nil)
 }
 
-// drop closes a connection without the farewell of TLS: a peer of version 0.3.9
-// takes that for the word that all it sent is safe.
+// drop closes a connection without the farewell of TLS. A peer of version 0.3.9 takes
+// that farewell as the confirmation that all it sent is safe.
 func drop(conn net.Conn) {
 	if secured, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		conn = secured.NetConn()

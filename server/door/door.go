@@ -97,7 +97,7 @@ func New(o Options, who *access.Directory, in *intake.Intake) *Door {
 // it stops, and returns when all connections have ended.
 func (d *Door) Run(ctx context.Context, listeners []net.Listener) {
 	var serving, timing sync.WaitGroup
-	timeCtx, stopTime := context.WithCancel(context.WithoutCancel(ctx)) // connections take leave, too
+	timeCtx, stopTime := context.WithCancel(context.WithoutCancel(ctx)) // a farewell has a deadline, too
 	timing.Go(func() { d.admission.keepTime(timeCtx) })
 	serving.Go(func() { d.keepRechecking(ctx) })
 	for _, l := range listeners {

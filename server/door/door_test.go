@@ -1,9 +1,52 @@
 package door
 
 import (
+	"context"
+	"errors"
 	"net"
 	"testing"
+
+	"massive-passive/server/intake"
+	"massive-passive/wire"
 )
+
+// password is the proof of a peer without a certificate.
+type password struct{ changed bool }
+
+func (p *password) Refused(string) *wire.ByeError {
+	if p.changed {
+		return &wire.ByeError{Reason: wire.NotListed, Text: "the password is another one now"}
+	}
+	return nil
+}
+
+// What a peer proved is asked again, whatever it proved itself by.
+func TestOpenConnectionsAreAskedForTheirProofAgain(t *testing.T) {
+	d := New(Options{Limits: Limits{ClientConnections: 10, FrameMemory: wire.LeastBudget}}, nil, &intake.Intake{})
+	kept, changed := &password{}, &password{}
+	first, firstCtx := d.open(t.Context(), Peer{Client: "web1", Proof: kept})
+	defer first.close()
+	second, secondCtx := d.open(t.Context(), Peer{Client: "web2", Proof: changed})
+	defer second.close()
+	d.Recheck()
+	if firstCtx.Err() != nil || secondCtx.Err() != nil {
+		t.Fatalf("ended with a good proof: %v, %v", context.Cause(firstCtx), context.Cause(secondCtx))
+	}
+	changed.changed = true
+	d.Recheck()
+	var bye *wire.ByeError
+	if !errors.As(context.Cause(secondCtx), &bye) || bye.Reason != wire.NotListed {
+		t.Errorf("with a password that was changed: %v", context.Cause(secondCtx))
+	}
+	if firstCtx.Err() != nil {
+		t.Errorf("the other client was ended as well: %v", context.Cause(firstCtx))
+	}
+	third, thirdCtx := d.open(t.Context(), Peer{Client: "web2", Proof: changed}) // it changed since the handshake
+	defer third.close()
+	if thirdCtx.Err() == nil || d.Connections()["web1"] != 1 {
+		t.Errorf("a proof that ended during the handshake lets in; connections: %v", d.Connections())
+	}
+}
 
 func TestNetwork(t *testing.T) {
 	for address, want := range map[string]string{

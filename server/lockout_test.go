@@ -2,17 +2,13 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"massive-passive/wire"
 	"massive-passive/wire/certs/certstest"
-
-	"github.com/rs/zerolog"
 )
 
 // replaceCA puts another CA file in the place of the server's.
@@ -99,72 +95,5 @@ func TestClientsWhoseListingIsGoneAreCutOff(t *testing.T) {
 				t.Error("it gets in again")
 			}
 		})
-	}
-}
-
-// What was read at the start is not told again because the watch makes sure of it.
-func TestTheListingIsToldOnce(t *testing.T) {
-	r := newRig(t)
-	r.stop()
-	s, err := New(r.options, zerolog.New(&r.log))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	const line = "read the directory of allowed clients"
-	before := len(r.log.lines(line))
-	s.reloadAccess(t.Context(), false)
-	if n := len(r.log.lines(line)); n != before {
-		t.Errorf("told %d times more", n-before)
-	}
-	s.reloadAccess(t.Context(), true)
-	if err := os.WriteFile(filepath.Join(r.set.AllowedDir, "junk.pem"), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	s.reloadAccess(t.Context(), false)
-	if n := len(r.log.lines(line)); n != before+2 {
-		t.Errorf("asked, and after a change, told %d times", n-before)
-	}
-}
-
-// Problems of the allowed directory are told once, however often it is touched,
-// and told again when they are others.
-func TestOnlyNewProblemsAreTold(t *testing.T) {
-	r := newRig(t)
-	r.stop()
-	s, err := New(r.options, zerolog.New(&r.log))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	policy := filepath.Join(r.set.AllowedDir, "web1.json")
-	for step, text := range []string{`{"hsts": []}`, `{"hosts": 1}`} {
-		if err := os.WriteFile(policy, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		for n := range 50 {
-			if err := os.Chtimes(policy, time.Time{}, time.Unix(int64(n), 0)); err != nil {
-				t.Fatal(err)
-			}
-			s.reloadAccess(t.Context(), false)
-		}
-		if n := len(r.log.lines("until its policy is mended")); n != step+1 {
-			t.Errorf("%q is told in %d lines", text, n)
-		}
-	}
-	for n := range 1000 {
-		if err := os.WriteFile(filepath.Join(r.set.AllowedDir, fmt.Sprintf("junk%d.pem", n)), nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	before := len(r.log.lines(""))
-	for range 5 {
-		s.reloadAccess(t.Context(), false)
-	}
-	if n := len(r.log.lines("")) - before; n > 150 {
-		t.Errorf("a thousand bad files made %d lines", n)
-	}
-	if n := len(r.log.lines("until the file of its certificates is mended")); n < 50 {
-		t.Errorf("of a thousand bad files %d were told", n)
 	}
 }

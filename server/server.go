@@ -28,21 +28,6 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// settle is how long the allowed directory must be quiet before it is read. A
-// change counts within a second, for a stream of them is waited out for ten
-// times this at most.
-const settle = 90 * time.Millisecond
-
-// lookInterval is how often the allowed directory is looked at for what the
-// watch cannot see: behind symlinks, and on network file systems. Each sixth
-// look is at all of it, which with ten thousand files takes tens of
-// milliseconds: a file may also change through a hard link elsewhere, or have
-// another mounted over it.
-const (
-	lookInterval = 10 * time.Second
-	looksAtAll   = 6
-)
-
 // Server is one server, bound and checked.
 type Server struct {
 	options     Options
@@ -50,6 +35,7 @@ type Server struct {
 	listeners   []net.Listener
 	certs       certs.End
 	access      *access.Directory
+	follower    *access.Follower // of access
 	intake      *intake.Intake
 	sinks       []runner
 	core        *core.Config // the one whose configuration is named; may be nil
@@ -60,10 +46,9 @@ type Server struct {
 	owner       string // of files that it leaves where others do
 	door        *door.Door
 	throttles   throttles
-	objectsTold string     // why the core's objects were last not read; owned by readCore, then by keepObjects
-	patterned   []string   // clients that were last warned of; owned by New, then by keepLoading
-	passesBy    bool       // a sink's core takes addresses for names, and nobody knows whose
-	told        toldAccess // owned by keepLoading
+	objectsTold string   // why the core's objects were last not read; owned by readCore, then by keepObjects
+	patterned   []string // clients that were last warned of; owned by New, then by follower.Run
+	passesBy    bool     // a sink's core takes addresses for names, and nobody knows whose
 	started     time.Time
 	answering   chan struct{} // closed once the status socket answers, or cannot be made
 }
@@ -129,7 +114,13 @@ func (s *Server) openAccess() error {
 	if s.addresses != nil {
 		dir.AddressOf = func(host string) string { return s.addresses.Last().AddressOf(host) }
 	}
-	s.logAccess(problems, true)
+	s.follower = &access.Follower{Directory: dir, Log: s.log, Files: s.throttles.files, Asked: s.certs.Reread, Read: func(ok bool) {
+		if ok {
+			s.warnPassedBy()
+		}
+		s.door.Recheck()
+	}}
+	s.follower.LogRead(problems, true)
 	return nil
 }
 
@@ -217,7 +208,7 @@ func (s *Server) run(ctx context.Context, reload <-chan func(), asked <-chan os.
 	journalDone.Go(func() { journalErr = s.intake.Run(journalCtx) })
 	sinkDone.Go(func() { s.runSinks(sinkCtx) })
 	sinkDone.Go(func() { s.reporter(asked).Run(sinkCtx) })
-	doors.Go(func() { s.keepLoading(ctx, reload) })
+	doors.Go(func() { s.follower.Run(ctx, reload) })
 	doors.Go(func() { s.keepObjects(ctx) })
 	doors.Go(func() { tendHeap(ctx) })
 	doors.Go(func() { certs.Daily(ctx, s.logEnding) })

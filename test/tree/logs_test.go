@@ -20,8 +20,8 @@ var unthrottled = map[string][]string{
 	},
 	"a change that somebody made to files of this machine": {
 		"client.Client.keepLoading", "client.Client.loadCertificates", "client.Client.reload", "client.checks.load", "client.checks.logBad", "client.checks.logNeverAgain",
-		"routes.Routes.keepAddresses", "routes.Routes.delivery", "server.Server.keepLoading", "server.Server.loadCertificates",
-		"server.Server.logAccess", "server.Server.logUnread", "server.Server.warnPassedBy",
+		"routes.Routes.keepAddresses", "routes.Routes.delivery", "access.Follower.Run", "server.Server.loadCertificates",
+		"access.Follower.LogRead", "access.Follower.logUnread", "server.Server.warnPassedBy",
 	},
 	"a minute's look at the disk": {"routes.Routes.reopen", "outbox.Outbox.moveTo", "outbox.Outbox.onDisk", "outbox.hangs.watch"},
 	"a day":                       {"client.Client.logEnding", "server.Server.logEnding"},

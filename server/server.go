@@ -92,10 +92,8 @@ func (s *Server) loadCertificates() error {
 	}
 	o := &s.options
 	var err error
-	if s.certs, err = certs.Load(certs.Files{Cert: o.SSLCert, Key: o.SSLKey, CA: o.SSLCACert, CRL: o.SSLCRL, MinVersion: o.TLSMinVersion, Server: true}, report); err != nil {
-		return err
-	}
-	return nil
+	s.certs, err = certs.Load(certs.Files{Cert: o.SSLCert, Key: o.SSLKey, CA: o.SSLCACert, CRL: o.SSLCRL, MinVersion: o.TLSMinVersion, Server: true}, report)
+	return err
 }
 
 func (s *Server) openAccess() error {

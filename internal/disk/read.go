@@ -49,8 +49,8 @@ type Reader struct {
 
 // question is one that was put to the kernel.
 type question struct {
-	path           string
-	answered, left bool // under Reader.mu
+	path     string
+	answered bool // under Reader.mu
 }
 
 var shared Reader

@@ -19,10 +19,10 @@ type prober interface {
 // probeTimeout is how long a core has to answer.
 const probeTimeout = 10 * time.Second
 
-// errDoors ends a check that has already told what is wrong.
-var errDoors = errors.New("results cannot be delivered as configured")
+// errClosed ends a check that has already told what is wrong.
+var errClosed = errors.New("results cannot be delivered as configured")
 
-// CheckConfig tells w which core the options lead to, by which doors, and
+// CheckConfig tells w which core the options lead to, by which sinks, and
 // whether they are open to the user that the server runs as; become makes this
 // process that user and returns the name. An error says that one is not.
 func CheckConfig(ctx context.Context, o Options, w io.Writer, become func() (string, error)) error {
@@ -53,13 +53,13 @@ func CheckConfig(ctx context.Context, o Options, w io.Writer, become func() (str
 	}
 	closed := s.tellCore(w)
 	for i, name := range readerNames(targets) {
-		if !s.tellDoor(ctx, w, targets[i], name) {
+		if !s.printSink(ctx, w, targets[i], name) {
 			closed = true
 		}
 	}
 	s.tellPassedBy(w)
 	if closed {
-		return errDoors
+		return errClosed
 	}
 	return nil
 }
@@ -101,14 +101,16 @@ func (s *Server) tellPassedBy(w io.Writer) {
 	}
 }
 
-// tellDoor says whether one sink will be let in.
-func (s *Server) tellDoor(ctx context.Context, w io.Writer, t target, name string) (open bool) {
+// printSink says whether one sink will be let in.
+func (s *Server) printSink(ctx context.Context, w io.Writer, t target, name string) (open bool) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	kind := "Icinga 2"
+	kind := t.kind
 	switch t.kind {
 	case kindCommandFile, kindCheckResults:
 		kind = string(s.options.dialect(t, s.core))
+	case kindIcinga2:
+		kind = "Icinga 2"
 	case kindStdout:
 		kind = "standard output"
 	}
@@ -121,9 +123,9 @@ func (s *Server) tellDoor(ctx context.Context, w io.Writer, t target, name strin
 		err = errors.Join(err, errors.New("check_external_commands is 0 in the core's configuration: it does not read its command file"))
 	}
 	if err != nil {
-		fmt.Fprintf(w, "door     %s (%s)\n         NOT OPEN: %v\n", t, kind, err)
+		fmt.Fprintf(w, "sink     %s (%s)\n         NOT OPEN: %v\n", t, kind, err)
 		return false
 	}
-	fmt.Fprintf(w, "door     %s (%s)\n         open: %s\n", t, kind, found)
+	fmt.Fprintf(w, "sink     %s (%s)\n         open: %s\n", t, kind, found)
 	return true
 }

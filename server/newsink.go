@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"os"
 
 	"massive-passive/internal/core"
@@ -45,7 +46,9 @@ func (s *Server) makeSink(t target, name string, r *journal.Reader) (runner, err
 		s.log.Info().Stringer("sink", t).Msg("results go there")
 		api.Feed, api.Window, api.Log = sink.NewFeed(r, feed), sink.DefaultWindow, s.throttles.own
 		return api, nil
+	case kindStdout:
+		feed.OrderGuard = o.orderGuard(false)
+		return &sink.Stream{Feed: sink.NewFeed(r, feed), Out: os.Stdout}, nil
 	}
-	feed.OrderGuard = o.orderGuard(false)
-	return &sink.Stream{Feed: sink.NewFeed(r, feed), Out: os.Stdout}, nil
+	return nil, fmt.Errorf("nobody knows how to make the sink %s", t)
 }

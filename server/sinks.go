@@ -58,7 +58,7 @@ func (s *Server) openSinks() error {
 	if err != nil {
 		return err
 	}
-	s.tellOtherDoor(targets)
+	s.logOtherSink(targets)
 	s.rejects = sink.NewRejects(filepath.Join(s.options.StateDir, rejectsFile), s.throttles.rejects)
 	if slices.ContainsFunc(targets, func(t target) bool { return t.kind == kindCheckResults }) {
 		s.openOwner()
@@ -114,9 +114,9 @@ func (s *Server) openSinks() error {
 	return nil
 }
 
-// tellOtherDoor says why results do not go where a core's configuration alone would
+// logOtherSink says why results do not go where a core's configuration alone would
 // have them go.
-func (s *Server) tellOtherDoor(targets []target) {
+func (s *Server) logOtherSink(targets []target) {
 	if o := &s.options; s.core != nil && s.core.CheckResultDir != "" && len(o.Sinks) == 0 && o.CommandFile == "" && targets[0].kind == kindCommandFile {
 		s.log.Info().Str("dir", s.core.CheckResultDir).Msg("the core's check-result directory is not open to this user: results go by its command file")
 	}

@@ -252,7 +252,7 @@ func TestTheDoorThatIsOpenIsTaken(t *testing.T) {
 	both := &core.Config{CheckResultDir: spool, CommandFile: pipe, Commands: true}
 	expect := func(when string, of *core.Config, want string) {
 		t.Helper()
-		if got := openDoor(of); got != want {
+		if got := openSink(of); got != want {
 			t.Errorf("%s: it takes %s, want %s", when, got, want)
 		}
 	}

@@ -32,7 +32,7 @@ type target struct{ kind, to string }
 func (t target) String() string { return t.kind + ":" + t.to }
 
 // targets returns the sinks that the options name. Without any it is the best
-// door of the core whose configuration is named, or the usual command file.
+// sink for the core whose configuration is named, or the usual command file.
 func (o *Options) targets(of *core.Config) ([]target, error) {
 	var list []target
 	if o.CommandFile != "" {
@@ -48,7 +48,7 @@ func (o *Options) targets(of *core.Config) ([]target, error) {
 	switch {
 	case len(list) > 0:
 	case of != nil:
-		list = append(list, target{kind: openDoor(of)})
+		list = append(list, target{kind: openSink(of)})
 	default:
 		list = append(list, target{kind: kindCommandFile})
 	}
@@ -63,10 +63,10 @@ func (o *Options) targets(of *core.Config) ([]target, error) {
 	return list, nil
 }
 
-// openDoor returns the kind of sink for a core whose configuration is named: its
+// openSink returns the kind of sink for a core whose configuration is named: its
 // check-result directory, or, where that is shut to this process and the command
 // file is not, that one.
-func openDoor(of *core.Config) string {
+func openSink(of *core.Config) string {
 	mayWrite := func(path string) bool {
 		return unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS) == nil
 	}

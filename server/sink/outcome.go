@@ -20,7 +20,7 @@ const (
 	RejectedPassiveOff         // the core takes no passive results for it
 	RejectedByCore             // the core refuses it for another reason, for good
 	RejectedIgnored            // the core took it and does nothing with it
-	RejectedCommand            // a raw command at a door that takes only results
+	RejectedCommand            // a raw command at a sink that takes only results
 	RejectedTooLong            // a raw command that does not fit the pipe, and that no file could take
 	RejectedUnseen             // it was handed over, and the core has no such host or service: it throws it away
 	RejectedUnread             // the core was passed it in a file and did not read that

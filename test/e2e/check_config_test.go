@@ -42,10 +42,10 @@ func TestE2ECheckConfig(t *testing.T) {
 		return p
 	}
 	config := []string{"--nagios-config", nagios.ConfigFile()}
-	checkConfig(pair(), 0, []string{"user     nagios", "core     nagios", "door     checkresults:" + nagios.CheckResultDir() + " (nagios)", "open: files may be put there"},
+	checkConfig(pair(), 0, []string{"user     nagios", "core     nagios", "sink     checkresults:" + nagios.CheckResultDir() + " (nagios)", "open: files may be put there"},
 		append(config, "--user", "nagios")...)
 	checkConfig(pair(), 1, []string{"user     nobody", "NOT OPEN", "may not write to " + nagios.CheckResultDir()}, append(config, "--user", "nobody")...)
-	checkConfig(pair(), 0, []string{"door     command-file:" + nagios.CommandFile(), "the core reads it"}, append(config, "--user", "nagios", "--sink", "command-file:")...)
+	checkConfig(pair(), 0, []string{"sink     command-file:" + nagios.CommandFile(), "the core reads it"}, append(config, "--user", "nagios", "--sink", "command-file:")...)
 	checkConfig(pair(), 1, []string{"NOT OPEN", "may not write to " + nagios.CommandFile()}, append(config, "--user", "nobody", "--sink", "command-file:")...)
 	// The spool of a Debian is its core's alone, the command file a group's.
 	if err := os.Chmod(nagios.CheckResultDir(), 0o700); err != nil {
@@ -54,7 +54,7 @@ func TestE2ECheckConfig(t *testing.T) {
 	if err := os.Chmod(nagios.CommandFile(), 0o662); err != nil {
 		t.Fatal(err)
 	}
-	checkConfig(pair(), 0, []string{"user     nobody", "door     command-file:" + nagios.CommandFile(), "the core reads it"}, append(config, "--user", "nobody")...)
+	checkConfig(pair(), 0, []string{"user     nobody", "sink     command-file:" + nagios.CommandFile(), "the core reads it"}, append(config, "--user", "nobody")...)
 	if err := os.Chmod(filepath.Dir(nagios.CommandFile()), 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -159,7 +159,12 @@ func TestE2EWhatAKilledServerWroteOutlivesThePower(t *testing.T) {
 	p.Server.Kill()
 	p.ServerArgs = flushes
 	p.StartServer()
-	p.AwaitPort()
+	rig.Eventually(t, 30*time.Second, "the server has read its journal", func() error { // its port is open before
+		if !strings.Contains(p.Server.Words(), `"listening"`) {
+			return errors.New("it does not say that it listens")
+		}
+		return nil
+	})
 	losePower(t, p.Server, state, &copies{t: t})
 	p.StartServer()
 	p.AwaitPort()

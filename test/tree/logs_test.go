@@ -16,7 +16,7 @@ var unthrottled = map[string][]string{
 	"a start or a stop": {
 		"outbox.Open", "outbox.OpenState", "outbox.Outbox.logLeft", "client.Client.Run", "client.Client.run", "client.Client.logLoose", "client.Client.reporter",
 		"intake.Open", "intake.Intake.logForgotten", "server.Server.fitFiles", "server.Server.listen", "server.Server.makeSink", "server.Server.openOwner",
-		"server.Server.openSinks", "server.Server.tellOtherDoor", "server.Server.tellOtherDoor", "server.Server.Run", "server.Server.run", "server.Server.reporter", "server.Server.logLoose", "server.Server.logOwn",
+		"server.Server.openSinks", "server.Server.logOtherSink", "server.Server.logOtherSink", "server.Server.Run", "server.Server.run", "server.Server.reporter", "server.Server.logLoose", "server.Server.logOwn",
 	},
 	"a change that somebody made to files of this machine": {
 		"client.Client.keepLoading", "client.Client.loadCertificates", "client.Client.reload", "client.checks.load", "client.checks.logBad", "client.checks.logNeverAgain",

@@ -43,6 +43,7 @@ type printer struct {
 	lines   map[string]bool // what was shown, to know it again
 	repeats bool            // what comes may have been shown before
 	again   int             // came again since the last that was new
+	resumed bool            // something new came after what came again
 	runs    []int           // of the check whose results are numbered
 }
 
@@ -94,6 +95,7 @@ func (p *printer) known(r checks.Result) bool {
 		return true
 	}
 	p.lines[key] = true
+	p.resumed = p.resumed || p.repeats
 	if p.again > 0 {
 		p.say(fmt.Sprintf("%d results of the last seconds came again: a core may have lost them. What is new follows.", p.again))
 		p.again = 0
